@@ -1,0 +1,12 @@
+/// @file
+/// The Backend.AI client SDK for C++: everything, with the default transport (unless BACKENDAI_NO_HTTPLIB is defined).
+#ifndef BACKENDAI_HPP
+#define BACKENDAI_HPP
+
+#include <backendai/core.hpp>
+
+#ifndef BACKENDAI_NO_HTTPLIB
+#include <backendai/transport/httplib.hpp>
+#endif
+
+#endif

@@ -1,0 +1,289 @@
+/// @file
+/// Compute sessions, historically "kernels": create, run code, inspect, end.
+///
+/// Unless a function says otherwise it throws api_error when the server refuses, client_error{argument} for arguments
+/// that are wrong before anything is sent, and client_error of the other kinds when no usable answer came. All
+/// functions may be called from several threads at once; one run at a time makes sense in one compute session.
+#ifndef BACKENDAI_API_KERNEL_HPP
+#define BACKENDAI_API_KERNEL_HPP
+
+#include <backendai/api/kernel_types.hpp>
+#include <backendai/api/run.hpp>
+#include <backendai/codec/url.hpp>
+#include <backendai/mode.hpp>
+#include <backendai/pipeline.hpp>
+#include <backendai/version.hpp>
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+namespace detail {
+
+inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix = "") {
+    require_single_name(kernel_id, "the session id");
+    call what;
+    what.method = method;
+    what.path = "/kernel/" + codec::escape_segment(kernel_id) + suffix;
+    return what;
+}
+
+inline kernel_creation kernel_get_or_create(const call_scope& scope, const std::string& lang,
+                                            const create_options& options) {
+    require_single_name(lang, "the image name");
+    if (options.client_token) check_client_token(*options.client_token);
+    if (options.cluster_size < 1) throw client_error(error_kind::argument, "cluster_size must be at least 1");
+    std::vector<std::string> mounts = *scope.state->config().vfolder_mounts;
+    for (const std::string& mount : options.mounts) {
+        require_single_name(mount, "a mount");
+        bool known = false;
+        for (const std::string& other : mounts) known = known || other == mount;
+        if (!known) mounts.push_back(mount);
+    }
+    json resources = json::object();
+    for (const auto& [name, amount] : options.resources) resources[name] = amount.value;
+    call what;
+    what.method = "POST";
+    what.path = "/kernel/create";
+    what.waits_for_compute = true;
+    // The client token makes it idempotent: a second try gets the session that the first one made.
+    what.retry = retry_class::safe;
+    what.set_json({{"lang", lang},
+                   {"tag", options.tag ? json(*options.tag) : json()},
+                   {"clientSessionToken", options.client_token.value_or(random_token())},
+                   {"config",
+                    {{"mounts", mounts},
+                     {"environ", options.envs},
+                     {"clusterSize", options.cluster_size},
+                     {"resources", resources}}}});
+    return read_creation(scope.perform(std::move(what)).json());
+}
+
+inline destroy_result kernel_destroy(const call_scope& scope, const std::string& kernel_id) {
+    call what = kernel_call("DELETE", kernel_id);
+    what.waits_for_compute = true;
+    const response answer = scope.perform(std::move(what));
+    destroy_result result;
+    // Older servers answer 204 without a body.
+    if (!answer.text().empty()) {
+        const json body = answer.json();
+        if (const json* stats = wire_object(body, "the answer to destroy").find("stats")) result.stats = *stats;
+    }
+    return result;
+}
+
+inline void kernel_restart(const call_scope& scope, const std::string& kernel_id) {
+    call what = kernel_call("PATCH", kernel_id);
+    what.waits_for_compute = true;
+    what.retry = retry_class::unsafe;
+    scope.perform(std::move(what));
+}
+
+inline void kernel_interrupt(const call_scope& scope, const std::string& kernel_id) {
+    call what = kernel_call("POST", kernel_id, "/interrupt");
+    what.retry = retry_class::unsafe; // a late second one could hit the next run
+    scope.perform(std::move(what));
+}
+
+inline std::vector<std::string> read_completions(const json& answer) {
+    // {status, completions: [...]}, the bare list, or null: all three are sent by servers of the time.
+    const json* list = wire_object(answer, "the completions").find("result");
+    if (list != nullptr && list->is_object()) list = wire_object(*list, "the completions").find("completions");
+    std::vector<std::string> candidates;
+    if (list == nullptr) return candidates;
+    if (!list->is_array()) bad_answer("the completions are not a list");
+    for (const json& candidate : *list) {
+        if (!candidate.is_string()) bad_answer("a completion is not a text");
+        candidates.push_back(candidate.get<std::string>());
+    }
+    return candidates;
+}
+
+inline std::vector<std::string> kernel_complete(const call_scope& scope, const std::string& kernel_id,
+                                                const std::string& code, const completion_options& options) {
+    call what = kernel_call("POST", kernel_id, "/complete");
+    what.waits_for_compute = true;
+    what.set_json(
+        {{"code", code},
+         {"options", {{"row", options.row}, {"col", options.col}, {"line", options.line}, {"post", options.post}}}});
+    return read_completions(scope.perform(std::move(what)).json());
+}
+
+inline kernel_info kernel_get_info(const call_scope& scope, const std::string& kernel_id) {
+    return read_info(scope.perform(kernel_call("GET", kernel_id)).json());
+}
+
+inline std::string kernel_get_logs(const call_scope& scope, const std::string& kernel_id) {
+    const json answer = scope.perform(kernel_call("GET", kernel_id, "/logs")).json();
+    return wire_object(answer, "the answer").object("result").string_or("logs", "");
+}
+
+inline execute_result kernel_execute(const call_scope& scope, const std::string& kernel_id, const std::string& run_id,
+                                     const std::string& code, execute_mode mode, const json& options) {
+    const bool goes_on = mode == execute_mode::continue_ || mode == execute_mode::input;
+    if (goes_on && run_id.empty()) {
+        throw client_error(error_kind::argument, "continuing a run needs the run id of its first step");
+    }
+    if (mode == execute_mode::continue_ && !code.empty()) {
+        throw client_error(error_kind::argument, "the code must be empty when a run is continued");
+    }
+    call what = kernel_call("POST", kernel_id);
+    what.waits_for_compute = true;
+    what.retry = retry_class::unsafe;
+    what.set_json({{"mode", mode_name(mode)},
+                   {"code", code},
+                   {"runId", run_id.empty() ? json() : json(run_id)},
+                   {"options", options}});
+    const json answer = scope.perform(std::move(what)).json();
+    return read_execute_result(wire_object(answer, "the answer").require("result"));
+}
+
+inline run_result kernel_run(const call_scope& scope, const std::string& kernel_id, std::string code, execute_mode mode,
+                             json options, const run_handlers& handlers) {
+    run_steps steps;
+    steps.execute = [&](const std::string& run_id, const std::string& text, execute_mode step, const json& more) {
+        return kernel_execute(scope, kernel_id, run_id, text, step, more);
+    };
+    steps.interrupt = [&] {
+        // Not under the limits of the run: those may be why it ends.
+        call_options brief;
+        brief.timeout = std::chrono::seconds(5);
+        brief.retry = retry_policy();
+        brief.retry->max_attempts = 1;
+        kernel_interrupt({scope.state, brief}, kernel_id);
+    };
+    return run_loop(steps, std::move(code), mode, std::move(options), handlers);
+}
+
+} // namespace detail
+
+/// A compute session: a handle, cheap to copy, that holds no resource of the server. It stays usable until the session
+/// object it was made from is closed.
+template <class Transport, class Mode>
+class basic_kernel {
+    template <class T>
+    using result = typename Mode::template result<T>;
+
+public:
+    basic_kernel(detail::call_scope scope, kernel_creation creation)
+        : scope_(std::move(scope)), creation_(std::move(creation)) {}
+
+    /// The session id or client token.
+    const std::string& kernel_id() const noexcept { return creation_.kernel_id; }
+    /// Whether get_or_create() made it anew; false for reused ones and for handles by id.
+    bool created() const noexcept { return creation_.created; }
+    /// The network services in it, as told by get_or_create(); empty for handles by id.
+    const std::vector<service_port>& service_ports() const noexcept { return creation_.service_ports; }
+    /// The server's whole answer to get_or_create(); null for handles by id.
+    const json& raw() const noexcept { return creation_.raw; }
+
+    /// Ends the compute session and whatever runs in it: `DELETE /kernel/ID`. Ending one that is gone is no error.
+    /// Retry class: safe.
+    result<destroy_result> destroy() const {
+        return invoke(
+            [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_destroy(scope, id); });
+    }
+    /// Restarts the containers; files stay, state is lost: `PATCH /kernel/ID`. Retry class: unsafe.
+    result<void> restart() const {
+        return invoke(
+            [](const detail::call_scope& scope, const std::string& id) { detail::kernel_restart(scope, id); });
+    }
+    /// Interrupts the code that runs, as Ctrl-C would: `POST /kernel/ID/interrupt`. That the server accepted it does
+    /// not mean that the code obeys. Retry class: unsafe.
+    result<void> interrupt() const {
+        return invoke(
+            [](const detail::call_scope& scope, const std::string& id) { detail::kernel_interrupt(scope, id); });
+    }
+    /// Completion candidates for @p code, in the server's order; none where the language has no completion:
+    /// `POST /kernel/ID/complete`. Retry class: safe.
+    result<std::vector<std::string>> complete(std::string code, completion_options options = {}) const {
+        return invoke([code = std::move(code), options = std::move(options)](const detail::call_scope& scope,
+                                                                             const std::string& id) {
+            return detail::kernel_complete(scope, id, code, options);
+        });
+    }
+    /// What the server knows of the session: `GET /kernel/ID`. Retry class: safe.
+    result<kernel_info> get_info() const {
+        return invoke(
+            [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_get_info(scope, id); });
+    }
+    /// The console log of the container: `GET /kernel/ID/logs`. Retry class: safe.
+    result<std::string> get_logs() const {
+        return invoke(
+            [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_get_logs(scope, id); });
+    }
+
+    /// One step of a run: `POST /kernel/ID`. Returns after about 2 s at the latest even when the code goes on.
+    /// @param run_id  empty in the first step, the first result's run_id in later ones
+    /// @param code    the snippet; empty to continue; the user's line for input
+    /// @param options a JSON object of mode-specific options
+    /// Retry class: unsafe.
+    result<execute_result> execute(std::string run_id, std::string code, execute_mode mode = execute_mode::query,
+                                   json options = json::object()) const {
+        return invoke([run_id = std::move(run_id), code = std::move(code), mode,
+                       options = std::move(options)](const detail::call_scope& scope, const std::string& id) {
+            return detail::kernel_execute(scope, id, run_id, code, mode, options);
+        });
+    }
+    /// The first step of a batch run.
+    result<execute_result> execute(batch_commands commands) const {
+        return execute({}, {}, execute_mode::batch, detail::batch_options(commands));
+    }
+
+    /// Runs @p code to its end: continues, hands output to the handlers as it comes, asks them for input.
+    /// Output that no handler takes is in the result. A time limit set by with() holds for each step.
+    /// @throws client_error{argument} also when the code asks for input and there is no on_input
+    result<run_result> run(std::string code, run_handlers handlers = {}) const {
+        return invoke([code = std::move(code), handlers = std::move(handlers)](const detail::call_scope& scope,
+                                                                               const std::string& id) {
+            return detail::kernel_run(scope, id, code, execute_mode::query, json::object(), handlers);
+        });
+    }
+    /// Runs the clean, build and exec commands to their end.
+    result<run_result> run(batch_commands commands, run_handlers handlers = {}) const {
+        return invoke([commands = std::move(commands), handlers = std::move(handlers)](const detail::call_scope& scope,
+                                                                                       const std::string& id) {
+            return detail::kernel_run(scope, id, {}, execute_mode::batch, detail::batch_options(commands), handlers);
+        });
+    }
+
+private:
+    template <class Body>
+    auto invoke(Body body) const {
+        return Mode::run(scope_, [body = std::move(body), id = creation_.kernel_id](const detail::call_scope& scope) {
+            return body(scope, id);
+        });
+    }
+
+    detail::call_scope scope_;
+    kernel_creation creation_;
+};
+
+/// The class-level functions of compute sessions: `session.kernel()`.
+template <class Transport, class Mode>
+class basic_kernel_functions {
+public:
+    explicit basic_kernel_functions(detail::call_scope scope) : scope_(std::move(scope)) {}
+
+    /// Gets the compute session of that client token, or creates one: `POST /kernel/create`. The call waits until the
+    /// session can be used. Retry class: safe, as the client token makes it idempotent.
+    /// @param lang image name and tag, "python:3.6-ubuntu"
+    /// @throws client_error{argument} for a bad token, cluster size or name; api_error kernel-already-exists when the
+    ///         token belongs to a session of another image
+    typename Mode::template result<basic_kernel<Transport, Mode>> get_or_create(std::string lang,
+                                                                                create_options options = {}) const {
+        return Mode::run(
+            scope_, [lang = std::move(lang), options = std::move(options)](const detail::call_scope& scope) {
+                return basic_kernel<Transport, Mode>(scope, detail::kernel_get_or_create(scope, lang, options));
+            });
+    }
+
+private:
+    detail::call_scope scope_;
+};
+
+BACKENDAI_NAMESPACE_END
+
+#endif

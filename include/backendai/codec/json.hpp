@@ -1,0 +1,53 @@
+/// @file
+/// JSON text of an untrusted peer: parsed with a limit on nesting, since copying or printing a value that is nested too
+/// deep overflows the stack.
+#ifndef BACKENDAI_CODEC_JSON_HPP
+#define BACKENDAI_CODEC_JSON_HPP
+
+#include <backendai/codec/decode_error.hpp>
+#include <backendai/version.hpp>
+#include <cstddef>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+inline constexpr std::size_t max_json_depth = 256;
+
+/// Parses @p text.
+/// @throws decode_error when it is not JSON (UTF-8 included) or nested deeper than max_json_depth.
+inline nlohmann::json parse_json(std::string_view text) {
+    // Brackets outside strings bound the depth from above; broken text is left to the parser.
+    std::size_t depth = 0;
+    bool in_string = false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (in_string) {
+            if (c == '\\') {
+                ++i;
+            } else if (c == '"') {
+                in_string = false;
+            }
+        } else if (c == '"') {
+            in_string = true;
+        } else if (c == '{' || c == '[') {
+            if (++depth > max_json_depth) throw decode_error("JSON: nested too deep");
+        } else if ((c == '}' || c == ']') && depth > 0) {
+            --depth;
+        }
+    }
+    try {
+        return nlohmann::json::parse(text.begin(), text.end());
+    } catch (const nlohmann::json::exception& e) {
+        // The parser's message quotes the input, which may be anything; its position is what helps.
+        const auto* where = dynamic_cast<const nlohmann::json::parse_error*>(&e);
+        throw decode_error("JSON: malformed" + (where != nullptr ? " at byte " + std::to_string(where->byte) : ""));
+    }
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif

@@ -1,0 +1,356 @@
+/// @file
+/// The only road to the transport: retry, then sign, then log, then transport. Every attempt has a fresh date and
+/// signature. Everything that a session, its handles and its views share lives here.
+#ifndef BACKENDAI_PIPELINE_HPP
+#define BACKENDAI_PIPELINE_HPP
+
+#include <backendai/codec/date.hpp>
+#include <backendai/codec/signature.hpp>
+#include <backendai/config.hpp>
+#include <backendai/http.hpp>
+#include <backendai/response.hpp>
+#include <backendai/retry.hpp>
+#include <backendai/version.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Limits of the calls made through a view: `session.with(call_options{...})`.
+struct call_options {
+    std::optional<std::chrono::milliseconds>
+        timeout;                       ///< of each call, its retries included; 0 is none; unset: config's
+    cancel_token cancel;               ///< ends the calls with client_error{cancelled}
+    std::optional<retry_policy> retry; ///< in place of the config's
+};
+
+namespace detail {
+
+/// One call as an API function describes it.
+struct call {
+    std::string method = "GET";
+    std::string path = "/"; ///< after the endpoint's own path; brought to canonical spelling
+    codec::query_list query;
+    header_list headers; ///< further header fields
+    std::string content_type = "text/plain";
+    std::string body;
+    std::shared_ptr<codec::byte_source> source;
+    retry_class retry = retry_class::safe;
+    bool waits_for_compute = false; ///< compute_timeout in place of read_timeout
+    bool check_status = true;       ///< throw api_error unless the status is 2xx
+    body_receiver receiver;         ///< takes the body of a 2xx answer piece by piece
+
+    void set_json(const json& value) {
+        try {
+            body = value.dump();
+        } catch (const json::exception&) {
+            throw client_error(error_kind::argument, "an argument is not valid UTF-8 text");
+        }
+        content_type = "application/json";
+    }
+};
+
+/// A transport of any type behind one virtual call, so that everything above is compiled once for all of them.
+class any_transport {
+public:
+    any_transport() = default;
+    any_transport(const any_transport&) = delete;
+    any_transport& operator=(const any_transport&) = delete;
+    virtual ~any_transport() = default;
+    virtual response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) = 0;
+};
+
+template <class Transport>
+class transport_holder final : public any_transport {
+public:
+    template <class... Arguments>
+    explicit transport_holder(Arguments&&... arguments) : transport_(std::forward<Arguments>(arguments)...) {}
+    response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) override {
+        return transport_.exchange(request, sink, context);
+    }
+    Transport& transport() { return transport_; }
+
+private:
+    Transport transport_;
+};
+
+inline bool is_token(std::string_view text) {
+    if (text.empty()) return false;
+    for (const char c : text) {
+        if (!codec::detail::is_unreserved(static_cast<unsigned char>(c)) &&
+            std::string_view("!#$%&'*+^`|").find(c) == std::string_view::npos) {
+            return false;
+        }
+    }
+    return true;
+}
+
+inline void require_field_value(std::string_view text, const char* what) {
+    if (text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
+        throw client_error(error_kind::argument, std::string(what) + " holds a line break or NUL");
+    }
+}
+
+inline double random_fraction() {
+    thread_local std::mt19937_64 generator{std::random_device{}()};
+    return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
+}
+
+/// Whether calls of @p state run on this thread right now, so that close() from inside a hook does not wait for itself.
+inline int& calls_on_this_thread() {
+    thread_local int count = 0;
+    return count;
+}
+
+/// What a session, its views and its handles share. Thread-safe.
+class session_state {
+public:
+    session_state(api_config config, std::unique_ptr<any_transport> transport)
+        : config_(std::move(config)),
+          endpoint_(codec::parse_url(*config_.endpoint)),
+          signer_(*config_.access_key, *config_.secret_key, *config_.hash_type),
+          budget_(config_.retry),
+          transport_(std::move(transport)) {
+        while (!endpoint_.path.empty() && endpoint_.path.back() == '/') endpoint_.path.pop_back();
+    }
+
+    const api_config& config() const noexcept { return config_; }
+    any_transport& transport() noexcept { return *transport_; }
+    bool closed() const noexcept { return closing_.cancelled(); }
+
+    /// Ends running calls with client_error{closed} and waits for them.
+    void close() {
+        closing_.cancel();
+        if (calls_on_this_thread() > 0) return;
+        std::unique_lock<std::mutex> lock(mutex_);
+        idle_.wait(lock, [this] { return running_ == 0; });
+    }
+
+    /// Performs a call: the whole pipeline.
+    response perform(call& what, const call_options& options) {
+        const running_call guard(*this);
+        exchange_context context = make_context(what, options);
+        const retry_policy& policy = options.retry ? *options.retry : config_.retry;
+        http_request request = make_request(what);
+        for (int attempt = 1;; ++attempt) {
+            context.check();
+            response_sink sink(what.receiver, config_.max_response_size);
+            std::optional<api_error> refused;
+            std::optional<client_error> failed;
+            try {
+                attempt_once(request, what, sink, context, attempt);
+                const int status = sink.head().status;
+                if (status >= 200 && status < 300) {
+                    budget_.refund(attempt > 1);
+                    return response(sink.head(), sink.take_body());
+                }
+                if (status < 400 && !what.check_status) return response(sink.head(), sink.take_body());
+                refused.emplace(make_api_error(sink.head(), sink.take_body()));
+            } catch (const client_error& e) {
+                failed.emplace(e);
+            }
+            const error& failure = refused ? static_cast<const error&>(*refused) : *failed;
+            const auto delay =
+                sink.delivered() ? std::nullopt : retry_delay(policy, what.retry, attempt, failure, now(), jitter());
+            const bool timed_out = failed && failed->kind() == error_kind::timeout;
+            if (!delay || ends_before(context, *delay) || !budget_.take(timed_out)) {
+                if (failed) throw *failed;
+                if (what.check_status) throw *refused;
+                return response(sink.head(), refused->body());
+            }
+            wait(*delay, context);
+        }
+    }
+
+    codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
+
+    /// The headers that identify and authorise a request to @p target with @p content_type.
+    header_list signed_headers(const http_request& request, const std::string& content_type) const {
+        const std::string date = codec::format_date(now());
+        const std::string target = request.url.target();
+        const std::string host = request.url.host_header();
+        header_list headers = {{"User-Agent", *config_.user_agent},
+                               {"X-BackendAI-Version", *config_.version},
+                               {"Date", date},
+                               {"Content-Type", content_type}};
+        headers.add("Authorization",
+                    signer_.sign({request.method, target, date, host, content_type, *config_.version, request.body}));
+        return headers;
+    }
+
+private:
+    // Counts a call in and out, so that close() can wait for it.
+    class running_call {
+    public:
+        explicit running_call(session_state& state) : state_(state) {
+            const std::lock_guard<std::mutex> lock(state_.mutex_);
+            if (state_.closed()) throw client_error(error_kind::closed, "the session was closed");
+            ++state_.running_;
+            ++calls_on_this_thread();
+        }
+        running_call(const running_call&) = delete;
+        running_call& operator=(const running_call&) = delete;
+        ~running_call() {
+            --calls_on_this_thread();
+            const std::lock_guard<std::mutex> lock(state_.mutex_);
+            if (--state_.running_ == 0) state_.idle_.notify_all();
+        }
+
+    private:
+        session_state& state_;
+    };
+
+    exchange_context make_context(const call& what, const call_options& options) const {
+        exchange_context context;
+        const auto limit = options.timeout.value_or(config_.timeout);
+        if (limit.count() > 0) context.deadline = exchange_context::clock::now() + limit;
+        context.connect_timeout = config_.connect_timeout;
+        context.read_timeout = what.waits_for_compute ? config_.compute_timeout : config_.read_timeout;
+        context.cancel = options.cancel;
+        context.closing = closing_.token();
+        return context;
+    }
+
+    http_request make_request(const call& what) const {
+        http_request request;
+        if (!is_token(what.method))
+            throw client_error(error_kind::argument, "not an HTTP method: \"" + what.method + '"');
+        request.method = upper_case(what.method);
+        require_field_value(what.content_type, "the content type");
+        for (const auto& header : what.headers) {
+            if (!is_token(header.first))
+                throw client_error(error_kind::argument, "not a header name: \"" + header.first + '"');
+            require_field_value(header.second, "a header value");
+        }
+        try {
+            request.url = endpoint_;
+            const std::size_t question = what.path.find('?');
+            const std::string path = codec::canonical_path(what.path.substr(0, question));
+            request.url.path += path.empty() || path.front() != '/' ? '/' + path : path;
+            if (question != std::string::npos)
+                request.url.query = codec::canonical_query(what.path.substr(question + 1));
+        } catch (const codec::decode_error& e) {
+            throw client_error(error_kind::argument, std::string("the path is not usable, ") + e.what());
+        }
+        if (!what.query.empty()) {
+            if (!request.url.query.empty()) request.url.query += '&';
+            request.url.query += codec::make_query(what.query);
+        }
+        request.body = what.body;
+        request.source = what.source;
+        return request;
+    }
+
+    void attempt_once(http_request& request, const call& what, response_sink& sink, const exchange_context& context,
+                      int attempt) {
+        if (request.source && attempt > 1) request.source->rewind();
+        sign(request, what);
+        log_record record;
+        record.method = request.method;
+        record.path = request.url.path;
+        record.attempt = attempt;
+        const auto start = exchange_context::clock::now();
+        const auto finish = [&] {
+            record.duration =
+                std::chrono::duration_cast<std::chrono::microseconds>(exchange_context::clock::now() - start);
+            if (config_.on_log) config_.on_log(record);
+        };
+        try {
+            const codec::url original = request.url;
+            for (int redirects = 0;; ++redirects) {
+                const response_head head = transport_->exchange(request, sink, context);
+                record.status = head.status;
+                const auto next = redirects < 5 ? redirect_target(request, head) : std::nullopt;
+                if (!next) break;
+                request.url.path = next->path;
+                request.url.query = next->query;
+                sink.take_body();
+                sign(request, what);
+            }
+            request.url = original;
+        } catch (const client_error& e) {
+            record.failure = to_string(e.kind());
+            finish();
+            throw;
+        }
+        finish();
+    }
+
+    void sign(http_request& request, const call& what) const {
+        request.headers = signed_headers(request, what.content_type);
+        for (const auto& header : what.headers) request.headers.set(header.first, header.second);
+    }
+
+    // Where a redirect leads when it may be followed: a GET without a body that stays on the same origin.
+    static std::optional<codec::url> redirect_target(const http_request& request, const response_head& head) {
+        const int status = head.status;
+        const bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
+        if (!redirect || request.method != "GET" || request.has_body()) return {};
+        std::string location = head.headers.get("Location");
+        if (location.empty()) return {};
+        if (location[0] == '/' && location.substr(0, 2) != "//") location.insert(0, request.url.origin());
+        try {
+            codec::url next = codec::parse_url(location);
+            if (next.origin() != request.url.origin()) return {};
+            return next;
+        } catch (const codec::decode_error&) {
+            return {}; // not a place this client goes to: the caller gets the 3xx answer
+        }
+    }
+
+    double jitter() const { return config_.jitter ? config_.jitter() : random_fraction(); }
+
+    static bool ends_before(const exchange_context& context, std::chrono::milliseconds delay) {
+        return context.has_deadline() && exchange_context::clock::now() + delay >= context.deadline;
+    }
+
+    void wait(std::chrono::milliseconds delay, const exchange_context& context) const {
+        if (config_.sleeper) {
+            config_.sleeper(delay);
+            return;
+        }
+        std::mutex mutex;
+        std::condition_variable woken;
+        const auto wake = [&] {
+            const std::lock_guard<std::mutex> lock(mutex);
+            woken.notify_all();
+        };
+        const cancel_token::listener on_cancel(context.cancel, wake);
+        const cancel_token::listener on_close(context.closing, wake);
+        std::unique_lock<std::mutex> lock(mutex);
+        woken.wait_for(lock, delay, [&] { return context.interrupted(); });
+    }
+
+    const api_config config_;
+    codec::url endpoint_;
+    const codec::signer signer_;
+    retry_budget budget_;
+    std::unique_ptr<any_transport> transport_;
+    cancel_source closing_;
+    std::mutex mutex_;
+    std::condition_variable idle_;
+    int running_ = 0;
+};
+
+/// What a handle or a view needs to make calls.
+struct call_scope {
+    std::shared_ptr<session_state> state;
+    call_options options;
+
+    response perform(call what) const { return state->perform(what, options); }
+};
+
+} // namespace detail
+
+BACKENDAI_NAMESPACE_END
+
+#endif

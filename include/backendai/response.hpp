@@ -1,0 +1,138 @@
+/// @file
+/// The server's answer, and its mapping to api_error.
+#ifndef BACKENDAI_RESPONSE_HPP
+#define BACKENDAI_RESPONSE_HPP
+
+#include <backendai/codec/json.hpp>
+#include <backendai/codec/signature.hpp>
+#include <backendai/error.hpp>
+#include <backendai/http.hpp>
+#include <backendai/version.hpp>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// An answer of the server. The body is kept in memory unless the request was fetched into a receiver.
+class response {
+public:
+    response() = default;
+    response(response_head head, std::string body) : head_(std::move(head)), body_(std::move(body)) {}
+
+    int status() const noexcept { return head_.status; }
+    bool ok() const noexcept { return head_.status >= 200 && head_.status < 300; }
+    const std::string& reason() const noexcept { return head_.reason; }
+    const header_list& headers() const noexcept { return head_.headers; }
+    /// The media type in lower case without parameters; empty when the server named none.
+    std::string content_type() const { return codec::media_type(head_.headers.get("Content-Type")); }
+    /// The Content-Length header's number; nothing when there is none.
+    std::optional<std::uint64_t> content_length() const {
+        const std::string* text = head_.headers.find("Content-Length");
+        if (text == nullptr || text->empty() || text->size() > 18) return {};
+        std::uint64_t value = 0;
+        for (const char c : *text) {
+            if (c < '0' || c > '9') return {};
+            value = value * 10 + static_cast<std::uint64_t>(c - '0');
+        }
+        return value;
+    }
+    /// The body as received.
+    const std::string& text() const& noexcept { return body_; }
+    std::string text() && noexcept { return std::move(body_); }
+    /// The body parsed as JSON. @throws client_error{protocol} when it is not JSON or is nested too deep.
+    backendai::json json() const {
+        try {
+            return codec::parse_json(body_);
+        } catch (const codec::decode_error& e) {
+            throw client_error(error_kind::protocol, std::string("the answer is not usable: ") + e.what(),
+                               client_error::progress::maybe_sent);
+        }
+    }
+
+private:
+    response_head head_;
+    std::string body_;
+};
+
+/// Receives the pieces of a streamed body.
+using body_receiver = std::function<void(std::string_view)>;
+
+namespace detail {
+
+inline constexpr std::size_t max_error_body = 64 * 1024;
+
+/// What an answer with a failure status means; never fails, whatever the body holds.
+inline api_error make_api_error(const response_head& head, std::string body) {
+    api_error::details what;
+    what.status = head.status;
+    what.reason = head.reason;
+    what.retry_after = head.headers.get("Retry-After");
+    what.body = std::move(body);
+    try {
+        const json problem = codec::parse_json(what.body);
+        const auto text = [&problem](const char* key) {
+            const auto it = problem.find(key);
+            return it != problem.end() && it->is_string() ? it->get<std::string>() : std::string();
+        };
+        if (problem.is_object()) {
+            what.type = text("type");
+            what.title = text("title");
+            // Some folder endpoints answer {msg} or {error_msg} in place of a problem object.
+            for (const char* key : {"msg", "error_msg"}) {
+                if (what.title.empty()) what.title = text(key);
+            }
+            what.data = problem.value("data", json());
+            what.agent_details = problem.value("agent-details", json());
+        }
+    } catch (const codec::decode_error&) {
+        // Not JSON: a proxy's page, or an answer cut off. status, reason and body say what there is to say.
+    }
+    return api_error(std::move(what));
+}
+
+/// Keeps an answer, or hands its data on: a failure status is always kept, so that the server's words survive.
+class response_sink final : public body_sink {
+public:
+    response_sink(const body_receiver& receiver, std::uint64_t limit) : receiver_(receiver), limit_(limit) {}
+
+    void on_head(const response_head& head) override {
+        head_ = head;
+        streaming_ = receiver_ && head.status >= 200 && head.status < 300;
+    }
+    void on_data(std::string_view data) override {
+        if (streaming_) {
+            delivered_ = true;
+            receiver_(data);
+        } else if (head_.status >= 400) {
+            body_.append(data.substr(0, max_error_body - (std::min)(max_error_body, body_.size())));
+        } else if (data.size() > limit_ - (std::min)(limit_, static_cast<std::uint64_t>(body_.size()))) {
+            throw client_error(error_kind::protocol,
+                               "the answer is larger than max_response_size (" + std::to_string(limit_) + " bytes)",
+                               client_error::progress::maybe_sent);
+        } else {
+            body_.append(data);
+        }
+    }
+
+    /// Whether the receiver has seen data, after which the call cannot be repeated.
+    bool delivered() const { return delivered_; }
+    const response_head& head() const { return head_; }
+    std::string take_body() { return std::move(body_); }
+
+private:
+    const body_receiver& receiver_;
+    std::uint64_t limit_;
+    response_head head_;
+    std::string body_;
+    bool streaming_ = false, delivered_ = false;
+};
+
+} // namespace detail
+
+BACKENDAI_NAMESPACE_END
+
+#endif

@@ -1,0 +1,115 @@
+/// @file
+/// When a failed call is tried again and how long it waits before. Pure: no clock, no sleeping, no randomness of its
+/// own.
+#ifndef BACKENDAI_RETRY_HPP
+#define BACKENDAI_RETRY_HPP
+
+#include <algorithm>
+#include <backendai/codec/date.hpp>
+#include <backendai/error.hpp>
+#include <backendai/version.hpp>
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// How often and when a failed call is tried again. The defaults are in the neighbourhood of the large cloud SDKs'.
+struct retry_policy {
+    int max_attempts = 3;                      ///< the first one included; 1 switches retries off
+    std::chrono::milliseconds base_delay{100}; ///< back-off before the second attempt, doubled for each further one
+    std::chrono::milliseconds throttled_base_delay{1000}; ///< the same after a 429 without Retry-After
+    std::chrono::milliseconds max_delay{20'000}; ///< upper limit of a back-off, and of a Retry-After that is obeyed
+    int bucket_capacity = 500;                   ///< tokens of the session's retry budget
+    int retry_cost = 5;                          ///< tokens a retry takes
+    int timeout_cost = 10;                       ///< tokens a retry after a timeout takes
+    int success_refund = 1;                      ///< tokens a call gives back that succeeded at once
+};
+
+/// Whether a call may be repeated when it is unknown what became of it.
+enum class retry_class {
+    safe,  ///< repeating does no harm: reads, and what the protocol makes idempotent
+    unsafe ///< may have run code or created something
+};
+
+/// A per-session budget of retries, so that a sick server is not hammered by every caller's retries at once.
+/// Thread-safe.
+class retry_budget {
+public:
+    explicit retry_budget(const retry_policy& policy) : policy_(policy), tokens_(policy.bucket_capacity) {}
+    /// Takes the tokens of one retry; false when the budget is used up.
+    bool take(bool after_timeout) {
+        const int cost = after_timeout ? policy_.timeout_cost : policy_.retry_cost;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (tokens_ < cost) return false;
+        tokens_ -= cost;
+        return true;
+    }
+    /// Gives tokens back after a success.
+    void refund(bool was_retried) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        tokens_ =
+            (std::min)(policy_.bucket_capacity, tokens_ + (was_retried ? policy_.retry_cost : policy_.success_refund));
+    }
+
+private:
+    retry_policy policy_;
+    std::mutex mutex_;
+    int tokens_;
+};
+
+/// Reads a Retry-After header, seconds or an HTTP date, relative to @p now; nothing when it is neither.
+inline std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view text, codec::utc_time now) {
+    if (text.empty()) return {};
+    if (text.find_first_not_of("0123456789") == std::string_view::npos) {
+        if (text.size() > 9) text = "999999999"; // more than the longest wait in any case
+        std::int64_t seconds = 0;
+        for (const char c : text) seconds = seconds * 10 + (c - '0');
+        return std::chrono::seconds(seconds);
+    }
+    const auto date = codec::parse_http_date(text);
+    if (!date) return {};
+    const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(*date - now);
+    return (std::max)(wait, std::chrono::milliseconds(0));
+}
+
+/// How long to wait before attempt number @p attempt + 1 after @p failure, or nothing when the call must not be tried
+/// again. @p jitter is a random number in [0, 1): full jitter, as synchronous callers must not come back in step.
+inline std::optional<std::chrono::milliseconds> retry_delay(const retry_policy& policy, retry_class kind, int attempt,
+                                                            const error& failure, codec::utc_time now, double jitter) {
+    using std::chrono::milliseconds;
+    if (attempt >= policy.max_attempts) return {};
+    milliseconds base = policy.base_delay;
+    if (const auto* answer = dynamic_cast<const api_error*>(&failure)) {
+        const int status = answer->status();
+        const bool overload = status == 429 || status == 503;
+        if (overload) {
+            if (const auto wait = parse_retry_after(answer->retry_after(), now)) {
+                if (*wait > policy.max_delay) return {}; // not within our patience: the caller decides
+                return *wait;
+            }
+        }
+        if (kind == retry_class::unsafe) return {};
+        if (!overload && status != 502 && status != 504) return {};
+        if (status == 429) base = policy.throttled_base_delay;
+    } else if (const auto* local = dynamic_cast<const client_error*>(&failure)) {
+        // A time limit that was reached before anything was sent is a connection that did not come about.
+        const bool connection =
+            local->kind() == error_kind::connect ||
+            (local->kind() == error_kind::timeout && local->sent() == client_error::progress::nothing_sent);
+        if (!connection) return {};
+        if (kind == retry_class::unsafe && local->sent() != client_error::progress::nothing_sent) return {};
+    } else {
+        return {};
+    }
+    milliseconds ceiling = base;
+    for (int i = 1; i < attempt && ceiling < policy.max_delay; ++i) ceiling *= 2;
+    ceiling = (std::min)(ceiling, policy.max_delay);
+    return milliseconds(static_cast<std::int64_t>(static_cast<double>(ceiling.count()) * jitter));
+}
+
+BACKENDAI_NAMESPACE_END
+
+#endif

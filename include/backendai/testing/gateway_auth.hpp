@@ -1,0 +1,128 @@
+/// @file
+/// The embedded gateway's check of dates and signatures.
+#ifndef BACKENDAI_TESTING_GATEWAY_AUTH_HPP
+#define BACKENDAI_TESTING_GATEWAY_AUTH_HPP
+
+#include <backendai/codec/date.hpp>
+#include <backendai/codec/digest.hpp>
+#include <backendai/codec/signature.hpp>
+#include <backendai/testing/gateway_types.hpp>
+#include <backendai/version.hpp>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// Checks requests against one key pair. Thread-safe.
+class authenticator {
+public:
+    explicit authenticator(const gateway_options& options)
+        : access_key_(options.access_key), secret_key_(options.secret_key), clock_(options.clock) {}
+
+    /// Returns when the request carries a date within 15 minutes and the right signature.
+    /// @param skew what is added to the clock, for the scripted clock fault.
+    /// @throws problem: 400 invalid-auth-params for the date or a malformed header, 401 auth-failed for the rest.
+    void check(const http_call& call, std::chrono::minutes skew = std::chrono::minutes(0)) const {
+        const std::string date = field(call, "Date", "X-BackendAI-Date");
+        const auto time = codec::parse_iso_date(date);
+        if (!time) throw invalid_authorization("Date/time sync error");
+        const auto difference = clock_() + skew - *time;
+        constexpr auto tolerance = std::chrono::minutes(15);
+        if (difference > tolerance || difference < -tolerance) throw invalid_authorization("Date/time sync error");
+        const std::string* header = find_header(call.headers, "Authorization");
+        if (header == nullptr) throw authorization_failed("Unauthorized access");
+        const std::string hash_type = hash_of(*header);
+        codec::signed_fields fields;
+        const std::string host = field(call, "Host", "Host");
+        const std::string version = field(call, "X-BackendAI-Version", "X-Sorna-Version");
+        const std::string content_type = field(call, "Content-Type", "Content-Type");
+        fields.method = call.method;
+        fields.target = call.target;
+        fields.date = date;
+        fields.host = host;
+        // What aiohttp takes for a missing header, and so what a real server signs.
+        fields.content_type = content_type.empty() ? std::string_view("application/octet-stream") : content_type;
+        fields.version = version;
+        fields.body = call.body;
+        if (!same(signature_in(signer_for(hash_type).sign(fields)), signature_in(*header))) {
+            throw authorization_failed("Signature mismatch");
+        }
+    }
+
+private:
+    static std::string field(const http_call& call, std::string_view name, std::string_view other) {
+        const std::string* value = find_header(call.headers, name);
+        if (value == nullptr) value = find_header(call.headers, other);
+        return value == nullptr ? std::string() : *value;
+    }
+
+    // "BackendAI signMethod=HMAC-SHA256, credential=KEY:SIGNATURE": checks all but the signature, returns "sha256".
+    std::string hash_of(const std::string& header) const {
+        const std::string_view text = header;
+        const std::size_t space = text.find(' ');
+        const std::string_view scheme = text.substr(0, space);
+        if (space == std::string_view::npos || (scheme != "BackendAI" && scheme != "Sorna")) {
+            throw invalid_authorization("Invalid authorization scheme");
+        }
+        const std::string method = parameter(text.substr(space + 1), "signMethod");
+        const std::string credential = parameter(text.substr(space + 1), "credential");
+        const std::size_t colon = credential.find(':');
+        if (method.compare(0, 5, "HMAC-") != 0 || colon == std::string::npos) {
+            throw invalid_authorization("Invalid authorization parameters");
+        }
+        std::string hash_type;
+        for (const char c : method.substr(5)) hash_type += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+        if (!codec::has_digest(hash_type)) throw invalid_authorization("Unsupported signature method");
+        if (credential.substr(0, colon) != access_key_) throw authorization_failed("Access key not found");
+        return hash_type;
+    }
+
+    static std::string parameter(std::string_view text, std::string_view name) {
+        while (!text.empty()) {
+            const std::size_t comma = text.find(',');
+            std::string_view item = text.substr(0, comma);
+            while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+            const std::size_t equals = item.find('=');
+            if (equals != std::string_view::npos && item.substr(0, equals) == name) {
+                return std::string(item.substr(equals + 1));
+            }
+            if (comma == std::string_view::npos) break;
+            text.remove_prefix(comma + 1);
+        }
+        return {};
+    }
+
+    static std::string_view signature_in(std::string_view header) { return header.substr(header.rfind(':') + 1); }
+
+    // In a time that does not tell where the texts differ, as a server should.
+    static bool same(std::string_view ours, std::string_view theirs) {
+        unsigned difference = ours.size() == theirs.size() ? 0 : 1;
+        for (std::size_t i = 0; i < ours.size() && i < theirs.size(); ++i) {
+            difference |= static_cast<unsigned>(static_cast<unsigned char>(ours[i] ^ theirs[i]));
+        }
+        return difference == 0;
+    }
+
+    const codec::signer& signer_for(const std::string& hash_type) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::unique_ptr<codec::signer>& entry = signers_[hash_type];
+        if (!entry) entry = std::make_unique<codec::signer>(access_key_, secret_key_, hash_type);
+        return *entry;
+    }
+
+    std::string access_key_, secret_key_;
+    std::function<std::chrono::system_clock::time_point()> clock_;
+    mutable std::mutex mutex_;
+    mutable std::map<std::string, std::unique_ptr<codec::signer>> signers_;
+};
+
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif

@@ -1,0 +1,173 @@
+/// @file
+/// What the parts of the embedded gateway hand to each other: calls, replies, options, and errors as RFC 7807 problems.
+#ifndef BACKENDAI_TESTING_GATEWAY_TYPES_HPP
+#define BACKENDAI_TESTING_GATEWAY_TYPES_HPP
+
+#include <backendai/os/socket.hpp>
+#include <backendai/version.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// Header fields in the order of the wire; names in any case.
+using header_list = std::vector<std::pair<std::string, std::string>>;
+
+/// One request, whole.
+struct http_call {
+    std::string method; ///< upper case
+    std::string target; ///< as on the request line: path with prefix, and query
+    header_list headers;
+    std::string body;
+};
+
+struct fault;
+
+/// One answer, whole.
+struct http_reply {
+    int status = 200;
+    std::string reason; ///< empty = the usual one
+    header_list headers; ///< without Content-Length and Connection, which belong to the connection
+    std::string body;
+    /// A scripted fault that only a connection can show (a drop, a wrong length ...): gateway::handle() leaves it to the
+    /// caller to turn it into an error. Null on an honest answer.
+    std::shared_ptr<const fault> wire_fault;
+    /// Takes the connection over after the head has been sent (status 101), until it returns. The second argument holds
+    /// bytes that came behind the request.
+    std::function<void(os::tcp_socket&, std::string)> upgrade;
+};
+
+/// How an embedded gateway behaves. Every field has a default that suits tests.
+struct gateway_options {
+    std::string access_key = "AKIAIOSFODNN7EXAMPLE";
+    std::string secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    std::uint16_t port = 0;         ///< 0 = any free port; always on 127.0.0.1
+    std::string path_prefix;        ///< such as "/api": what stands in front of every path
+    std::string directory;          ///< where session folders are made; empty = the system's temporary directory
+    std::vector<std::string> images; ///< names that may be created; empty = whatever an interpreter was found for
+    std::vector<std::string> vfolders; ///< folder names that a session may mount
+    /// The wall clock, for date checks, ages and the idle limit. Called from several threads at once.
+    std::function<std::chrono::system_clock::time_point()> clock = [] { return std::chrono::system_clock::now(); };
+    std::chrono::milliseconds idle_timeout = std::chrono::minutes(30); ///< 0 = sessions live for ever
+    std::chrono::milliseconds slice = std::chrono::seconds(2);         ///< how long one call to execute may take
+    std::chrono::milliseconds start_timeout = std::chrono::seconds(30);
+    std::chrono::milliseconds keep_alive = std::chrono::seconds(75);
+    std::size_t max_sessions = 100;
+    std::size_t max_connections = 1000;
+    std::size_t max_head = 64 * 1024;
+    std::size_t max_body = 64 * 1024 * 1024;
+    std::size_t max_code = 1024 * 1024;
+    std::size_t max_output = 1024 * 1024; ///< console bytes in one answer; a program that prints more waits
+    std::int64_t rate_limit = 1000000;    ///< requests in 15 minutes
+    /// Sees every whole request before it is answered, on the connection's thread; several at once.
+    std::function<void(const http_call&)> on_request;
+};
+
+/// A header's value by its name in any case, or null.
+inline const std::string* find_header(const header_list& headers, std::string_view name) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    for (const auto& field : headers) {
+        if (field.first.size() != name.size()) continue;
+        std::size_t i = 0;
+        while (i < name.size() && lower(field.first[i]) == lower(name[i])) ++i;
+        if (i == name.size()) return &field.second;
+    }
+    return nullptr;
+}
+
+/// The usual reason phrase of a status.
+inline std::string reason_of(int status) {
+    static const std::vector<std::pair<int, const char*>> reasons = {
+        {100, "Continue"},          {101, "Switching Protocols"},
+        {200, "OK"},                {201, "Created"},
+        {204, "No Content"},        {206, "Partial Content"},
+        {301, "Moved Permanently"}, {302, "Found"},
+        {304, "Not Modified"},      {400, "Bad Request"},
+        {401, "Unauthorized"},      {403, "Forbidden"},
+        {404, "Not Found"},         {405, "Method Not Allowed"},
+        {409, "Conflict"},          {412, "Precondition Failed"},
+        {413, "Payload Too Large"}, {417, "Expectation Failed"},
+        {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
+        {501, "Not Implemented"},   {502, "Bad Gateway"},
+        {503, "Service Unavailable"},
+        {504, "Gateway Timeout"},   {505, "HTTP Version Not Supported"}};
+    for (const auto& item : reasons) {
+        if (item.first == status) return item.second;
+    }
+    return "Unknown";
+}
+
+/// An error as the server tells it: thrown by handlers, answered as application/problem+json.
+class problem : public std::runtime_error {
+public:
+    problem(int status, const std::string& type, const std::string& title, nlohmann::json extra = nullptr)
+        : std::runtime_error(title), status_(status), type_(type), extra_(std::move(extra)) {}
+
+    http_reply reply() const {
+        nlohmann::json body = {{"type", "https://api.backend.ai/probs/" + type_}, {"title", what()}};
+        if (extra_.is_object()) body.update(extra_);
+        http_reply result;
+        result.status = status_;
+        result.headers = {{"Content-Type", "application/problem+json; charset=utf-8"}};
+        result.body = body.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+        return result;
+    }
+    int status() const { return status_; }
+
+private:
+    int status_;
+    std::string type_;
+    nlohmann::json extra_;
+};
+
+namespace detail {
+
+inline std::string with_detail(const std::string& title, const std::string& detail) {
+    return detail.empty() ? title : title + " (" + detail + ")";
+}
+
+} // namespace detail
+
+inline problem invalid_parameters(const std::string& detail) {
+    return {400, "invalid-api-params", detail::with_detail("Missing or invalid API parameters.", detail)};
+}
+inline problem invalid_authorization(const std::string& detail) {
+    return {400, "invalid-auth-params", detail::with_detail("Missing or invalid authorization parameters.", detail)};
+}
+inline problem authorization_failed(const std::string& detail) {
+    return {401, "auth-failed", detail::with_detail("Credential/signature mismatch.", detail)};
+}
+inline problem kernel_not_found() { return {404, "kernel-not-found", "No such kernel."}; }
+
+/// A JSON answer.
+inline http_reply json_reply(const nlohmann::json& body, int status = 200) {
+    http_reply reply;
+    reply.status = status;
+    reply.headers = {{"Content-Type", "application/json; charset=utf-8"}};
+    reply.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return reply;
+}
+
+/// 204.
+inline http_reply empty_reply() {
+    http_reply reply;
+    reply.status = 204;
+    return reply;
+}
+
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif

@@ -1,0 +1,50 @@
+/// @file
+/// The default transport, on cpp-httplib. Declared here, defined in httplib_impl.hpp, the only header that includes
+/// httplib.h.
+///
+/// A program of many files can keep httplib.h out of all but one of them: define BACKENDAI_EXTERN_HTTPLIB for the whole
+/// program, and BACKENDAI_HTTPLIB_IMPLEMENTATION in exactly one file before it includes <backendai.hpp>.
+#ifndef BACKENDAI_TRANSPORT_HTTPLIB_HPP
+#define BACKENDAI_TRANSPORT_HTTPLIB_HPP
+
+#include <backendai/config.hpp>
+#include <backendai/http.hpp>
+#include <backendai/session.hpp>
+#include <backendai/transport/concept.hpp>
+#include <backendai/version.hpp>
+#include <memory>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// HTTP by cpp-httplib, 0.11.4 to the newest: one connection a caller, kept alive in a bounded pool for the next one.
+/// TLS is checked against the host name in the certificate's SAN, TLS 1.2 at least.
+/// Thread-safe. Moving it is only allowed while no exchange runs.
+class httplib_transport {
+public:
+    /// Takes the connection part of a resolved configuration: time limits, CA and client certificate files, the skip
+    /// flag, the number of idle connections.
+    explicit httplib_transport(const api_config& config);
+    httplib_transport(httplib_transport&&) noexcept;
+    httplib_transport& operator=(httplib_transport&&) noexcept;
+    ~httplib_transport();
+
+    /// See transport/concept.hpp.
+    response_head exchange(http_request& request, body_sink& sink, const exchange_context& context);
+
+private:
+    class implementation;
+    std::unique_ptr<implementation> implementation_;
+};
+
+/// The default session: calls block.
+using session = basic_session<httplib_transport, blocking>;
+/// A handle to a compute session, made by `session::kernel()`.
+using kernel = basic_kernel<httplib_transport, blocking>;
+
+BACKENDAI_NAMESPACE_END
+
+#if !defined(BACKENDAI_EXTERN_HTTPLIB) || defined(BACKENDAI_HTTPLIB_IMPLEMENTATION)
+#include <backendai/transport/httplib_impl.hpp>
+#endif
+
+#endif

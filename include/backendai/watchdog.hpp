@@ -1,0 +1,119 @@
+/// @file
+/// A watchdog thread that breaks off blocking work when its time has come: every exchange with a deadline is watched,
+/// and every cancelled one is handed to it.
+#ifndef BACKENDAI_WATCHDOG_HPP
+#define BACKENDAI_WATCHDOG_HPP
+
+#include <backendai/http.hpp>
+#include <backendai/version.hpp>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Something that can be broken off from another thread. interrupt() must not block and may come more than once.
+class interruptible {
+public:
+    interruptible() = default;
+    interruptible(const interruptible&) = delete;
+    interruptible& operator=(const interruptible&) = delete;
+    virtual ~interruptible() = default;
+    virtual void interrupt() noexcept = 0;
+};
+
+/// Interrupts its targets at their times, and then again every 20 ms until they are removed: a single interrupt could
+/// fall into the moment between two system calls. The thread starts with the first target. Thread-safe.
+class watchdog {
+public:
+    using clock = exchange_context::clock;
+
+    watchdog() = default;
+    watchdog(const watchdog&) = delete;
+    watchdog& operator=(const watchdog&) = delete;
+    ~watchdog() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            stopping_ = true;
+        }
+        changed_.notify_all();
+        if (thread_.joinable()) thread_.join();
+    }
+
+    /// Interrupts @p target at @p when, or earlier if it is watched already with an earlier time.
+    void watch(interruptible& target, clock::time_point when) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            const auto known = targets_.emplace(&target, when);
+            if (!known.second && known.first->second > when) known.first->second = when;
+            if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+            if (when >= next_) return;
+        }
+        changed_.notify_all();
+    }
+
+    /// After this @p target is not touched any more.
+    void forget(interruptible& target) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        targets_.erase(&target);
+    }
+
+private:
+    void run() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        while (!stopping_) {
+            const auto now = clock::now();
+            next_ = (clock::time_point::max)();
+            for (auto& target : targets_) {
+                if (target.second <= now) {
+                    target.first->interrupt();
+                    target.second = now + std::chrono::milliseconds(20);
+                }
+                if (target.second < next_) next_ = target.second;
+            }
+            if (next_ == (clock::time_point::max)()) {
+                changed_.wait(lock);
+            } else {
+                changed_.wait_until(lock, next_);
+            }
+        }
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::map<interruptible*, clock::time_point> targets_;
+    clock::time_point next_ = (clock::time_point::max)();
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+/// Watches @p target for the duration of one exchange: its deadline and both of its cancel tokens.
+class watched {
+public:
+    watched(watchdog& dog, interruptible& target, const exchange_context& context)
+        : unwatch_{dog, target},
+          on_cancel_(context.cancel, [&dog, &target] { dog.watch(target, {}); }),
+          on_close_(context.closing, [&dog, &target] { dog.watch(target, {}); }) {
+        if (context.has_deadline()) dog.watch(target, context.deadline);
+    }
+
+private:
+    struct unwatch { // first member, hence gone last: after the listeners that may still add the target
+        unwatch(watchdog& d, interruptible& t) : dog(d), target(t) {}
+        unwatch(const unwatch&) = delete;
+        unwatch& operator=(const unwatch&) = delete;
+        ~unwatch() { dog.forget(target); }
+        watchdog& dog;
+        interruptible& target;
+    } unwatch_;
+    cancel_token::listener on_cancel_, on_close_;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif

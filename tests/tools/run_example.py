@@ -1,0 +1,21 @@
+#!/usr/bin/env python3
+"""run_example.py NAME PROGRAM: runs an example with --local, examples/NAME.input as stdin, and compares examples/NAME.expected."""
+import difflib
+import subprocess
+import sys
+
+from common import ROOT, clean_environment, gateway
+
+name, program = sys.argv[1:3]
+if name == "gateway":
+    with gateway(program) as exported:
+        print("exports", *sorted(exported))
+    sys.exit(0)
+given, expected = ROOT / f"examples/{name}.input", ROOT / f"examples/{name}.expected"
+done = subprocess.run([program, "--local"], input=given.read_text() if given.exists() else "", stdout=subprocess.PIPE,
+                      text=True, env=clean_environment(), timeout=100, cwd=ROOT)
+print(done.stdout)
+if done.returncode != 0:
+    sys.exit(f"exit status {done.returncode}")
+if expected.exists() and expected.read_text() != done.stdout:
+    sys.exit("\n".join(difflib.unified_diff(expected.read_text().split("\n"), done.stdout.split("\n"), "expected", "printed", lineterm="")))
