@@ -212,7 +212,11 @@ private:
     exchange_context make_context(const call& what, const call_options& options) const {
         exchange_context context;
         const auto limit = options.timeout.value_or(config_.timeout);
-        if (limit.count() > 0) context.deadline = exchange_context::clock::now() + limit;
+        if (limit.count() < 0) throw client_error(error_kind::argument, "a time limit is negative; 0 means no limit");
+        // More than a century is as good as none, and would overflow the clock.
+        if (limit.count() > 0 && limit < std::chrono::hours(24 * 365 * 100)) {
+            context.deadline = exchange_context::clock::now() + limit;
+        }
         context.connect_timeout = config_.connect_timeout;
         context.read_timeout = what.waits_for_compute ? config_.compute_timeout : config_.read_timeout;
         context.cancel = options.cancel;
@@ -252,7 +256,7 @@ private:
 
     void attempt_once(http_request& request, const call& what, response_sink& sink, const exchange_context& context,
                       int attempt) {
-        if (request.source && attempt > 1) request.source->rewind();
+        if (request.source) rewind(*request.source);
         sign(request, what);
         log_record record;
         record.method = request.method;
@@ -264,8 +268,8 @@ private:
                 std::chrono::duration_cast<std::chrono::microseconds>(exchange_context::clock::now() - start);
             if (config_.on_log) config_.on_log(record);
         };
+        const codec::url original = request.url;
         try {
-            const codec::url original = request.url;
             for (int redirects = 0;; ++redirects) {
                 const response_head head = transport_->exchange(request, sink, context);
                 record.status = head.status;
@@ -276,13 +280,23 @@ private:
                 sink.take_body();
                 sign(request, what);
             }
-            request.url = original;
         } catch (const client_error& e) {
+            request.url = original; // another attempt begins at the beginning, not where a redirect led
+            record.status = 0;      // of the redirect
             record.failure = to_string(e.kind());
             finish();
             throw;
         }
         finish();
+    }
+
+    // Also before the first attempt: a source may have been read before, by an earlier call with the same request.
+    static void rewind(codec::byte_source& source) {
+        try {
+            source.rewind();
+        } catch (const codec::source_error& e) {
+            throw client_error(error_kind::io, std::string("the body cannot be read from its start: ") + e.what());
+        }
     }
 
     void sign(http_request& request, const call& what) const {

@@ -71,8 +71,11 @@ inline std::optional<std::chrono::milliseconds> parse_retry_after(std::string_vi
     }
     const auto date = codec::parse_http_date(text);
     if (!date) return {};
-    const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(*date - now);
-    return (std::max)(wait, std::chrono::milliseconds(0));
+    // In milliseconds first: the difference of two dates may be more than the clock's own unit can count.
+    using std::chrono::milliseconds;
+    const auto wait = std::chrono::duration_cast<milliseconds>(date->time_since_epoch()) -
+                      std::chrono::duration_cast<milliseconds>(now.time_since_epoch());
+    return (std::max)(wait, milliseconds(0));
 }
 
 /// How long to wait before attempt number @p attempt + 1 after @p failure, or nothing when the call must not be tried

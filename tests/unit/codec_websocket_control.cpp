@@ -147,3 +147,24 @@ TEST_CASE("a close code that may not be sent changes nothing") {
     CHECK(out.empty());
     CHECK(client.control().may_send());
 }
+
+TEST_CASE("what a peer sends after its close frame changes nothing") {
+    codec::websocket_control control;
+    codec::websocket_event event;
+    event.opcode = websocket_opcode::close;
+    event.code = 1000;
+    event.payload = "first";
+    control.received(event);
+    event.code = 1001;
+    event.payload = "second";
+    control.received(event);
+    event.opcode = websocket_opcode::ping;
+    control.received(event);
+    CHECK(control.peer_close_code() == 1000);
+    CHECK(control.peer_close_reason() == "first");
+    const auto reply = control.next_reply();
+    REQUIRE(reply);
+    CHECK(reply->opcode == websocket_opcode::close);
+    CHECK(reply->code == 1000);
+    CHECK_FALSE(control.next_reply());
+}

@@ -280,19 +280,22 @@ TEST_CASE("a huge announced length reserves no huge memory") {
 
 TEST_CASE("the encoder refuses what may not be sent") {
     std::string out;
-    CHECK_THROWS_AS(codec::websocket_encoder(websocket_role::client), std::invalid_argument);
+    CHECK_THROWS_AS(codec::websocket_encoder{websocket_role::client}, std::invalid_argument);
     codec::websocket_encoder encoder(websocket_role::server);
     CHECK_THROWS_AS(encoder.message(out, websocket_opcode::text, "\xff"), std::invalid_argument);
     CHECK_THROWS_AS(encoder.message(out, websocket_opcode::ping, "x"), std::invalid_argument);
     CHECK_THROWS_AS(encoder.message(out, websocket_opcode::continuation, "x"), std::invalid_argument);
     CHECK_THROWS_AS(encoder.ping(out, std::string(126, 'x')), std::invalid_argument);
     CHECK_THROWS_AS(encoder.pong(out, std::string(126, 'x')), std::invalid_argument);
-    for (const std::uint16_t code : {0, 999, 1004, 1006, 1015, 1016, 2999, 5000}) {
+    static constexpr std::uint16_t unsendable[] = {0, 999, 1004, 1006, 1015, 1016, 2999, 5000};
+    for (const std::uint16_t code : unsendable) {
         CHECK_THROWS_AS(encoder.close(out, code, ""), std::invalid_argument);
     }
     CHECK_THROWS_AS(encoder.close(out, 1005, "reason"), std::invalid_argument);
     CHECK_THROWS_AS(encoder.close(out, 1000, std::string(124, 'x')), std::invalid_argument);
     CHECK_THROWS_AS(encoder.close(out, 1000, "\xed\xa0\x80"), std::invalid_argument);
+    CHECK(out.empty());
+    CHECK_THROWS_AS(encoder.fragment(out, websocket_opcode::text, "\xc3", true), std::invalid_argument);
     CHECK(out.empty());
     encoder.fragment(out, websocket_opcode::text, "\xc3", false);
     CHECK(encoder.in_message());

@@ -84,16 +84,38 @@ inline void deliver(execute_result& step, const run_handlers& handlers, run_resu
     if (phase_ended && handlers.on_phase) handlers.on_phase(step.status, step.exit_code);
 }
 
-/// Runs to the end. Whatever ends it early (a handler, a cancel, a time limit) interrupts the remote code.
+/// Runs to the end. Whatever ends it early (a handler, a cancel, a time limit) interrupts the remote code, unless that
+/// cannot be running: nothing was sent, the server itself ended it, or its last step is done.
 inline run_result run_loop(const run_steps& steps, std::string code, execute_mode mode, json options,
                            const run_handlers& handlers) {
     run_result result;
     std::string run_id;
-    bool started = false;
+    bool running = false; // whether the code may be running there
+    const auto interrupt = [&] {
+        if (!running) return;
+        try {
+            steps.interrupt();
+        } catch (...) {
+            // The reason for the early end is what the caller must see; an interrupt that fails on top of it (the
+            // connection is gone, say) says nothing new.
+        }
+    };
+    const auto take_step = [&] {
+        try {
+            execute_result step = steps.execute(run_id, code, mode, options);
+            running = step.status != run_status::finished && step.status != run_status::exec_timeout;
+            return step;
+        } catch (const api_error&) {
+            running = false; // the server itself ended the run
+            throw;
+        } catch (const client_error& e) {
+            running = running || e.sent() != client_error::progress::nothing_sent;
+            throw;
+        }
+    };
     try {
         for (;;) {
-            started = true;
-            execute_result step = steps.execute(run_id, code, mode, options);
+            execute_result step = take_step();
             if (!step.run_id.empty()) run_id = step.run_id;
             options = json::object(); // the commands go with the first step only
             code.clear();
@@ -115,17 +137,8 @@ inline run_result run_loop(const run_steps& steps, std::string code, execute_mod
             case run_status::build_finished: mode = execute_mode::continue_; break;
             }
         }
-    } catch (const api_error&) {
-        throw; // the server itself ended the run
     } catch (...) {
-        if (started) {
-            try {
-                steps.interrupt();
-            } catch (const error&) {
-                // The reason for the early end is what the caller must see; an interrupt that fails on top of it (the
-                // connection is gone, say) says nothing new.
-            }
-        }
+        interrupt();
         throw;
     }
 }

@@ -71,7 +71,7 @@ inline std::optional<std::string> find_extended(const mime_value& value, const s
 /// @throws decode_error when it is malformed. Pure; thread-safe.
 inline content_disposition parse_content_disposition(std::string_view text) {
     const mime_value parsed = parse_mime_value(text);
-    if (!detail::is_token(parsed.value))
+    if (!is_token(parsed.value))
         throw decode_error("content disposition " + printable(text) + ": the type is not a token");
     content_disposition result;
     result.type = parsed.value;

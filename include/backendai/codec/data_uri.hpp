@@ -5,6 +5,7 @@
 
 #include <backendai/codec/base64.hpp>
 #include <backendai/codec/decode_error.hpp>
+#include <backendai/codec/http_fields.hpp>
 #include <backendai/codec/url.hpp>
 #include <backendai/version.hpp>
 #include <string>
@@ -34,7 +35,8 @@ inline data_uri decode_data_uri(std::string_view text) {
     std::string_view head = text.substr(5, comma - 5);
     const std::string_view content = text.substr(comma + 1);
     constexpr std::string_view marker = ";base64";
-    const bool base64 = head.size() >= marker.size() && head.substr(head.size() - marker.size()) == marker;
+    const bool base64 =
+        head.size() >= marker.size() && equals_ignoring_case(head.substr(head.size() - marker.size()), marker);
     if (base64) head.remove_suffix(marker.size());
     data_uri result;
     result.media_type = head.empty()          ? "text/plain;charset=US-ASCII"

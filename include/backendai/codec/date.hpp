@@ -97,9 +97,23 @@ private:
     bool good_ = true;
 };
 
-inline std::optional<utc_time> make_utc(std::int64_t year, unsigned month, unsigned day, std::int64_t seconds_of_day) {
-    if (month < 1 || month > 12 || day < 1 || day > 31 || seconds_of_day < 0 || seconds_of_day > 86400) return {};
-    const std::chrono::seconds since_epoch(days_from_civil({year, month, day}) * 86400 + seconds_of_day);
+struct time_of_day {
+    std::int64_t hour, minute, second;
+};
+
+// Nothing for days and times that do not exist, a leap second apart, and for what the system's clock cannot hold.
+inline std::optional<utc_time> make_utc(civil_date date, time_of_day time) {
+    constexpr std::array<unsigned, 12> month_lengths = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    if (date.month < 1 || date.month > 12 || date.day < 1 || date.day > month_lengths[date.month - 1]) return {};
+    const bool leap_year = (date.year % 4 == 0 && date.year % 100 != 0) || date.year % 400 == 0;
+    if (date.month == 2 && date.day == 29 && !leap_year) return {};
+    if (time.hour > 23 || time.minute > 59 || time.second > 60) return {};
+    const std::chrono::seconds since_epoch(days_from_civil(date) * 86400 + time.hour * 3600 + time.minute * 60 +
+                                           time.second);
+    // Two days off the ends leave room for an offset and a fraction.
+    constexpr auto last = std::chrono::duration_cast<std::chrono::seconds>((utc_time::duration::max)());
+    constexpr auto limit = last - std::chrono::hours(48);
+    if (since_epoch > limit || since_epoch < -limit) return {};
     return utc_time(std::chrono::duration_cast<utc_time::duration>(since_epoch));
 }
 
@@ -151,11 +165,12 @@ inline std::optional<utc_time> parse_iso_date(std::string_view text) {
     in.literal("-");
     const auto day = static_cast<unsigned>(in.number(2));
     in.literal("T");
-    std::int64_t seconds = in.number(2) * 3600;
+    detail::time_of_day time{};
+    time.hour = in.number(2);
     in.literal(":");
-    seconds += in.number(2) * 60;
+    time.minute = in.number(2);
     in.literal(":");
-    seconds += in.number(2);
+    time.second = in.number(2);
     std::int64_t micros = 0;
     if (in.good() && !in.rest().empty() && in.rest().front() == '.') {
         in.skip(1);
@@ -173,14 +188,16 @@ inline std::optional<utc_time> parse_iso_date(std::string_view text) {
     } else if (in.good() && !in.rest().empty() && (in.rest().front() == '+' || in.rest().front() == '-')) {
         const std::int64_t sign = in.rest().front() == '-' ? -1 : 1;
         in.skip(1);
-        offset = in.number(2) * 3600;
+        const std::int64_t hours = in.number(2);
         in.literal(":");
-        offset = sign * (offset + in.number(2) * 60);
+        const std::int64_t minutes = in.number(2);
+        if (hours > 23 || minutes > 59) return {};
+        offset = sign * (hours * 3600 + minutes * 60);
     } else {
         return {};
     }
     if (!in.good() || !in.rest().empty()) return {};
-    const auto whole = detail::make_utc(year, month, day, seconds);
+    const auto whole = detail::make_utc({year, month, day}, time);
     if (!whole) return {};
     return *whole - std::chrono::seconds(offset) +
            std::chrono::duration_cast<utc_time::duration>(std::chrono::microseconds(micros));
@@ -200,14 +217,15 @@ inline std::optional<utc_time> parse_http_date(std::string_view text) {
     in.literal(" ");
     const std::int64_t year = in.number(4);
     in.literal(" ");
-    std::int64_t seconds = in.number(2) * 3600;
+    detail::time_of_day time{};
+    time.hour = in.number(2);
     in.literal(":");
-    seconds += in.number(2) * 60;
+    time.minute = in.number(2);
     in.literal(":");
-    seconds += in.number(2);
+    time.second = in.number(2);
     in.literal(" GMT");
     if (!in.good() || !in.rest().empty()) return {};
-    return detail::make_utc(year, month, day, seconds);
+    return detail::make_utc({year, month, day}, time);
 }
 
 } // namespace codec

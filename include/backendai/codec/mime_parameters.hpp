@@ -4,6 +4,7 @@
 #define BACKENDAI_CODEC_MIME_PARAMETERS_HPP
 
 #include <backendai/codec/decode_error.hpp>
+#include <backendai/codec/http_fields.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/version.hpp>
 #include <cstddef>
@@ -31,19 +32,6 @@ struct mime_value {
 
 namespace detail {
 
-/// RFC 7230's tchar, which is RFC 2045's token character less `{` and `}`.
-inline bool is_token_character(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           (c != '\0' && std::string_view("!#$%&'*+-.^_`|~").find(c) != std::string_view::npos);
-}
-
-inline bool is_token(std::string_view text) noexcept {
-    for (const char c : text) {
-        if (!is_token_character(c)) return false;
-    }
-    return !text.empty();
-}
-
 inline char ascii_lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
@@ -53,20 +41,6 @@ inline std::string ascii_lower(std::string_view text) {
     result.reserve(text.size());
     for (const char c : text) result += ascii_lower(c);
     return result;
-}
-
-inline bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    if (a.size() != b.size()) return false;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        if (ascii_lower(a[i]) != ascii_lower(b[i])) return false;
-    }
-    return true;
-}
-
-inline std::string_view trim_blanks(std::string_view text) noexcept {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
 }
 
 /// Reads a header value from left to right.
@@ -129,13 +103,13 @@ private:
 inline mime_value parse_mime_value(std::string_view text) {
     detail::mime_scanner scanner(text);
     mime_value result;
-    result.value = detail::ascii_lower(detail::trim_blanks(scanner.until(";")));
+    result.value = detail::ascii_lower(trim_field(scanner.until(";")));
     if (result.value.empty()) scanner.fail("nothing stands before the parameters");
     while (scanner.accept(';')) {
         scanner.skip_blanks();
         if (scanner.at_end()) break; // a semicolon at the end is common and harmless
-        std::string name = detail::ascii_lower(detail::trim_blanks(scanner.until("=;")));
-        if (!detail::is_token(name)) scanner.fail("a parameter's name is not a token");
+        std::string name = detail::ascii_lower(trim_field(scanner.until("=;")));
+        if (!is_token(name)) scanner.fail("a parameter's name is not a token");
         if (!scanner.accept('=')) scanner.fail("a parameter has no value");
         if (result.find(name) != nullptr) scanner.fail("a parameter comes twice");
         scanner.skip_blanks();

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <backendai/codec/byte_source.hpp>
 #include <backendai/codec/content_disposition.hpp>
+#include <backendai/codec/http_fields.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/version.hpp>
 #include <cstddef>
@@ -83,7 +84,7 @@ public:
 
     /// The value of the request's Content-Type header. The signature covers `multipart/form-data` alone.
     std::string content_type() const {
-        const bool token = detail::is_token(boundary_);
+        const bool token = is_token(boundary_);
         return "multipart/form-data; boundary=" + (token ? boundary_ : '"' + boundary_ + '"');
     }
 

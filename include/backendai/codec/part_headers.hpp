@@ -5,6 +5,7 @@
 
 #include <backendai/codec/content_disposition.hpp>
 #include <backendai/codec/decode_error.hpp>
+#include <backendai/codec/http_fields.hpp>
 #include <backendai/codec/mime_parameters.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/version.hpp>
@@ -27,7 +28,7 @@ public:
     /// The value of the field `name` (any case), or nullptr.
     const std::string* find(std::string_view name) const noexcept {
         for (const auto& field : fields_) {
-            if (detail::equal_ignoring_case(field.first, name)) return &field.second;
+            if (equals_ignoring_case(field.first, name)) return &field.second;
         }
         return nullptr;
     }
@@ -69,19 +70,19 @@ public:
         if (!line.empty() && (line.front() == ' ' || line.front() == '\t')) {
             if (fields_.empty()) throw decode_error("part header " + printable(line) + " continues nothing");
             fields_.back().second += ' ';
-            fields_.back().second += detail::trim_blanks(line);
+            fields_.back().second += trim_field(line);
             return;
         }
         const std::size_t colon = line.find(':');
-        if (colon == std::string_view::npos || !detail::is_token(line.substr(0, colon)))
+        if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
             throw decode_error("part header " + printable(line) + " has no field name");
         const std::string_view name = line.substr(0, colon);
         for (const char* single : {"content-disposition", "content-type", "content-encoding", "content-length",
                                    "content-transfer-encoding"}) {
-            if (detail::equal_ignoring_case(name, single) && find(name) != nullptr)
+            if (equals_ignoring_case(name, single) && find(name) != nullptr)
                 throw decode_error("part header " + printable(name) + " comes twice");
         }
-        fields_.emplace_back(name, detail::trim_blanks(line.substr(colon + 1)));
+        fields_.emplace_back(name, trim_field(line.substr(colon + 1)));
     }
 
     void clear() noexcept { fields_.clear(); }

@@ -48,17 +48,22 @@ namespace detail {
 // cpp-httplib renamed ssl_context() to tls_context() when it learnt other TLS libraries.
 template <class Client, class = void>
 struct native_tls {
-    static SSL_CTX* context(const Client& client) { return static_cast<SSL_CTX*>(client.tls_context()); }
-    static std::string verify_failure(const Client&) { return "the certificate is not trusted"; }
+    static SSL_CTX* context(const Client& client) { return client.ssl_context(); }
 };
 template <class Client>
-struct native_tls<Client, std::void_t<decltype(std::declval<const Client&>().ssl_context())>> {
-    static SSL_CTX* context(const Client& client) { return client.ssl_context(); }
-    static std::string verify_failure(const Client& client) {
-        const long code = client.get_openssl_verify_result();
-        return code == X509_V_OK ? "the certificate does not name this host" : X509_verify_cert_error_string(code);
-    }
+struct native_tls<Client, std::void_t<decltype(std::declval<const Client&>().tls_context())>> {
+    static SSL_CTX* context(const Client& client) { return static_cast<SSL_CTX*>(client.tls_context()); }
 };
+
+// Why the last certificate that this thread's handshakes met was refused; httplib tells only that it was.
+inline int& refused_certificate() {
+    thread_local int code = X509_V_OK;
+    return code;
+}
+inline int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
+    if (accepted == 0) refused_certificate() = X509_STORE_CTX_get_error(context);
+    return accepted;
+}
 #endif
 
 /// One httplib client, which is one connection at most, and the handle that can break it off.
@@ -121,6 +126,7 @@ private:
         client_.enable_server_certificate_verification(verify);
         if (!config.ca_file.empty()) client_.set_ca_cert_path(config.ca_file);
         if (!verify) return;
+        X509_STORE_set_verify_cb(SSL_CTX_get_cert_store(context), note_refused_certificate);
         // httplib itself would accept a host name that stands in the subject's CN only.
         X509_VERIFY_PARAM* parameters = SSL_CTX_get0_param(context);
         X509_VERIFY_PARAM_set_hostflags(parameters,
@@ -174,6 +180,7 @@ public:
         httplib::Error error = httplib::Error::Success;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         ERR_clear_error(); // what is in this thread's queue afterwards is this exchange's
+        refused_certificate() = X509_V_OK;
 #endif
         const bool done = connection_.client().send(wire, answer, error);
         if (!request_.source) request_.body = std::move(wire.body);
@@ -329,9 +336,10 @@ private:
 #endif
         return {};
     }
-    std::string verify_reason() {
+    static std::string verify_reason() {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-        return native_tls<httplib::Client>::verify_failure(connection_.client());
+        const int code = refused_certificate();
+        return code == X509_V_OK ? "it does not name this host" : X509_verify_cert_error_string(code);
 #else
         return {};
 #endif

@@ -1,0 +1,80 @@
+// The embedded gateway as a program: a Backend.AI server on a loopback port, for trying things out.
+//
+//   gateway [--port N]                 prints the environment to export, serves until SIGINT or SIGTERM
+//   gateway [--port N] --run CMD...    runs a command with that environment and ends with its exit status
+#include <backendai/testing/gateway.hpp>
+
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+namespace {
+
+int run_command(const backendai::testing::gateway& server, char** arguments) {
+    const pid_t child = ::fork();
+    if (child < 0) {
+        std::cerr << "gateway: cannot start " << arguments[0] << '\n';
+        return 126;
+    }
+    if (child == 0) {
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, nullptr);
+        ::setenv("BACKEND_ENDPOINT", server.endpoint().c_str(), 1);
+        ::setenv("BACKEND_ACCESS_KEY", server.access_key().c_str(), 1);
+        ::setenv("BACKEND_SECRET_KEY", server.secret_key().c_str(), 1);
+        ::execvp(arguments[0], arguments);
+        std::perror(arguments[0]);
+        ::_exit(127);
+    }
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+} // namespace
+
+int main(int count, char** arguments) {
+    backendai::testing::gateway_options options;
+    char** command = nullptr;
+    for (int i = 1; i < count; ++i) {
+        if (std::strcmp(arguments[i], "--port") == 0 && i + 1 < count) {
+            const long port = std::strtol(arguments[++i], nullptr, 10);
+            if (port < 0 || port > 65535) {
+                std::cerr << "gateway: the port is a number from 0 to 65535\n";
+                return 2;
+            }
+            options.port = static_cast<std::uint16_t>(port);
+        } else if (std::strcmp(arguments[i], "--run") == 0 && i + 1 < count) {
+            command = arguments + i + 1;
+            break;
+        } else {
+            std::cerr << "usage: gateway [--port N] [--run COMMAND...]\n";
+            return 2;
+        }
+    }
+    // The signals are taken by sigwait() here, so every thread has to have them blocked.
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    try {
+        const backendai::testing::gateway server(options);
+        if (command != nullptr) return run_command(server, command);
+        std::cerr << "This is an emulator of a Backend.AI server. It runs code as the user who started it, and listens on "
+                     "the loopback interface only.\n";
+        std::cout << "export BACKEND_ENDPOINT=" << server.endpoint() << "\nexport BACKEND_ACCESS_KEY=" << server.access_key()
+                  << "\nexport BACKEND_SECRET_KEY=" << server.secret_key() << std::endl;
+        int number = 0;
+        sigwait(&signals, &number);
+    } catch (const std::exception& error) {
+        std::cerr << "gateway: " << error.what() << '\n';
+        return 1;
+    }
+    return 0;
+}

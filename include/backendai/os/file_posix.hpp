@@ -1,0 +1,208 @@
+/// @file
+/// Files and directories of POSIX systems; include <backendai/os/file.hpp>.
+///
+/// Directories are descriptors and names are looked up in them (openat and its kin, with O_NOFOLLOW), so that nobody can
+/// slip a link into a path between its check and its use.
+#ifndef BACKENDAI_OS_FILE_POSIX_HPP
+#define BACKENDAI_OS_FILE_POSIX_HPP
+
+#include <backendai/os/file_types.hpp>
+#include <backendai/version.hpp>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <fcntl.h>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+namespace detail {
+
+[[noreturn]] inline void throw_errno(int code, const char* what) {
+    throw std::system_error(code, std::generic_category(), what);
+}
+
+/// A call that a signal may interrupt, until it is through.
+template <class Call>
+auto retry_interrupted(Call&& call) -> decltype(call()) {
+    for (;;) {
+        const auto result = call();
+        if (result >= 0 || errno != EINTR) return result;
+    }
+}
+
+/// A descriptor that closes itself.
+class owned_descriptor {
+public:
+    explicit owned_descriptor(int number = -1) noexcept : number_(number) {}
+    owned_descriptor(owned_descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+    owned_descriptor& operator=(owned_descriptor&& other) noexcept {
+        std::swap(number_, other.number_);
+        return *this;
+    }
+    ~owned_descriptor() { release(); }
+    int get() const noexcept { return number_; }
+    int release() noexcept { return number_ >= 0 ? ::close(std::exchange(number_, -1)) : 0; }
+
+private:
+    int number_;
+};
+
+inline file_kind kind_of_mode(mode_t mode) noexcept {
+    if (S_ISREG(mode)) return file_kind::regular;
+    if (S_ISDIR(mode)) return file_kind::directory;
+    return S_ISLNK(mode) ? file_kind::symbolic_link : file_kind::other;
+}
+
+} // namespace detail
+
+/// An open file. Not thread-safe.
+class open_file {
+public:
+    open_file() = default;
+    explicit open_file(int descriptor) noexcept : descriptor_(descriptor) {}
+
+    bool is_open() const noexcept { return descriptor_.get() >= 0; }
+
+    /// Up to @p capacity bytes; 0 at the end.
+    std::size_t read(char* buffer, std::size_t capacity) {
+        const ssize_t count =
+            detail::retry_interrupted([&] { return ::read(descriptor_.get(), buffer, capacity); });
+        if (count < 0) detail::throw_errno(errno, "read");
+        return static_cast<std::size_t>(count);
+    }
+    void write(std::string_view bytes) {
+        while (!bytes.empty()) {
+            const ssize_t count =
+                detail::retry_interrupted([&] { return ::write(descriptor_.get(), bytes.data(), bytes.size()); });
+            if (count < 0) detail::throw_errno(errno, "write");
+            bytes.remove_prefix(static_cast<std::size_t>(count));
+        }
+    }
+    std::uint64_t size() const {
+        struct stat data {};
+        if (::fstat(descriptor_.get(), &data) != 0) detail::throw_errno(errno, "fstat");
+        return static_cast<std::uint64_t>(data.st_size);
+    }
+    /// @param mode the nine permission bits
+    void set_mode(unsigned mode) {
+        if (::fchmod(descriptor_.get(), static_cast<mode_t>(mode & 0777U)) != 0) detail::throw_errno(errno, "chmod");
+    }
+    void set_modified(file_time time) {
+        struct timespec times[2] = {};
+        times[0].tv_nsec = UTIME_OMIT; // the time of access
+        times[1].tv_sec = static_cast<time_t>(time.seconds);
+        times[1].tv_nsec = static_cast<long>(time.nanoseconds);
+        if (::futimens(descriptor_.get(), times) != 0) detail::throw_errno(errno, "setting the time");
+    }
+    /// Reports what the system kept back until now (a network file system's full disk, say).
+    void close() {
+        if (descriptor_.release() != 0 && errno != EINTR) detail::throw_errno(errno, "close");
+    }
+
+private:
+    detail::owned_descriptor descriptor_;
+};
+
+/// Opens a regular file, through links. @throws std::system_error also when it is no regular file.
+inline open_file open_for_reading(const std::filesystem::path& path) {
+    // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
+    const int descriptor =
+        detail::retry_interrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
+    if (descriptor < 0) detail::throw_errno(errno, "open");
+    open_file result(descriptor);
+    struct stat data {};
+    if (::fstat(descriptor, &data) != 0) detail::throw_errno(errno, "fstat");
+    if (!S_ISREG(data.st_mode)) detail::throw_errno(S_ISDIR(data.st_mode) ? EISDIR : EINVAL, "open");
+    return result;
+}
+
+/// An open directory. Names are single components; links among them are never followed. Not thread-safe.
+class directory {
+public:
+    directory() = default;
+    /// Opens a directory by its path, through links.
+    explicit directory(const std::filesystem::path& path) : directory(AT_FDCWD, path.c_str(), 0) {}
+
+    bool is_open() const noexcept { return descriptor_.get() >= 0; }
+
+    file_kind kind_of(const std::string& name) const {
+        struct stat data {};
+        if (::fstatat(descriptor_.get(), name.c_str(), &data, AT_SYMLINK_NOFOLLOW) == 0)
+            return detail::kind_of_mode(data.st_mode);
+        if (errno == ENOENT) return file_kind::none;
+        detail::throw_errno(errno, "stat");
+    }
+    /// @throws std::system_error{ENOTDIR or ELOOP} also when the name is a link, wherever it leads.
+    directory open_child(const std::string& name) const {
+        return directory(descriptor_.get(), name.c_str(), O_NOFOLLOW);
+    }
+    /// False when there is something of that name.
+    bool make_child(const std::string& name) const {
+        if (::mkdirat(descriptor_.get(), name.c_str(), 0777) == 0) return true;
+        if (errno == EEXIST) return false;
+        detail::throw_errno(errno, "mkdir");
+    }
+    /// Creates a file that must not exist. @param mode of the new file, less the process's umask
+    open_file create(const std::string& name, unsigned mode) const {
+        const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+        const int descriptor = detail::retry_interrupted(
+            [&] { return ::openat(descriptor_.get(), name.c_str(), flags, static_cast<mode_t>(mode)); });
+        if (descriptor < 0) detail::throw_errno(errno, "create");
+        return open_file(descriptor);
+    }
+    /// Gives a file another name, in place of the file or link of that name, if any.
+    void rename(const std::string& from, const std::string& to) const {
+        if (::renameat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str()) != 0)
+            detail::throw_errno(errno, "rename");
+    }
+    /// Gives a file another name unless that is taken; false when it is.
+    bool rename_new(const std::string& from, const std::string& to) const {
+        if (::linkat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str(), 0) == 0) {
+            remove_file(from);
+            return true;
+        }
+        if (errno == EEXIST) return false;
+        // A file system without hard links: the check and the renaming are two steps there.
+        if (kind_of(to) != file_kind::none) return false;
+        rename(from, to);
+        return true;
+    }
+    bool remove_file(const std::string& name) const noexcept {
+        return ::unlinkat(descriptor_.get(), name.c_str(), 0) == 0;
+    }
+    /// Removes an empty directory.
+    bool remove_directory(const std::string& name) const noexcept {
+        return ::unlinkat(descriptor_.get(), name.c_str(), AT_REMOVEDIR) == 0;
+    }
+    /// Mode and time of the directory itself.
+    void set_metadata(unsigned mode, file_time modified) const {
+        open_file self(::dup(descriptor_.get()));
+        if (!self.is_open()) detail::throw_errno(errno, "dup");
+        self.set_mode(mode);
+        self.set_modified(modified);
+    }
+
+private:
+    directory(int parent, const char* name, int flags)
+        : descriptor_(detail::retry_interrupted(
+              [&] { return ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags); })) {
+        if (!is_open()) detail::throw_errno(errno, "open");
+    }
+
+    detail::owned_descriptor descriptor_;
+};
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif

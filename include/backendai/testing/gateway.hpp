@@ -1,0 +1,257 @@
+/// @file
+/// The embedded gateway: a small real Backend.AI server in a header, for tests and for trying programs out.
+///
+/// It is an emulator. It listens on the loopback interface only, and runs the code that it is given as the user who
+/// started it, with that user's rights: keep its keys to yourself on a machine that others use.
+#ifndef BACKENDAI_TESTING_GATEWAY_HPP
+#define BACKENDAI_TESTING_GATEWAY_HPP
+
+#include <backendai/testing/gateway_auth.hpp>
+#include <backendai/testing/gateway_faults.hpp>
+#include <backendai/testing/gateway_kernel_routes.hpp>
+#include <backendai/testing/gateway_router.hpp>
+#include <backendai/testing/gateway_server.hpp>
+#include <backendai/testing/gateway_sessions.hpp>
+#include <backendai/testing/gateway_types.hpp>
+#include <backendai/version.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// Speaks API v4.20190315. Starts when it is made, and stops when it is destroyed: connections are closed, interpreters
+/// killed, threads joined, folders removed. All functions may be called from several threads at once.
+class gateway {
+public:
+    /// @throws std::system_error when the port is taken.
+    explicit gateway(gateway_options options = {})
+        : options_(std::move(options)), authenticator_(options_), sessions_(options_), kernels_(options_, sessions_, frozen_) {
+        add_routes();
+        server_ = std::make_unique<detail::http_server>(
+            options_, [this](const http_call& call) { return handle(call); },
+            [this](const http_call* call) { return early_fault(call); });
+        sessions_.set_endpoint("http://127.0.0.1:" + std::to_string(port()));
+        sweeper_ = std::thread([this] { sweep_loop(); });
+    }
+    gateway(const gateway&) = delete;
+    gateway& operator=(const gateway&) = delete;
+    ~gateway() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            stopping_ = true;
+        }
+        stopped_.notify_all();
+        sweeper_.join();
+        sessions_.close(); // first, so that calls which wait for code return
+        server_->stop();
+    }
+
+    /// "http://127.0.0.1:PORT" and the path prefix: what a client takes for its endpoint.
+    std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port()) + options_.path_prefix; }
+    std::uint16_t port() const { return server_->port(); }
+    const std::string& access_key() const { return options_.access_key; }
+    const std::string& secret_key() const { return options_.secret_key; }
+
+    /// Scripts a fault for requests to come. Returns its number for fault_uses().
+    std::size_t inject(fault item) { return faults_.add(std::move(item)); }
+    int fault_uses(std::size_t number) const { return faults_.uses(number); }
+    void clear_faults() { faults_.clear(); }
+
+    /// How many whole requests of a method have come for a path (without prefix and query), refused ones included.
+    std::size_t received(const std::string& method, const std::string& path) const { return count(received_, method, path); }
+    /// How many of them have reached their handler, and so may have run code or made something.
+    std::size_t served(const std::string& method, const std::string& path) const { return count(served_, method, path); }
+    /// All whole requests.
+    std::size_t received() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::size_t sum = 0;
+        for (const auto& entry : received_) sum += entry.second;
+        return sum;
+    }
+    std::size_t connections() const { return server_->connections(); } ///< accepted until now
+    std::size_t live_sessions() const { return sessions_.live(); }
+    std::size_t peak_sessions() const { return sessions_.peak(); }
+    std::size_t created_sessions() const { return sessions_.created(); }
+    /// Ends sessions that are over the idle limit by the options' clock; also done on every request, and four times a second.
+    void sweep() { sessions_.sweep(); }
+
+    /// Answers one request without a connection, as the server does with one. A fault that only a connection can show
+    /// is handed over in http_reply::wire_fault.
+    http_reply handle(const http_call& call) {
+        const std::string path = path_of(call.target);
+        note(received_, call.method, path);
+        if (options_.on_request) options_.on_request(call);
+        sessions_.sweep();
+        const std::shared_ptr<const fault> wrong = faults_.take(false, call.method, path);
+        if (wrong && wrong->kind == fault_kind::status) return detail::status_reply(*wrong);
+        http_reply reply;
+        if (!wrong || !detail::keeps_from_handler(wrong->kind)) {
+            if (wrong && wrong->kind == fault_kind::delay) pause(wrong->interval);
+            reply = answer(call, path, wrong && wrong->kind == fault_kind::clock_skew);
+        }
+        if (wrong && wrong->kind == fault_kind::garbage_body) {
+            reply.headers = {{"Content-Type", "application/json"}};
+            reply.body = "{\"result\": \x01 nothing";
+            if (reply.status == 204) reply.status = 200;
+        }
+        if (wrong && !detail::is_whole_answer(wrong->kind)) reply.wire_fault = wrong;
+        return reply;
+    }
+
+private:
+    using counters = std::map<std::pair<std::string, std::string>, std::size_t>;
+
+    void add_routes() {
+        kernels_.add_to(router_);
+        router_.add("GET", "/", false, [](const gateway_request&) {
+            return json_reply({{"version", "v4.20190315"}, {"manager", "19.03.0 (embedded gateway)"}});
+        });
+        const auto echo = [](const gateway_request& request) {
+            const nlohmann::json body = request.json();
+            const auto found = body.find("echo");
+            if (found == body.end() || !found->is_string()) throw invalid_parameters("echo: is required");
+            return json_reply({{"authorized", "yes"}, {"echo", *found}});
+        };
+        router_.add("GET", "/auth/test", true, echo);
+        router_.add("POST", "/auth/test", true, echo);
+        router_.add("GET", "/manager/status", false, [this](const gateway_request&) {
+            return json_reply({{"status", frozen_ ? "frozen" : "running"}, {"active_sessions", sessions_.live()}});
+        });
+        router_.add("PUT", "/manager/status", true, [this](const gateway_request& request) { return set_status(request); });
+    }
+
+    http_reply set_status(const gateway_request& request) {
+        const nlohmann::json body = request.json();
+        const std::string status = detail::text_member(body, "status");
+        if (status != "frozen" && status != "running") throw invalid_parameters("status: must be running or frozen");
+        const auto force = body.find("force_kill");
+        if (force != body.end() && !force->is_boolean()) throw invalid_parameters("force_kill: value is not a bool");
+        frozen_ = status == "frozen";
+        if (frozen_ && force != body.end() && force->get<bool>()) sessions_.destroy_all();
+        return empty_reply();
+    }
+
+    http_reply answer(const http_call& call, const std::string& path, bool clock_is_wrong) {
+        try {
+            check_version(call);
+            const router::match match = router_.find(call.method, path);
+            if (match.found == nullptr) {
+                if (match.allowed.empty()) throw problem(404, "generic-not-found", "Unknown URL path.");
+                http_reply reply = problem(405, "method-not-allowed", "HTTP Method Not Allowed.").reply();
+                reply.headers.emplace_back("Allow", match.allowed);
+                return reply;
+            }
+            if (clock_is_wrong) authenticator_.check(call, std::chrono::minutes(60));
+            if (match.found->needs_authorization) authenticator_.check(call);
+            if (match.found->needs_authorization) count_for_limit();
+            note(served_, call.method, path);
+            const std::size_t question = call.target.find('?');
+            const std::string_view query = question == std::string::npos ? std::string_view() : std::string_view(call.target).substr(question + 1);
+            http_reply reply = match.found->handle({call, match.arguments, codec::parse_query(query)});
+            if (match.found->needs_authorization) add_limit_headers(reply);
+            return reply;
+        } catch (const problem& error) {
+            return error.reply();
+        } catch (const std::exception&) {
+            // Told to the client, as a server does; what it was stays out of the answer.
+            return problem(500, "internal-server-error", "Internal server error.").reply();
+        }
+    }
+
+    static void check_version(const http_call& call) {
+        const std::string* version = find_header(call.headers, "X-BackendAI-Version");
+        if (version == nullptr) version = find_header(call.headers, "X-Sorna-Version");
+        if (version == nullptr) return;
+        const bool is_known = version->size() > 3 && (*version)[0] == 'v' && (*version)[1] >= '1' && (*version)[1] <= '4' && (*version)[2] == '.';
+        if (!is_known) throw problem(400, "generic-bad-request", "Unsupported API version.");
+    }
+
+    // A window that begins anew every 15 minutes.
+    void count_for_limit() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto now = options_.clock();
+        if (now - window_begin_ >= std::chrono::seconds(900)) {
+            window_begin_ = now;
+            in_window_ = 0;
+        }
+        if (in_window_ >= options_.rate_limit) {
+            throw problem(429, "rate-limit-exceeded", "You have reached your API query rate limit.");
+        }
+        ++in_window_;
+    }
+    void add_limit_headers(http_reply& reply) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        reply.headers.emplace_back("X-RateLimit-Limit", std::to_string(options_.rate_limit));
+        reply.headers.emplace_back("X-RateLimit-Remaining", std::to_string(options_.rate_limit - in_window_));
+        reply.headers.emplace_back("X-RateLimit-Window", "900");
+    }
+
+    std::shared_ptr<const fault> early_fault(const http_call* call) {
+        if (call == nullptr) return faults_.take(true, {}, {});
+        return faults_.take_early(call->method, path_of(call->target));
+    }
+
+    std::string path_of(std::string_view target) const {
+        std::string_view path = target.substr(0, target.find('?'));
+        const std::string& prefix = options_.path_prefix;
+        if (prefix.empty()) return std::string(path);
+        if (path.substr(0, prefix.size()) != prefix) return "//outside"; // matches no route
+        path.remove_prefix(prefix.size());
+        return path.empty() ? "/" : std::string(path);
+    }
+
+    void note(counters& table, const std::string& method, const std::string& path) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        ++table[{method, path}];
+    }
+    std::size_t count(const counters& table, const std::string& method, const std::string& path) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = table.find({method, path});
+        return found == table.end() ? 0 : found->second;
+    }
+
+    void pause(std::chrono::milliseconds time) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        stopped_.wait_for(lock, time, [this] { return stopping_; });
+    }
+    void sweep_loop() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        while (!stopped_.wait_for(lock, std::chrono::milliseconds(250), [this] { return stopping_; })) {
+            lock.unlock();
+            sessions_.sweep();
+            lock.lock();
+        }
+    }
+
+    const gateway_options options_;
+    authenticator authenticator_;
+    detail::session_table sessions_;
+    std::atomic<bool> frozen_{false};
+    detail::kernel_routes kernels_;
+    router router_;
+    fault_list faults_;
+    mutable std::mutex mutex_;
+    std::condition_variable stopped_;
+    bool stopping_ = false;
+    counters received_, served_;
+    std::chrono::system_clock::time_point window_begin_{};
+    std::int64_t in_window_ = 0;
+    std::unique_ptr<detail::http_server> server_;
+    std::thread sweeper_;
+};
+
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif

@@ -1,0 +1,82 @@
+#include <backendai/error.hpp>
+#include <doctest/doctest.h>
+#include <exception>
+#include <set>
+#include <string>
+#include <type_traits>
+
+using namespace backendai;
+
+TEST_CASE("every kind has a name of its own, which begins the message") {
+    std::set<std::string> names;
+    for (const error_kind kind : {error_kind::argument, error_kind::timeout, error_kind::connect, error_kind::tls,
+                                  error_kind::protocol, error_kind::cancelled, error_kind::closed, error_kind::io}) {
+        const client_error failure(kind, "what happened");
+        CHECK(failure.kind() == kind);
+        CHECK(failure.what() == std::string(to_string(kind)) + ": what happened");
+        names.insert(to_string(kind));
+    }
+    CHECK(names.size() == 8);
+    CHECK(names.count("unknown") == 0);
+}
+
+TEST_CASE("a client error says whether anything was sent") {
+    CHECK(client_error(error_kind::connect, "").sent() == client_error::progress::nothing_sent);
+    CHECK(client_error(error_kind::connect, "", client_error::progress::maybe_sent).sent() ==
+          client_error::progress::maybe_sent);
+}
+
+TEST_CASE("an api error carries what the server said, and its message reads well") {
+    api_error::details what;
+    what.status = 500;
+    what.reason = "Internal Server Error";
+    what.type = "https://api.backend.ai/probs/kernel-creation-failed";
+    what.title = "Kernel creation has failed.";
+    what.data = {{"key", 1}};
+    what.agent_details = {{"type", "agent-timeout"}, {"title", "Agent timed out."}};
+    what.body = "body";
+    what.retry_after = "5";
+    const api_error failure(what);
+    CHECK(failure.status() == 500);
+    CHECK(failure.reason() == "Internal Server Error");
+    CHECK(failure.type() == "https://api.backend.ai/probs/kernel-creation-failed");
+    CHECK(failure.title() == "Kernel creation has failed.");
+    CHECK(failure.data().at("key") == 1);
+    CHECK(failure.agent_details().at("type") == "agent-timeout");
+    CHECK(failure.body() == "body");
+    CHECK(failure.retry_after() == "5");
+    CHECK(failure.what() ==
+          std::string("500 Internal Server Error: Kernel creation has failed. "
+                      "[https://api.backend.ai/probs/kernel-creation-failed]; agent: Agent timed out."));
+}
+
+TEST_CASE("an api error with nothing but a status is one too") {
+    api_error::details what;
+    what.status = 502;
+    CHECK(api_error(what).what() == std::string("502"));
+    what.agent_details = {{"title", 5}};
+    CHECK(api_error(what).what() == std::string("502"));
+    what.agent_details = "text";
+    CHECK(api_error(what).what() == std::string("502"));
+    CHECK(api_error(what).data().is_null());
+}
+
+TEST_CASE("both kinds of error are caught as error, and copy without throwing") {
+    CHECK(std::is_base_of_v<error, client_error>);
+    CHECK(std::is_base_of_v<error, api_error>);
+    CHECK(std::is_base_of_v<std::runtime_error, error>);
+    CHECK(std::is_nothrow_copy_constructible_v<client_error>);
+    CHECK(std::is_nothrow_copy_constructible_v<api_error>);
+    std::exception_ptr kept;
+    {
+        api_error::details what;
+        what.status = 404;
+        what.title = "gone";
+        kept = std::make_exception_ptr(api_error(what));
+    }
+    try {
+        std::rethrow_exception(kept);
+    } catch (const api_error& e) {
+        CHECK(e.title() == "gone");
+    }
+}
