@@ -3,7 +3,6 @@
 //   gateway [--port N]                 prints the environment to export, serves until SIGINT or SIGTERM
 //   gateway [--port N] --run CMD...    runs a command with that environment and ends with its exit status
 #include <backendai/testing/gateway.hpp>
-
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
@@ -66,9 +65,11 @@ int main(int count, char** arguments) {
     try {
         const backendai::testing::gateway server(options);
         if (command != nullptr) return run_command(server, command);
-        std::cerr << "This is an emulator of a Backend.AI server. It runs code as the user who started it, and listens on "
-                     "the loopback interface only.\n";
-        std::cout << "export BACKEND_ENDPOINT=" << server.endpoint() << "\nexport BACKEND_ACCESS_KEY=" << server.access_key()
+        std::cerr
+            << "This is an emulator of a Backend.AI server. It runs code as the user who started it, and listens on "
+               "the loopback interface only.\n";
+        std::cout << "export BACKEND_ENDPOINT=" << server.endpoint()
+                  << "\nexport BACKEND_ACCESS_KEY=" << server.access_key()
                   << "\nexport BACKEND_SECRET_KEY=" << server.secret_key() << std::endl;
         int number = 0;
         sigwait(&signals, &number);

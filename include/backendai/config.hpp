@@ -27,7 +27,7 @@ BACKENDAI_NAMESPACE_BEGIN
 /// A field left unset is taken from `BACKEND_<NAME>`, then `SORNA_<NAME>`, then its default.
 struct api_config {
     std::optional<std::string> endpoint;   ///< absolute http(s) URL, may have a path prefix; `BACKEND_ENDPOINT`
-    std::optional<std::string> version;    ///< protocol version, "v4.20190315"
+    std::optional<std::string> version;    ///< protocol version, "v4.20190315"; unset: negotiated by the first call
     std::optional<std::string> user_agent; ///< the User-Agent header
     std::optional<std::string> access_key; ///< required; `BACKEND_ACCESS_KEY`
     std::optional<std::string> secret_key; ///< required; `BACKEND_SECRET_KEY`
@@ -48,6 +48,13 @@ struct api_config {
     retry_policy retry;                                        ///< how often and when a failed call is tried again
     std::uint64_t max_response_size = std::uint64_t{64} << 20; ///< bytes of an answer that is kept in memory
     std::uint32_t max_idle_connections = 16;                   ///< connections kept open for the next call
+    /// HTTP proxy, "http://user:password@host:port"; empty: none. Unset: the environment's HTTPS_PROXY, http_proxy (for
+    /// plain http), ALL_PROXY, less NO_PROXY and this machine.
+    std::optional<std::string> proxy;
+    std::chrono::milliseconds websocket_ping_interval{30'000}; ///< 0 is no pings
+    std::chrono::milliseconds websocket_ping_timeout{30'000};  ///< silence after a ping that means a dead peer
+    std::uint64_t max_websocket_message = std::uint64_t{64} << 20; ///< bytes of one message
+    std::uint32_t async_threads = 4;                           ///< threads of an asynchronous session, at least 1
 
     std::function<void(const log_record&)> on_log; ///< called after every attempt, on the calling thread
 
@@ -60,7 +67,6 @@ struct api_config {
 namespace detail {
 
 inline constexpr std::string_view default_endpoint = "https://api.backend.ai";
-inline constexpr std::string_view default_version = "v4.20190315";
 inline constexpr std::string_view default_hash_type = "sha256";
 
 [[noreturn]] inline void bad_config(const std::string& message) {
@@ -136,7 +142,6 @@ inline api_config resolve_config(api_config config) {
     fill(config.endpoint, "ENDPOINT", detail::default_endpoint);
     fill(config.access_key, "ACCESS_KEY", "");
     fill(config.secret_key, "SECRET_KEY", "");
-    if (!config.version) config.version = std::string(detail::default_version);
     if (!config.hash_type) config.hash_type = std::string(detail::default_hash_type);
     if (!config.user_agent) config.user_agent = "Backend.AI Client for C++ " BACKENDAI_VERSION;
     std::vector<std::string> mounts = config.vfolder_mounts.value_or(std::vector<std::string>());
@@ -177,16 +182,19 @@ inline api_config resolve_config(api_config config) {
     if (!codec::has_digest(*config.hash_type)) {
         detail::bad_config("hash_type is unknown or cannot be used for signatures: \"" + *config.hash_type + '"');
     }
-    if (config.version->size() < 2 || (*config.version)[0] != 'v' || detail::has_control_character(*config.version) ||
-        (*config.version)[1] < '0' || (*config.version)[1] > '9') {
+    if (config.version &&
+        (config.version->size() < 2 || (*config.version)[0] != 'v' || detail::has_control_character(*config.version) ||
+         (*config.version)[1] < '0' || (*config.version)[1] > '9')) {
         detail::bad_config("version does not look like \"v4.20190315\": \"" + *config.version + '"');
     }
     if (detail::has_control_character(*config.user_agent)) {
         detail::bad_config("user_agent holds a control character");
     }
-    for (const auto limit : {config.connect_timeout, config.read_timeout, config.compute_timeout, config.timeout}) {
+    for (const auto limit : {config.connect_timeout, config.read_timeout, config.compute_timeout, config.timeout,
+                             config.websocket_ping_interval, config.websocket_ping_timeout}) {
         if (limit.count() < 0) detail::bad_config("a time limit is negative; 0 means no limit");
     }
+    if (config.async_threads < 1) detail::bad_config("async_threads must be at least 1");
     if (config.retry.max_attempts < 1) detail::bad_config("retry.max_attempts must be at least 1");
     return config;
 }

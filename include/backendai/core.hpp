@@ -3,13 +3,25 @@
 #ifndef BACKENDAI_CORE_HPP
 #define BACKENDAI_CORE_HPP
 
+#include <backendai/api/admin.hpp>
+#include <backendai/api/agent.hpp>
+#include <backendai/api/image.hpp>
 #include <backendai/api/kernel.hpp>
+#include <backendai/app_tunnel.hpp>
+#include <backendai/api/keypair.hpp>
+#include <backendai/api/manager.hpp>
+#include <backendai/api/vfolder.hpp>
 #include <backendai/cancel.hpp>
 #include <backendai/config.hpp>
 #include <backendai/error.hpp>
+#include <backendai/files/file_source.hpp>
+#include <backendai/files/terminal_progress.hpp>
 #include <backendai/http.hpp>
 #include <backendai/log.hpp>
 #include <backendai/media.hpp>
+#include <backendai/message_stream.hpp>
+#include <backendai/mode_async.hpp>
+#include <backendai/parallel.hpp>
 #include <backendai/request.hpp>
 #include <backendai/response.hpp>
 #include <backendai/retry.hpp>

@@ -3,8 +3,8 @@
 ///
 /// Arguments are moved into the task, and every error, of validation too, comes out of the future. A call's time limit
 /// counts from the call, so that waiting for a free thread is part of it; where a call makes several requests under
-/// limits of their own (run()), that holds for the first. A session has api_config::async_threads threads; any number of
-/// calls may wait for them. Closing or destroying the session ends the calls that wait and those that run with
+/// limits of their own (run()), that holds for the first. A session has api_config::async_threads threads; any number
+/// of calls may wait for them. Closing or destroying the session ends the calls that wait and those that run with
 /// client_error{closed} and waits until the threads have ended, handlers and continuations included; done on one of its
 /// own threads it does not wait, as it would for itself.
 #ifndef BACKENDAI_MODE_ASYNC_HPP
@@ -23,6 +23,7 @@
 #include <exception>
 #include <memory>
 #include <optional>
+#include <string>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -46,9 +47,10 @@ public:
         const auto limit = scope_.options.timeout.value_or(scope_.state->config().timeout);
         if (scope_.options.cancel.can_be_cancelled()) on_cancel_.emplace(scope_.options.cancel, [this] { cancel(); });
         try {
-            if (limit.count() > 0) {
+            const auto deadline = deadline_of(limit, control_->called);
+            if (deadline != (exchange_context::clock::time_point::max)()) {
                 timed_ = true;
-                timer_.watch(*this, control_->called + limit);
+                timer_.watch(*this, deadline);
             }
             if (!this->threads()->submit(self)) refuse();
         } catch (const std::system_error& e) {

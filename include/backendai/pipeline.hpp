@@ -4,16 +4,23 @@
 #ifndef BACKENDAI_PIPELINE_HPP
 #define BACKENDAI_PIPELINE_HPP
 
+#include <atomic>
+#include <backendai/async/executor.hpp>
 #include <backendai/codec/date.hpp>
 #include <backendai/codec/signature.hpp>
 #include <backendai/config.hpp>
+#include <backendai/dialect.hpp>
 #include <backendai/http.hpp>
+#include <backendai/message_stream.hpp>
+#include <backendai/negotiation.hpp>
 #include <backendai/response.hpp>
 #include <backendai/retry.hpp>
+#include <backendai/transport/concept.hpp>
 #include <backendai/version.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -27,8 +34,8 @@ BACKENDAI_NAMESPACE_BEGIN
 
 /// Limits of the calls made through a view: `session.with(call_options{...})`.
 struct call_options {
-    std::optional<std::chrono::milliseconds>
-        timeout;                       ///< of each call, its retries included; 0 is none; unset: config's
+    std::optional<std::chrono::milliseconds> timeout; ///< of each call, its retries and, in async mode, its wait for a
+                                                      ///< thread included; 0 is none; unset: config's
     cancel_token cancel;               ///< ends the calls with client_error{cancelled}
     std::optional<retry_policy> retry; ///< in place of the config's
 };
@@ -48,6 +55,11 @@ struct call {
     bool waits_for_compute = false; ///< compute_timeout in place of read_timeout
     bool check_status = true;       ///< throw api_error unless the status is 2xx
     body_receiver receiver;         ///< takes the body of a 2xx answer piece by piece
+    head_receiver on_head;          ///< sees the head of a 2xx answer before that
+    std::shared_ptr<std::unique_ptr<message_stream>> websocket; ///< when set: a handshake, whose stream goes there
+    bool negotiates = true;                                     ///< wait until the protocol version is known
+    /// Writes what depends on the server's generation (path, names of members) once that is known.
+    std::function<void(call&, const dialect&)> complete;
 
     void set_json(const json& value) {
         try {
@@ -67,6 +79,7 @@ public:
     any_transport& operator=(const any_transport&) = delete;
     virtual ~any_transport() = default;
     virtual response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) = 0;
+    virtual websocket_opening open_websocket(http_request& request, const exchange_context& context) = 0;
 };
 
 template <class Transport>
@@ -77,11 +90,37 @@ public:
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) override {
         return transport_.exchange(request, sink, context);
     }
+    websocket_opening open_websocket(http_request& request, const exchange_context& context) override {
+        if constexpr (is_websocket_transport_v<Transport>) {
+            return transport_.open_websocket(request, context);
+        } else {
+            // The calls that need one do not compile with such a transport.
+            (void)request;
+            (void)context;
+            throw client_error(error_kind::argument, "this transport opens no websockets");
+        }
+    }
     Transport& transport() { return transport_; }
 
 private:
     Transport transport_;
 };
+
+/// What the asynchronous mode adds to one call: a cancel of its own, which the caller's token triggers too, and the
+/// time from which its limit counts.
+struct task_control {
+    cancel_source cancel;
+    const exchange_context::clock::time_point called = exchange_context::clock::now();
+    std::atomic<bool> counted{false}; ///< the time in the queue is part of the first request's limit, and of no other's
+};
+
+/// When a call that began at @p start and has that limit must be over; max() when there is no limit.
+inline exchange_context::clock::time_point deadline_of(std::chrono::milliseconds limit,
+                                                       exchange_context::clock::time_point start) {
+    // More than a century is as good as none, and would overflow the clock.
+    const bool limited = limit.count() > 0 && limit < std::chrono::hours(24 * 365 * 100);
+    return limited ? start + limit : (exchange_context::clock::time_point::max)();
+}
 
 inline bool is_token(std::string_view text) {
     if (text.empty()) return false;
@@ -123,67 +162,86 @@ public:
         while (!endpoint_.path.empty() && endpoint_.path.back() == '/') endpoint_.path.pop_back();
     }
 
+    session_state(const session_state&) = delete;
+    session_state& operator=(const session_state&) = delete;
+    ~session_state() {
+        if (executor_) executor_->stop(); // its threads, which share it, end by that
+    }
+
     const api_config& config() const noexcept { return config_; }
     any_transport& transport() noexcept { return *transport_; }
     bool closed() const noexcept { return closing_.cancelled(); }
 
-    /// Ends running calls with client_error{closed} and waits for them.
+    /// Ends running calls with client_error{closed} and waits for them, and for the threads of the asynchronous mode:
+    /// unless it is called by one of them or from a hook of a running call, which would be waiting for itself.
     void close() {
         closing_.cancel();
-        if (calls_on_this_thread() > 0) return;
         std::unique_lock<std::mutex> lock(mutex_);
+        const std::shared_ptr<executor> threads = executor_;
+        lock.unlock();
+        if (threads) threads->stop();
+        if (calls_on_this_thread() > 0 || (threads && threads->on_own_thread())) return;
+        lock.lock();
         idle_.wait(lock, [this] { return running_ == 0; });
+        lock.unlock();
+        if (threads) threads->join();
     }
 
-    /// Performs a call: the whole pipeline.
-    response perform(call& what, const call_options& options) {
-        const running_call guard(*this);
-        exchange_context context = make_context(what, options);
-        const retry_policy& policy = options.retry ? *options.retry : config_.retry;
-        http_request request = make_request(what);
-        for (int attempt = 1;; ++attempt) {
-            context.check();
-            response_sink sink(what.receiver, config_.max_response_size);
-            std::optional<api_error> refused;
-            std::optional<client_error> failed;
-            try {
-                attempt_once(request, what, sink, context, attempt);
-                const int status = sink.head().status;
-                if (status >= 200 && status < 300) {
-                    budget_.refund(attempt > 1);
-                    return response(sink.head(), sink.take_body());
-                }
-                if (status < 400 && !what.check_status) return response(sink.head(), sink.take_body());
-                refused.emplace(make_api_error(sink.head(), sink.take_body()));
-            } catch (const client_error& e) {
-                failed.emplace(e);
-            }
-            const error& failure = refused ? static_cast<const error&>(*refused) : *failed;
-            const auto delay =
-                sink.delivered() ? std::nullopt : retry_delay(policy, what.retry, attempt, failure, now(), jitter());
-            const bool timed_out = failed && failed->kind() == error_kind::timeout;
-            if (!delay || ends_before(context, *delay) || !budget_.take(timed_out)) {
-                if (failed) throw *failed;
-                if (what.check_status) throw *refused;
-                return response(sink.head(), refused->body());
-            }
-            wait(*delay, context);
+    /// The threads of the asynchronous mode, made when first asked for; stopped when the session is closed.
+    std::shared_ptr<executor> threads() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!executor_) {
+            executor_ = std::make_shared<executor>(config_.async_threads);
+            if (closed()) executor_->stop();
         }
+        return executor_;
     }
+
+    /// Performs a call: the whole pipeline. @p task is that of the asynchronous mode, or null.
+    response perform(call& what, const call_options& options, task_control* task = nullptr) {
+        const running_call guard(*this);
+        const exchange_context context = make_context(what, options, task);
+        const retry_policy& policy = options.retry ? *options.retry : config_.retry;
+        // What is wrong with the arguments is found before anything is sent, the question for the version included.
+        http_request request;
+        if (!what.complete) request = make_request(what);
+        const dialect language = what.negotiates ? negotiated(context, policy) : present_dialect();
+        if (what.complete) {
+            what.complete(what, language);
+            request = make_request(what);
+        }
+        return make_attempts(request, what, context, policy, language.version);
+    }
+
+    /// How to speak with the server: as the configuration says, else as negotiated, now if need be. Errors as perform().
+    dialect negotiate(const call_options& options, task_control* task = nullptr) {
+        const running_call guard(*this);
+        return negotiated(make_context(call(), options, task), options.retry ? *options.retry : config_.retry);
+    }
+    /// What is known of that now; the default while nothing is.
+    dialect present_dialect() const {
+        if (config_.version) return dialect_of(*config_.version);
+        const auto known = negotiation_.look();
+        return known ? *known : dialect_of(std::string(default_protocol_version));
+    }
+    version_negotiation& negotiation() noexcept { return negotiation_; }
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
 
     /// The headers that identify and authorise a request to @p target with @p content_type.
-    header_list signed_headers(const http_request& request, const std::string& content_type) const {
+    /// @param version empty for the present one
+    header_list signed_headers(const http_request& request, const std::string& content_type,
+                               std::string version = {}) const {
+        if (version.empty()) version = present_dialect().version;
         const std::string date = codec::format_date(now());
         const std::string target = request.url.target();
         const std::string host = request.url.host_header();
         header_list headers = {{"User-Agent", *config_.user_agent},
-                               {"X-BackendAI-Version", *config_.version},
+                               {"X-BackendAI-Version", version},
                                {"Date", date},
                                {"Content-Type", content_type}};
         headers.add("Authorization",
-                    signer_.sign({request.method, target, date, host, content_type, *config_.version, request.body}));
+                    signer_.sign({request.method, target, date, host, content_type, version, request.body}));
         return headers;
     }
 
@@ -209,19 +267,75 @@ private:
         session_state& state_;
     };
 
-    exchange_context make_context(const call& what, const call_options& options) const {
+    exchange_context make_context(const call& what, const call_options& options, task_control* task) const {
         exchange_context context;
         const auto limit = options.timeout.value_or(config_.timeout);
         if (limit.count() < 0) throw client_error(error_kind::argument, "a time limit is negative; 0 means no limit");
-        // More than a century is as good as none, and would overflow the clock.
-        if (limit.count() > 0 && limit < std::chrono::hours(24 * 365 * 100)) {
-            context.deadline = exchange_context::clock::now() + limit;
-        }
+        const bool first = task != nullptr && !task->counted.exchange(true);
+        context.deadline = deadline_of(limit, first ? task->called : exchange_context::clock::now());
         context.connect_timeout = config_.connect_timeout;
         context.read_timeout = what.waits_for_compute ? config_.compute_timeout : config_.read_timeout;
-        context.cancel = options.cancel;
+        context.cancel = task != nullptr ? task->cancel.token() : options.cancel;
         context.closing = closing_.token();
         return context;
+    }
+
+    dialect negotiated(const exchange_context& context, const retry_policy& policy) {
+        if (config_.version) return dialect_of(*config_.version);
+        return negotiation_.get(context, [&] { return probe(context, policy); });
+    }
+
+    // `GET /` under the limits of the call that wants to know.
+    probe_result probe(const exchange_context& call_context, const retry_policy& policy) {
+        exchange_context context = call_context;
+        context.read_timeout = config_.read_timeout;
+        const call what;
+        http_request request = make_request(what);
+        try {
+            const response answer = make_attempts(request, what, context, policy, std::string(default_protocol_version));
+            const json greeting = answer.json();
+            probe_result result;
+            if (greeting.is_object() && greeting.contains("version") && greeting["version"].is_string()) {
+                result.announced = greeting["version"].get<std::string>();
+            }
+            return result;
+        } catch (const error& failure) {
+            return judge_probe_failure(failure,
+                                       context.has_deadline() && exchange_context::clock::now() >= context.deadline);
+        }
+    }
+
+    // Sends the request until there is an answer to give back, or no more patience.
+    response make_attempts(http_request& request, const call& what, const exchange_context& context,
+                           const retry_policy& policy, const std::string& version) {
+        for (int attempt = 1;; ++attempt) {
+            context.check();
+            response_sink sink(what.receiver, config_.max_response_size, what.check_status, what.on_head);
+            std::optional<api_error> refused;
+            std::optional<client_error> failed;
+            try {
+                attempt_once(request, what, sink, context, attempt, version);
+                const int status = sink.head().status;
+                if ((status >= 200 && status < 300 && !what.websocket) || (status == 101 && what.websocket)) {
+                    budget_.refund(attempt > 1);
+                    return response(sink.head(), sink.take_body());
+                }
+                if (status < 400 && !what.check_status) return response(sink.head(), sink.take_body());
+                refused.emplace(make_api_error(sink.head(), sink.take_body()));
+            } catch (const client_error& e) {
+                failed.emplace(e);
+            }
+            const error& failure = refused ? static_cast<const error&>(*refused) : *failed;
+            const auto delay =
+                sink.delivered() ? std::nullopt : retry_delay(policy, what.retry, attempt, failure, now(), jitter());
+            const bool timed_out = failed && failed->kind() == error_kind::timeout;
+            if (!delay || ends_before(context, *delay) || !budget_.take(timed_out)) {
+                if (failed) throw *failed;
+                if (what.check_status) throw *refused;
+                return response(sink.head(), refused->body());
+            }
+            wait(*delay, context);
+        }
     }
 
     http_request make_request(const call& what) const {
@@ -255,9 +369,9 @@ private:
     }
 
     void attempt_once(http_request& request, const call& what, response_sink& sink, const exchange_context& context,
-                      int attempt) {
+                      int attempt, const std::string& version) {
         if (request.source) rewind(*request.source);
-        sign(request, what);
+        sign(request, what, version);
         log_record record;
         record.method = request.method;
         record.path = request.url.path;
@@ -271,14 +385,15 @@ private:
         const codec::url original = request.url;
         try {
             for (int redirects = 0;; ++redirects) {
-                const response_head head = transport_->exchange(request, sink, context);
+                const response_head head = what.websocket ? open_websocket(request, what, sink, context)
+                                                          : transport_->exchange(request, sink, context);
                 record.status = head.status;
                 const auto next = redirects < 5 ? redirect_target(request, head) : std::nullopt;
                 if (!next) break;
                 request.url.path = next->path;
                 request.url.query = next->query;
                 sink.take_body();
-                sign(request, what);
+                sign(request, what, version);
             }
         } catch (const client_error& e) {
             request.url = original; // another attempt begins at the beginning, not where a redirect led
@@ -290,6 +405,16 @@ private:
         finish();
     }
 
+    // A handshake as an exchange: a refusal is an answer like any other.
+    response_head open_websocket(http_request& request, const call& what, response_sink& sink,
+                                 const exchange_context& context) {
+        websocket_opening opening = transport_->open_websocket(request, context);
+        sink.on_head(opening.head);
+        if (!opening.body.empty()) sink.on_data(opening.body);
+        *what.websocket = std::move(opening.stream);
+        return std::move(opening.head);
+    }
+
     // Also before the first attempt: a source may have been read before, by an earlier call with the same request.
     static void rewind(codec::byte_source& source) {
         try {
@@ -299,8 +424,8 @@ private:
         }
     }
 
-    void sign(http_request& request, const call& what) const {
-        request.headers = signed_headers(request, what.content_type);
+    void sign(http_request& request, const call& what, const std::string& version) const {
+        request.headers = signed_headers(request, what.content_type, version);
         for (const auto& header : what.headers) request.headers.set(header.first, header.second);
     }
 
@@ -349,18 +474,34 @@ private:
     const codec::signer signer_;
     retry_budget budget_;
     std::unique_ptr<any_transport> transport_;
+    version_negotiation negotiation_;
     cancel_source closing_;
     std::mutex mutex_;
     std::condition_variable idle_;
     int running_ = 0;
+    std::shared_ptr<executor> executor_;
 };
 
 /// What a handle or a view needs to make calls.
 struct call_scope {
     std::shared_ptr<session_state> state;
     call_options options;
+    std::shared_ptr<task_control> task = {}; ///< of the asynchronous call that is running
 
-    response perform(call what) const { return state->perform(what, options); }
+    response perform(call what) const { return state->perform(what, options, task.get()); }
+    dialect negotiate() const { return state->negotiate(options, task.get()); }
+    /// Opens a websocket. Retry class: safe, as a handshake has no effect. @throws api_error when it is refused
+    std::unique_ptr<message_stream> open_websocket(call what) const {
+        what.method = "GET";
+        what.content_type = "application/octet-stream";
+        what.retry = retry_class::safe;
+        what.check_status = true;
+        what.websocket = std::make_shared<std::unique_ptr<message_stream>>();
+        state->perform(what, options, task.get());
+        return std::move(*what.websocket);
+    }
+    /// The same limits, for handles that outlive the call which makes them.
+    call_scope outside_task() const { return {state, options}; }
 };
 
 } // namespace detail

@@ -3,12 +3,15 @@
 #ifndef BACKENDAI_REQUEST_HPP
 #define BACKENDAI_REQUEST_HPP
 
+#include <backendai/files/multipart_upload.hpp>
 #include <backendai/pipeline.hpp>
 #include <backendai/response.hpp>
 #include <backendai/session.hpp>
 #include <backendai/version.hpp>
+#include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -16,6 +19,15 @@ BACKENDAI_NAMESPACE_BEGIN
 struct check_status {
     explicit check_status(bool value = true) : enabled(value) {}
     bool enabled;
+};
+
+/// A file in a multipart/form-data request.
+struct attached_file {
+    std::string filename;                       ///< UTF-8, relative, with `/`
+    std::shared_ptr<codec::byte_source> stream; ///< what it holds; file_source reads it from disk
+    std::string content_type = "application/octet-stream";
+    std::string bytes = {};         ///< what it holds when there is no stream
+    std::string field_name = "src"; ///< of the form; uploads expect "src"
 };
 
 /// One request: `request(session, "GET", "/auth/test").set_param("echo", "hi").fetch().json()`.
@@ -69,6 +81,22 @@ public:
         call_.source.reset();
         return *this;
     }
+    /// Sets a multipart/form-data body of files, which are read while they are sent.
+    /// @throws client_error{argument} for a name or type with a line break, a NUL byte or what is not UTF-8.
+    request& attach_files(std::vector<attached_file> files) {
+        std::vector<codec::form_part> parts;
+        for (attached_file& file : files) {
+            codec::form_part part;
+            part.name = std::move(file.field_name);
+            part.filename = std::move(file.filename);
+            part.content_type = std::move(file.content_type);
+            part.content = file.stream ? std::move(file.stream)
+                                       : std::make_shared<codec::string_source>(std::move(file.bytes));
+            parts.push_back(std::move(part));
+        }
+        detail::set_multipart(call_, std::move(parts));
+        return *this;
+    }
     /// Says that repeating the request does no harm (a GET) or may do some (everything else), against the default.
     request& set_retry_class(retry_class kind) {
         call_.retry = kind;
@@ -86,7 +114,20 @@ public:
         detail::call what = call_;
         what.receiver = std::move(receiver);
         what.check_status = check.enabled;
-        return Mode::run(scope_, [what](const detail::call_scope& scope) { return scope.perform(what); });
+        return Mode::run(scope_,
+                         [what = std::move(what)](const detail::call_scope& scope) { return scope.perform(what); });
+    }
+
+    /// Opens a websocket at the path, a signed GET whatever the method; the body is not sent. Subprotocols go into the
+    /// header Sec-WebSocket-Protocol. @throws api_error when the answer is not 101; client_error
+    typename Mode::template result<std::unique_ptr<message_stream>> connect_websocket() const {
+        static_assert(is_websocket_transport_v<Transport>,
+                      "backendai: connect_websocket needs a transport with websockets: this one lacks websocket_opening "
+                      "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
+        detail::call what = call_;
+        what.body.clear();
+        what.source.reset();
+        return Mode::run(scope_, [what](const detail::call_scope& scope) { return scope.open_websocket(what); });
     }
 
 private:

@@ -60,6 +60,8 @@ private:
 
 /// Receives the pieces of a streamed body.
 using body_receiver = std::function<void(std::string_view)>;
+/// Sees the head of an answer whose body is streamed, before the first piece of it.
+using head_receiver = std::function<void(const response_head&)>;
 
 namespace detail {
 
@@ -97,17 +99,22 @@ inline api_error make_api_error(const response_head& head, std::string body) {
 /// Keeps an answer, or hands its data on: a failure status is always kept, so that the server's words survive.
 class response_sink final : public body_sink {
 public:
-    response_sink(const body_receiver& receiver, std::uint64_t limit) : receiver_(receiver), limit_(limit) {}
+    /// @param errors whether a failure status becomes an api_error, which keeps only the beginning of a body
+    /// @param on_success sees the head of a 2xx answer before its body; may be empty
+    response_sink(const body_receiver& receiver, std::uint64_t limit, bool errors = true, head_receiver on_success = {})
+        : receiver_(receiver), limit_(limit), errors_(errors), on_success_(std::move(on_success)) {}
 
     void on_head(const response_head& head) override {
         head_ = head;
-        streaming_ = receiver_ && head.status >= 200 && head.status < 300;
+        const bool success = head.status >= 200 && head.status < 300;
+        streaming_ = receiver_ && success;
+        if (on_success_ && success) on_success_(head_);
     }
     void on_data(std::string_view data) override {
         if (streaming_) {
             delivered_ = true;
             receiver_(data);
-        } else if (head_.status >= 400) {
+        } else if (errors_ && head_.status >= 400) {
             body_.append(data.substr(0, max_error_body - (std::min)(max_error_body, body_.size())));
         } else if (data.size() > limit_ - (std::min)(limit_, static_cast<std::uint64_t>(body_.size()))) {
             throw client_error(error_kind::protocol,
@@ -126,6 +133,8 @@ public:
 private:
     const body_receiver& receiver_;
     std::uint64_t limit_;
+    bool errors_;
+    head_receiver on_success_;
     response_head head_;
     std::string body_;
     bool streaming_ = false, delivered_ = false;

@@ -3,7 +3,13 @@
 #ifndef BACKENDAI_SESSION_HPP
 #define BACKENDAI_SESSION_HPP
 
+#include <backendai/api/admin.hpp>
+#include <backendai/api/agent.hpp>
+#include <backendai/api/image.hpp>
 #include <backendai/api/kernel.hpp>
+#include <backendai/api/keypair.hpp>
+#include <backendai/api/manager.hpp>
+#include <backendai/api/vfolder.hpp>
 #include <backendai/config.hpp>
 #include <backendai/mode.hpp>
 #include <backendai/pipeline.hpp>
@@ -24,6 +30,23 @@ struct server_info {
     json raw;
 };
 
+namespace detail {
+
+// Needs no authorization and no agreed version, and so works on every server.
+inline server_info say_hello(const call_scope& scope) {
+    call what;
+    what.negotiates = false;
+    server_info info;
+    info.raw = scope.perform(std::move(what)).json();
+    const wire_object fields(info.raw, "the greeting");
+    info.version = fields.string("version");
+    info.manager = fields.string_or("manager", "");
+    scope.state->negotiation().note_announced(info.version);
+    return info;
+}
+
+} // namespace detail
+
 /// The front doors of the API classes, with the limits of one set of call_options. Made by basic_session::with();
 /// does not keep the session open. Thread-safe; cheap to copy.
 template <class Transport, class Mode>
@@ -38,14 +61,20 @@ public:
     /// Asks the server for its versions: `GET /`, which needs no authorization. Retry class: safe.
     /// @throws api_error, client_error
     typename Mode::template result<server_info> hello() const {
+        return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::say_hello(scope); });
+    }
+    /// The newest protocol version that the server speaks, as it says. Asked once, `GET /`, if that was not done yet;
+    /// the answer is kept. Retry class: safe. @throws api_error, client_error
+    typename Mode::template result<std::string> server_version() const {
         return Mode::run(scope_, [](const detail::call_scope& scope) {
-            server_info info;
-            info.raw = scope.perform(detail::call()).json();
-            const detail::wire_object fields(info.raw, "the greeting");
-            info.version = fields.string("version");
-            info.manager = fields.string_or("manager", "");
-            return info;
+            std::string version = scope.state->negotiation().announced();
+            return version.empty() ? detail::say_hello(scope).version : version;
         });
+    }
+    /// The protocol version that calls are made in: the configuration's, or else the lower of what the server and this
+    /// SDK know, v4.20190315 for a server that does not say. Retry class: safe. @throws client_error
+    typename Mode::template result<std::string> protocol_version() const {
+        return Mode::run(scope_, [](const detail::call_scope& scope) { return scope.negotiate().version; });
     }
 
     /// Functions of compute sessions in general: `session.kernel().get_or_create(...)`.
@@ -57,12 +86,44 @@ public:
         return basic_kernel<Transport, Mode>(scope_, std::move(existing));
     }
 
+    /// Functions of virtual folders in general: `session.vfolder().create(...)`.
+    basic_vfolder_functions<Transport, Mode> vfolder() const {
+        return basic_vfolder_functions<Transport, Mode>(scope_);
+    }
+    /// A handle to a virtual folder, by its name. Makes no request.
+    basic_vfolder<Transport, Mode> vfolder(std::string name) const {
+        return basic_vfolder<Transport, Mode>(scope_, std::move(name));
+    }
+
+    /// Administration by GraphQL, and listings for administrators.
+    basic_admin_functions<Transport, Mode> admin() const { return basic_admin_functions<Transport, Mode>(scope_); }
+    /// Functions of agents in general.
+    basic_agent_functions<Transport, Mode> agent() const { return basic_agent_functions<Transport, Mode>(scope_); }
+    /// A handle to an agent by its id. Makes no request.
+    basic_agent<Transport, Mode> agent(std::string agent_id) const {
+        return basic_agent<Transport, Mode>(scope_, std::move(agent_id));
+    }
+    /// Functions of images.
+    basic_image_functions<Transport, Mode> image() const { return basic_image_functions<Transport, Mode>(scope_); }
+    /// Functions of key pairs in general.
+    basic_keypair_functions<Transport, Mode> keypair() const {
+        return basic_keypair_functions<Transport, Mode>(scope_);
+    }
+    /// A handle to a key pair by its access key. Makes no request.
+    basic_keypair<Transport, Mode> keypair(std::string access_key) const {
+        return basic_keypair<Transport, Mode>(scope_, std::move(access_key));
+    }
+    /// Control of the server.
+    basic_manager_functions<Transport, Mode> manager() const {
+        return basic_manager_functions<Transport, Mode>(scope_);
+    }
+
     /// The same doors, with other limits for the calls made through them.
     basic_session_view with(call_options options) const {
         return basic_session_view({scope_.state, std::move(options)});
     }
 
-    /// The configuration in force, every field filled.
+    /// The configuration in force, every field filled; but for the version, when it is negotiated.
     const api_config& config() const noexcept { return scope_.state->config(); }
     /// Whether the session was closed.
     bool closed() const noexcept { return scope_.state->closed(); }
@@ -75,7 +136,7 @@ protected:
 
 /// A session: meant to live as long as the program talks to the server, shared by its threads.
 /// Closing or destroying it ends the calls that are running with client_error{closed} and waits for them; later calls
-/// on handles made from it throw the same. Thread-safe, close() included.
+/// on handles made from it throw the same. Thread-safe, close() included. In async mode see also mode_async.hpp.
 template <class Transport, class Mode>
 class basic_session : public basic_session_view<Transport, Mode> {
     using view = basic_session_view<Transport, Mode>;

@@ -29,9 +29,15 @@ struct decorated_fixture {
 
 } // namespace
 
-TEST_CASE("conformance: httplib_transport") { conformance::run_suite<httplib_fixture>(); }
-TEST_CASE("conformance: memory_transport") { conformance::run_suite<memory_fixture>(); }
-TEST_CASE("conformance: the custom transport of README") { conformance::run_suite<decorated_fixture>(); }
+TEST_CASE("conformance: httplib_transport") {
+    conformance::run_suite<httplib_fixture>();
+}
+TEST_CASE("conformance: memory_transport") {
+    conformance::run_suite<memory_fixture>();
+}
+TEST_CASE("conformance: the custom transport of README") {
+    conformance::run_suite<decorated_fixture>();
+}
 
 TEST_CASE("the custom transport of README counts what a session does") {
     testing::gateway server;

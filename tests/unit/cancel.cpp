@@ -1,6 +1,8 @@
-#include <atomic>
 #include <backendai/cancel.hpp>
+
 #include <doctest/doctest.h>
+
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>

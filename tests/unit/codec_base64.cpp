@@ -1,6 +1,8 @@
 #include <backendai/codec/base64.hpp>
 #include <backendai/codec/digest.hpp>
+
 #include <doctest/doctest.h>
+
 #include <string>
 #include <utility>
 #include <vector>

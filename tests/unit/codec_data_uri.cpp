@@ -1,6 +1,8 @@
 #include <backendai/codec/data_uri.hpp>
 #include <backendai/media.hpp>
+
 #include <doctest/doctest.h>
+
 #include <string>
 
 namespace codec = backendai::codec;

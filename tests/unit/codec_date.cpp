@@ -1,7 +1,9 @@
 #include <backendai/codec/date.hpp>
+
+#include <doctest/doctest.h>
+
 #include <chrono>
 #include <cstdint>
-#include <doctest/doctest.h>
 #include <string>
 #include <utility>
 #include <vector>

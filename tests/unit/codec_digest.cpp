@@ -1,7 +1,9 @@
 #include "scripted_transport.hpp"
 
 #include <backendai/codec/digest.hpp>
+
 #include <doctest/doctest.h>
+
 #include <string>
 #include <thread>
 #include <vector>

@@ -1,5 +1,7 @@
 #include <backendai/codec/json.hpp>
+
 #include <doctest/doctest.h>
+
 #include <string>
 
 namespace codec = backendai::codec;

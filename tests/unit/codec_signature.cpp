@@ -2,8 +2,10 @@
 
 #include <backendai/codec/signature.hpp>
 #include <backendai/codec/url.hpp>
-#include <cstdlib>
+
 #include <doctest/doctest.h>
+
+#include <cstdlib>
 #include <set>
 #include <string>
 #include <thread>

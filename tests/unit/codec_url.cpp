@@ -1,7 +1,9 @@
 #include "scripted_transport.hpp"
 
 #include <backendai/codec/url.hpp>
+
 #include <doctest/doctest.h>
+
 #include <string>
 #include <utility>
 #include <vector>

@@ -1,5 +1,7 @@
 #include <backendai/error.hpp>
+
 #include <doctest/doctest.h>
+
 #include <exception>
 #include <set>
 #include <string>

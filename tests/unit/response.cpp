@@ -1,7 +1,9 @@
 #include "scripted_transport.hpp"
 
 #include <backendai/response.hpp>
+
 #include <doctest/doctest.h>
+
 #include <string>
 
 using namespace backendai;
@@ -39,7 +41,7 @@ TEST_CASE("a response tells status, reason, headers, content type and length") {
 TEST_CASE("a body that is not JSON is a protocol error when JSON is asked for") {
     for (const std::string& body :
          {std::string("<html>"), std::string(), std::string(1000, '['), std::string("\"\xff\"")}) {
-        const scripted::outcome result = scripted::attempt([&] { response(head(200), body).json(); });
+        const scripted::thrown result = scripted::attempt([&] { response(head(200), body).json(); });
         CHECK(result.kind == error_kind::protocol);
     }
 }
@@ -102,7 +104,7 @@ TEST_CASE("the sink streams a success, keeps a failure, and limits what is kept"
         sink.on_head(head(200));
         sink.on_data("01");
         sink.on_data("23");
-        const scripted::outcome result = scripted::attempt([&] { sink.on_data("4"); });
+        const scripted::thrown result = scripted::attempt([&] { sink.on_data("4"); });
         CHECK(result.kind == error_kind::protocol);
         CHECK(scripted::contains(result.text, "max_response_size"));
         CHECK(result.sent == client_error::progress::maybe_sent);

@@ -1,6 +1,8 @@
 #include <backendai/retry.hpp>
-#include <chrono>
+
 #include <doctest/doctest.h>
+
+#include <chrono>
 #include <optional>
 #include <string>
 #include <thread>

@@ -3,8 +3,10 @@
 #ifndef BACKENDAI_TESTS_SCRIPTED_TRANSPORT_HPP
 #define BACKENDAI_TESTS_SCRIPTED_TRANSPORT_HPP
 
+#include <backendai/request.hpp>
+#include <backendai/session.hpp>
+
 #include <algorithm>
-#include <backendai/core.hpp>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -238,6 +240,7 @@ public:
     explicit bench(std::function<void(backendai::api_config&)> change = {}) {
         backendai::api_config config;
         config.endpoint = "https://gw.example.org:8443/base";
+        config.version = "v4.20190315"; // explicit: no call is preceded by one that asks for the server's version
         config.access_key = access_key();
         config.secret_key = secret_key();
         config.vfolder_mounts = std::vector<std::string>();
@@ -279,7 +282,7 @@ public:
 };
 
 /// What a call threw, taken apart; none set when it threw nothing.
-struct outcome {
+struct thrown {
     std::optional<error_kind> kind;
     std::optional<client_error::progress> sent;
     int status = 0;
@@ -287,8 +290,8 @@ struct outcome {
     bool other = false;
 };
 template <class Call>
-outcome attempt(Call call) {
-    outcome result;
+thrown attempt(Call call) {
+    thrown result;
     try {
         call();
     } catch (const client_error& e) {

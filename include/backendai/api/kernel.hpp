@@ -7,13 +7,19 @@
 #ifndef BACKENDAI_API_KERNEL_HPP
 #define BACKENDAI_API_KERNEL_HPP
 
+#include <backendai/api/kernel_files.hpp>
 #include <backendai/api/kernel_types.hpp>
 #include <backendai/api/run.hpp>
+#include <backendai/api/stream_execute.hpp>
+#include <backendai/api/stream_pty.hpp>
 #include <backendai/codec/url.hpp>
+#include <backendai/dialect.hpp>
 #include <backendai/mode.hpp>
 #include <backendai/pipeline.hpp>
+#include <backendai/transport/concept.hpp>
 #include <backendai/version.hpp>
 #include <chrono>
+#include <filesystem>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,7 +32,9 @@ inline call kernel_call(const char* method, const std::string& kernel_id, const 
     require_single_name(kernel_id, "the session id");
     call what;
     what.method = method;
-    what.path = "/kernel/" + codec::escape_segment(kernel_id) + suffix;
+    what.complete = [rest = '/' + codec::escape_segment(kernel_id) + suffix](call& request, const dialect& language) {
+        request.path = std::string(language.session_path) + rest;
+    };
     return what;
 }
 
@@ -50,14 +58,16 @@ inline kernel_creation kernel_get_or_create(const call_scope& scope, const std::
     what.waits_for_compute = true;
     // The client token makes it idempotent: a second try gets the session that the first one made.
     what.retry = retry_class::safe;
-    what.set_json({{"lang", lang},
-                   {"tag", options.tag ? json(*options.tag) : json()},
-                   {"clientSessionToken", options.client_token.value_or(random_token())},
-                   {"config",
-                    {{"mounts", mounts},
-                     {"environ", options.envs},
-                     {"clusterSize", options.cluster_size},
-                     {"resources", resources}}}});
+    what.complete = [&](call& request, const dialect& language) {
+        json config = {{"mounts", mounts}, {"environ", options.envs}, {"resources", resources}};
+        json body = {{std::string(language.image_key), lang},
+                     {"tag", options.tag ? json(*options.tag) : json()},
+                     {std::string(language.session_name_key), options.client_token.value_or(random_token())}};
+        (language.cluster_size_in_config ? config : body)["clusterSize"] = options.cluster_size;
+        body["config"] = std::move(config);
+        request.path = std::string(language.create_session_path);
+        request.set_json(body);
+    };
     return read_creation(scope.perform(std::move(what)).json());
 }
 
@@ -140,20 +150,22 @@ inline execute_result kernel_execute(const call_scope& scope, const std::string&
     return read_execute_result(wire_object(answer, "the answer").require("result"));
 }
 
+inline void kernel_interrupt_briefly(const std::shared_ptr<session_state>& state, const std::string& kernel_id) {
+    // Not under the limits of the run: those may be why it ends.
+    call_options brief;
+    brief.timeout = std::chrono::seconds(5);
+    brief.retry = retry_policy();
+    brief.retry->max_attempts = 1;
+    kernel_interrupt({state, brief}, kernel_id);
+}
+
 inline run_result kernel_run(const call_scope& scope, const std::string& kernel_id, std::string code, execute_mode mode,
                              json options, const run_handlers& handlers) {
     run_steps steps;
     steps.execute = [&](const std::string& run_id, const std::string& text, execute_mode step, const json& more) {
         return kernel_execute(scope, kernel_id, run_id, text, step, more);
     };
-    steps.interrupt = [&] {
-        // Not under the limits of the run: those may be why it ends.
-        call_options brief;
-        brief.timeout = std::chrono::seconds(5);
-        brief.retry = retry_policy();
-        brief.retry->max_attempts = 1;
-        kernel_interrupt({scope.state, brief}, kernel_id);
-    };
+    steps.interrupt = [&] { kernel_interrupt_briefly(scope.state, kernel_id); };
     return run_loop(steps, std::move(code), mode, std::move(options), handlers);
 }
 
@@ -249,6 +261,69 @@ public:
         });
     }
 
+    /// Uploads files, and directories with the files below them, to the session's working directory:
+    /// `POST /kernel/ID/upload`. Names there are relative to options.basedir, and parents are made.
+    /// At most 20 files, each smaller than 1 MiB. Retry class: safe, as it leaves the same files behind.
+    /// @throws client_error{argument} beyond the limits, for files outside of basedir and what upload_options::special
+    ///         refuses; client_error{io} for files that cannot be read or change their size meanwhile; see
+    ///         progress_callback
+    result<void> upload(std::vector<std::filesystem::path> files, upload_options options = {}) const {
+        return invoke([files = std::move(files), options = std::move(options)](const detail::call_scope& scope,
+                                                                               const std::string& id) {
+            detail::kernel_upload(scope, id, files, options);
+        });
+    }
+    /// Downloads files or directories to @p dest, which is made if missing, by requests of five:
+    /// `GET /kernel/ID/download`. Each comes under its last name (`data/a.csv` becomes `dest/a.csv`), with mode and time.
+    /// The files of a request appear when all of them are whole. Retry class: safe until the first byte has come.
+    /// @param files relative to the working directory, or absolute
+    /// @throws client_error{argument} for two files of the same last name; client_error{io} for what the local disk
+    ///         refuses; client_error{protocol} for archives that are damaged, or hold links, devices or names that lead
+    ///         out of dest; see progress_callback
+    result<void> download(std::vector<std::string> files, std::filesystem::path dest = ".",
+                          download_options options = {}) const {
+        return invoke([files = std::move(files), dest = std::move(dest),
+                       options = std::move(options)](const detail::call_scope& scope, const std::string& id) {
+            detail::kernel_download(scope, id, files, dest, options);
+        });
+    }
+    /// What is in a directory: `GET /kernel/ID/files`. Retry class: safe.
+    result<file_listing> list_files(std::string path = ".") const {
+        return invoke([path = std::move(path)](const detail::call_scope& scope, const std::string& id) {
+            return detail::kernel_list_files(scope, id, path);
+        });
+    }
+
+    /// Runs @p code over a websocket: `GET /stream/kernel/ID/execute`. Events come as they happen, see execute_stream.
+    /// The limits set by with() hold for the opening, its cancel token for the stream's whole life. In asynchronous mode
+    /// the opening is a future; the stream's own calls block. Retry class of the opening: safe.
+    /// @param mode query or batch  @param options a JSON object of mode-specific options
+    result<execute_stream> stream_execute(std::string code, execute_mode mode = execute_mode::query,
+                                          json options = json::object()) const {
+        static_assert(is_websocket_transport_v<Transport>,
+                      "backendai: stream_execute needs a transport with websockets: this one lacks websocket_opening "
+                      "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
+        return invoke([code = std::move(code), mode, options = std::move(options)](const detail::call_scope& scope,
+                                                                                   const std::string& id) {
+            return detail::open_execute_stream(scope, id, code, mode, options, [state = scope.state, id] {
+                detail::kernel_interrupt_briefly(state, id);
+            });
+        });
+    }
+    /// Runs the clean, build and exec commands over a websocket.
+    result<execute_stream> stream_execute(batch_commands commands) const {
+        return stream_execute({}, execute_mode::batch, detail::batch_options(commands));
+    }
+    /// Opens a terminal in the compute session: `GET /stream/kernel/ID/pty`. See pty_stream; limits as stream_execute().
+    result<pty_stream> stream_pty() const {
+        static_assert(is_websocket_transport_v<Transport>,
+                      "backendai: stream_pty needs a transport with websockets: this one lacks websocket_opening "
+                      "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
+        return invoke([](const detail::call_scope& scope, const std::string& id) {
+            return detail::open_pty_stream(scope, id);
+        });
+    }
+
 private:
     template <class Body>
     auto invoke(Body body) const {
@@ -274,10 +349,11 @@ public:
     ///         token belongs to a session of another image
     typename Mode::template result<basic_kernel<Transport, Mode>> get_or_create(std::string lang,
                                                                                 create_options options = {}) const {
-        return Mode::run(
-            scope_, [lang = std::move(lang), options = std::move(options)](const detail::call_scope& scope) {
-                return basic_kernel<Transport, Mode>(scope, detail::kernel_get_or_create(scope, lang, options));
-            });
+        return Mode::run(scope_,
+                         [lang = std::move(lang), options = std::move(options)](const detail::call_scope& scope) {
+                             return basic_kernel<Transport, Mode>(scope.outside_task(),
+                                                                  detail::kernel_get_or_create(scope, lang, options));
+                         });
     }
 
 private:

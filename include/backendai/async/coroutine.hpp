@@ -34,9 +34,12 @@ private:
     std::coroutine_handle<> coroutine_;
 };
 
+/// Marks the promises of this file.
+struct coroutine_promise_mark {};
+
 /// The result of a coroutine that runs: its future's state, which depends on whatever the coroutine awaits.
 template <class T>
-class coroutine_promise_base {
+class coroutine_promise_base : public coroutine_promise_mark {
 public:
     coroutine_promise_base() : state_(std::make_shared<dependent_state<T>>(nullptr)) {}
 
@@ -92,19 +95,12 @@ public:
         // Of its own: once the continuation is set the coroutine, and this object in it, may be gone.
         const std::shared_ptr<future_state<T>> state = state_;
         auto next = std::make_shared<resumption>(coroutine);
-        note(coroutine.promise(), state);
+        if constexpr (std::is_base_of_v<coroutine_promise_mark, Promise>) coroutine.promise().awaits(state);
         return state->continue_with(std::move(next));
     }
     T await_resume() { return state_->take_result(); }
 
 private:
-    template <class Promise>
-    static auto note(Promise& promise, const std::shared_ptr<future_state<T>>& state)
-        -> decltype(promise.awaits(state)) {
-        promise.awaits(state);
-    }
-    static void note(...) {} // a coroutine of another library
-
     std::shared_ptr<future_state<T>> state_;
 };
 

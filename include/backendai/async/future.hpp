@@ -38,8 +38,8 @@ struct without_future<future<T>> {
 template <class F, class T>
 struct continuation_traits {
     static constexpr bool takes_value = std::is_invocable_v<F, T>;
-    using returned = typename std::conditional_t<takes_value, std::invoke_result<F, T>,
-                                                 std::invoke_result<F, future<T>>>::type;
+    using returned =
+        typename std::conditional_t<takes_value, std::invoke_result<F, T>, std::invoke_result<F, future<T>>>::type;
     using result = typename without_future<returned>::type;
 };
 template <class F>

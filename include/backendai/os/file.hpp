@@ -5,6 +5,7 @@
 #define BACKENDAI_OS_FILE_HPP
 
 #include <backendai/version.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>

@@ -1,13 +1,14 @@
 /// @file
 /// Files and directories of POSIX systems; include <backendai/os/file.hpp>.
 ///
-/// Directories are descriptors and names are looked up in them (openat and its kin, with O_NOFOLLOW), so that nobody can
-/// slip a link into a path between its check and its use.
+/// Directories are descriptors and names are looked up in them (openat and its kin, with O_NOFOLLOW), so that nobody
+/// can slip a link into a path between its check and its use.
 #ifndef BACKENDAI_OS_FILE_POSIX_HPP
 #define BACKENDAI_OS_FILE_POSIX_HPP
 
 #include <backendai/os/file_types.hpp>
 #include <backendai/version.hpp>
+
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -75,8 +76,7 @@ public:
 
     /// Up to @p capacity bytes; 0 at the end.
     std::size_t read(char* buffer, std::size_t capacity) {
-        const ssize_t count =
-            detail::retry_interrupted([&] { return ::read(descriptor_.get(), buffer, capacity); });
+        const ssize_t count = detail::retry_interrupted([&] { return ::read(descriptor_.get(), buffer, capacity); });
         if (count < 0) detail::throw_errno(errno, "read");
         return static_cast<std::size_t>(count);
     }
@@ -184,9 +184,10 @@ public:
     bool remove_directory(const std::string& name) const noexcept {
         return ::unlinkat(descriptor_.get(), name.c_str(), AT_REMOVEDIR) == 0;
     }
+    directory duplicate() const { return open_child("."); }
     /// Mode and time of the directory itself.
     void set_metadata(unsigned mode, file_time modified) const {
-        open_file self(::dup(descriptor_.get()));
+        open_file self(::fcntl(descriptor_.get(), F_DUPFD_CLOEXEC, 0));
         if (!self.is_open()) detail::throw_errno(errno, "dup");
         self.set_mode(mode);
         self.set_modified(modified);

@@ -4,6 +4,7 @@
 #define BACKENDAI_OS_FILE_TYPES_HPP
 
 #include <backendai/version.hpp>
+
 #include <cstdint>
 
 BACKENDAI_NAMESPACE_BEGIN

@@ -7,9 +7,10 @@
 #ifndef BACKENDAI_OS_FILE_WINDOWS_HPP
 #define BACKENDAI_OS_FILE_WINDOWS_HPP
 
-#include <algorithm>
 #include <backendai/os/file_types.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -121,8 +122,7 @@ class directory {
 public:
     directory() = default;
     explicit directory(const std::filesystem::path& path) : path_(path) {
-        if (!std::filesystem::is_directory(path))
-            throw std::system_error(ENOTDIR, std::generic_category(), "open");
+        if (!std::filesystem::is_directory(path)) throw std::system_error(ENOTDIR, std::generic_category(), "open");
     }
 
     bool is_open() const noexcept { return !path_.empty(); }
@@ -154,6 +154,7 @@ public:
     }
     bool remove_file(const std::string& name) const noexcept { return DeleteFileW(at(name).c_str()) != 0; }
     bool remove_directory(const std::string& name) const noexcept { return RemoveDirectoryW(at(name).c_str()) != 0; }
+    directory duplicate() const { return *this; }
     /// A directory's time is of no use on Windows, where every change inside sets it.
     void set_metadata(unsigned /*mode*/, file_time /*modified*/) const {}
 

@@ -9,7 +9,6 @@
 #endif
 
 #include <backendai/version.hpp>
-
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -74,7 +73,9 @@ inline pipe_ends make_pipe() {
     return {descriptor(ends[0]), descriptor(ends[1])};
 }
 
-inline void set_nonblocking(int number) { ::fcntl(number, F_SETFL, ::fcntl(number, F_GETFL) | O_NONBLOCK); }
+inline void set_nonblocking(int number) {
+    ::fcntl(number, F_SETFL, ::fcntl(number, F_GETFL) | O_NONBLOCK);
+}
 
 /// What to start and how.
 struct process_options {
@@ -87,14 +88,16 @@ struct process_options {
 
 /// The path of a program by PATH, or an empty text.
 inline std::string find_program(std::string_view name) {
-    if (name.find('/') != std::string_view::npos) return ::access(std::string(name).c_str(), X_OK) == 0 ? std::string(name) : "";
+    if (name.find('/') != std::string_view::npos)
+        return ::access(std::string(name).c_str(), X_OK) == 0 ? std::string(name) : "";
     const char* variable = std::getenv("PATH");
     std::string_view path = variable != nullptr ? variable : "/usr/local/bin:/usr/bin:/bin";
     for (;;) {
         const std::size_t end = path.find(':');
         const std::string candidate = std::string(path.substr(0, end)) + '/' + std::string(name);
         struct stat status {};
-        if (::stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode) && ::access(candidate.c_str(), X_OK) == 0) {
+        if (::stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+            ::access(candidate.c_str(), X_OK) == 0) {
             return candidate;
         }
         if (end == std::string_view::npos) return {};
@@ -197,7 +200,8 @@ private:
         pipe_ends failure = make_pipe();
         const pid_t pid = ::fork();
         if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
-        if (pid == 0) run_child(moves, options.directory, program.c_str(), arguments, environment, failure.write_end.get());
+        if (pid == 0)
+            run_child(moves, options.directory, program.c_str(), arguments, environment, failure.write_end.get());
         failure.write_end.close();
         int error = 0;
         ssize_t count = 0;

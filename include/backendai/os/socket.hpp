@@ -4,7 +4,6 @@
 #define BACKENDAI_OS_SOCKET_HPP
 
 #include <backendai/version.hpp>
-
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -38,13 +37,19 @@ namespace detail {
 #ifdef _WIN32
 using socket_handle = SOCKET;
 constexpr socket_handle no_socket = INVALID_SOCKET;
-inline int last_socket_error() { return ::WSAGetLastError(); }
-inline void close_handle(socket_handle handle) { ::closesocket(handle); }
+inline int last_socket_error() {
+    return ::WSAGetLastError();
+}
+inline void close_handle(socket_handle handle) {
+    ::closesocket(handle);
+}
 inline int poll_one(socket_handle handle, short events, int timeout_ms) {
     WSAPOLLFD entry{handle, events, 0};
     return ::WSAPoll(&entry, 1, timeout_ms);
 }
-inline bool is_interrupted(int error) { return error == WSAEINTR; }
+inline bool is_interrupted(int error) {
+    return error == WSAEINTR;
+}
 // Winsock wants to be started once in a process; it is left running, since other code may use it as well.
 inline void start_sockets() {
     static const int result = [] {
@@ -57,13 +62,19 @@ constexpr int shutdown_both = SD_BOTH, shutdown_writes = SD_SEND;
 #else
 using socket_handle = int;
 constexpr socket_handle no_socket = -1;
-inline int last_socket_error() { return errno; }
-inline void close_handle(socket_handle handle) { ::close(handle); }
+inline int last_socket_error() {
+    return errno;
+}
+inline void close_handle(socket_handle handle) {
+    ::close(handle);
+}
 inline int poll_one(socket_handle handle, short events, int timeout_ms) {
     pollfd entry{handle, events, 0};
     return ::poll(&entry, 1, timeout_ms);
 }
-inline bool is_interrupted(int error) { return error == EINTR; }
+inline bool is_interrupted(int error) {
+    return error == EINTR;
+}
 inline void start_sockets() {}
 constexpr int shutdown_both = SHUT_RDWR, shutdown_writes = SHUT_WR;
 #endif

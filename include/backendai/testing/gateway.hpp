@@ -6,16 +6,19 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_HPP
 #define BACKENDAI_TESTING_GATEWAY_HPP
 
+#include <atomic>
 #include <backendai/testing/gateway_auth.hpp>
 #include <backendai/testing/gateway_faults.hpp>
+#include <backendai/testing/gateway_files.hpp>
+#include <backendai/testing/gateway_folders.hpp>
+#include <backendai/testing/gateway_graphql.hpp>
 #include <backendai/testing/gateway_kernel_routes.hpp>
+#include <backendai/testing/gateway_keypairs.hpp>
 #include <backendai/testing/gateway_router.hpp>
 #include <backendai/testing/gateway_server.hpp>
 #include <backendai/testing/gateway_sessions.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
-
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -36,7 +39,15 @@ class gateway {
 public:
     /// @throws std::system_error when the port is taken.
     explicit gateway(gateway_options options = {})
-        : options_(std::move(options)), authenticator_(options_), sessions_(options_), kernels_(options_, sessions_, frozen_) {
+        : options_(std::move(options)),
+          keypairs_(options_),
+          authenticator_(options_, keypairs_),
+          sessions_(options_),
+          kernels_(options_, sessions_, frozen_),
+          kernel_files_(sessions_, file_lie_),
+          folders_(options_, sessions_, file_lie_),
+          graphql_(options_, sessions_, keypairs_, frozen_,
+                   [this](const std::string& access_key) { return folders_.owned_by(access_key); }) {
         add_routes();
         server_ = std::make_unique<detail::http_server>(
             options_, [this](const http_call& call) { return handle(call); },
@@ -67,11 +78,17 @@ public:
     std::size_t inject(fault item) { return faults_.add(std::move(item)); }
     int fault_uses(std::size_t number) const { return faults_.uses(number); }
     void clear_faults() { faults_.clear(); }
+    /// From now on answers to downloads lie so.
+    void lie_about_files(file_lie lie) { file_lie_ = lie; }
 
     /// How many whole requests of a method have come for a path (without prefix and query), refused ones included.
-    std::size_t received(const std::string& method, const std::string& path) const { return count(received_, method, path); }
+    std::size_t received(const std::string& method, const std::string& path) const {
+        return count(received_, method, path);
+    }
     /// How many of them have reached their handler, and so may have run code or made something.
-    std::size_t served(const std::string& method, const std::string& path) const { return count(served_, method, path); }
+    std::size_t served(const std::string& method, const std::string& path) const {
+        return count(served_, method, path);
+    }
     /// All whole requests.
     std::size_t received() const {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -83,7 +100,8 @@ public:
     std::size_t live_sessions() const { return sessions_.live(); }
     std::size_t peak_sessions() const { return sessions_.peak(); }
     std::size_t created_sessions() const { return sessions_.created(); }
-    /// Ends sessions that are over the idle limit by the options' clock; also done on every request, and four times a second.
+    /// Ends sessions that are over the idle limit by the options' clock; also done on every request, and four times a
+    /// second.
     void sweep() { sessions_.sweep(); }
 
     /// Answers one request without a connection, as the server does with one. A fault that only a connection can show
@@ -114,6 +132,9 @@ private:
 
     void add_routes() {
         kernels_.add_to(router_);
+        kernel_files_.add_to(router_);
+        folders_.add_to(router_);
+        graphql_.add_to(router_);
         router_.add("GET", "/", false, [](const gateway_request&) {
             return json_reply({{"version", "v4.20190315"}, {"manager", "19.03.0 (embedded gateway)"}});
         });
@@ -128,10 +149,13 @@ private:
         router_.add("GET", "/manager/status", false, [this](const gateway_request&) {
             return json_reply({{"status", frozen_ ? "frozen" : "running"}, {"active_sessions", sessions_.live()}});
         });
-        router_.add("PUT", "/manager/status", true, [this](const gateway_request& request) { return set_status(request); });
+        router_.add("PUT", "/manager/status", true,
+                    [this](const gateway_request& request) { return set_status(request); });
     }
 
     http_reply set_status(const gateway_request& request) {
+        const auto caller = keypairs_.find(detail::access_key_of(request.call));
+        if (!caller || !caller->is_admin) throw authorization_failed("Admin privilege required");
         const nlohmann::json body = request.json();
         const std::string status = detail::text_member(body, "status");
         if (status != "frozen" && status != "running") throw invalid_parameters("status: must be running or frozen");
@@ -153,11 +177,15 @@ private:
                 return reply;
             }
             if (clock_is_wrong) authenticator_.check(call, std::chrono::minutes(60));
-            if (match.found->needs_authorization) authenticator_.check(call);
+            if (match.found->needs_authorization) {
+                authenticator_.check(call);
+                keypairs_.note_use(detail::access_key_of(call), options_.clock());
+            }
             if (match.found->needs_authorization) count_for_limit();
             note(served_, call.method, path);
             const std::size_t question = call.target.find('?');
-            const std::string_view query = question == std::string::npos ? std::string_view() : std::string_view(call.target).substr(question + 1);
+            const std::string_view query =
+                question == std::string::npos ? std::string_view() : std::string_view(call.target).substr(question + 1);
             http_reply reply = match.found->handle({call, match.arguments, codec::parse_query(query)});
             if (match.found->needs_authorization) add_limit_headers(reply);
             return reply;
@@ -173,7 +201,8 @@ private:
         const std::string* version = find_header(call.headers, "X-BackendAI-Version");
         if (version == nullptr) version = find_header(call.headers, "X-Sorna-Version");
         if (version == nullptr) return;
-        const bool is_known = version->size() > 3 && (*version)[0] == 'v' && (*version)[1] >= '1' && (*version)[1] <= '4' && (*version)[2] == '.';
+        const bool is_known = version->size() > 3 && (*version)[0] == 'v' && (*version)[1] >= '1' &&
+                              (*version)[1] <= '4' && (*version)[2] == '.';
         if (!is_known) throw problem(400, "generic-bad-request", "Unsupported API version.");
     }
 
@@ -235,10 +264,15 @@ private:
     }
 
     const gateway_options options_;
+    detail::keypair_store keypairs_;
     authenticator authenticator_;
     detail::session_table sessions_;
     std::atomic<bool> frozen_{false};
+    std::atomic<file_lie> file_lie_{file_lie::none};
     detail::kernel_routes kernels_;
+    detail::kernel_file_routes kernel_files_;
+    detail::folder_routes folders_;
+    detail::graphql_routes graphql_;
     router router_;
     fault_list faults_;
     mutable std::mutex mutex_;

@@ -6,24 +6,56 @@
 #include <backendai/codec/date.hpp>
 #include <backendai/codec/digest.hpp>
 #include <backendai/codec/signature.hpp>
+#include <backendai/testing/gateway_keypairs.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace testing {
 
-/// Checks requests against one key pair. Thread-safe.
+namespace detail {
+
+/// A parameter of "SCHEME name=value, name=value".
+inline std::string authorization_parameter(std::string_view text, std::string_view name) {
+    while (!text.empty()) {
+        const std::size_t comma = text.find(',');
+        std::string_view item = text.substr(0, comma);
+        while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+        const std::size_t equals = item.find('=');
+        if (equals != std::string_view::npos && item.substr(0, equals) == name) {
+            return std::string(item.substr(equals + 1));
+        }
+        if (comma == std::string_view::npos) break;
+        text.remove_prefix(comma + 1);
+    }
+    return {};
+}
+
+/// The access key of a request that has been checked.
+inline std::string access_key_of(const http_call& call) {
+    const std::string* header = find_header(call.headers, "Authorization");
+    const std::string_view text = header == nullptr ? std::string_view() : std::string_view(*header);
+    const std::string credential =
+        authorization_parameter(text.substr((std::min)(text.find(' '), text.size())), "credential");
+    return credential.substr(0, credential.find(':'));
+}
+
+} // namespace detail
+
+/// Checks requests against the active key pairs of a store. Thread-safe.
 class authenticator {
 public:
-    explicit authenticator(const gateway_options& options)
-        : access_key_(options.access_key), secret_key_(options.secret_key), clock_(options.clock) {}
+    authenticator(const gateway_options& options, const detail::keypair_store& keypairs)
+        : keypairs_(keypairs), clock_(options.clock) {}
 
     /// Returns when the request carries a date within 15 minutes and the right signature.
     /// @param skew what is added to the clock, for the scripted clock fault.
@@ -50,7 +82,10 @@ public:
         fields.content_type = content_type.empty() ? std::string_view("application/octet-stream") : content_type;
         fields.version = version;
         fields.body = call.body;
-        if (!same(signature_in(signer_for(hash_type).sign(fields)), signature_in(*header))) {
+        const std::string access_key = detail::access_key_of(call);
+        const auto secret_key = keypairs_.secret_of(access_key);
+        if (!secret_key) throw authorization_failed("Access key not found");
+        if (!same(signature_in(signer_for(access_key, *secret_key, hash_type).sign(fields)), signature_in(*header))) {
             throw authorization_failed("Signature mismatch");
         }
     }
@@ -70,8 +105,8 @@ private:
         if (space == std::string_view::npos || (scheme != "BackendAI" && scheme != "Sorna")) {
             throw invalid_authorization("Invalid authorization scheme");
         }
-        const std::string method = parameter(text.substr(space + 1), "signMethod");
-        const std::string credential = parameter(text.substr(space + 1), "credential");
+        const std::string method = detail::authorization_parameter(text.substr(space + 1), "signMethod");
+        const std::string credential = detail::authorization_parameter(text.substr(space + 1), "credential");
         const std::size_t colon = credential.find(':');
         if (method.compare(0, 5, "HMAC-") != 0 || colon == std::string::npos) {
             throw invalid_authorization("Invalid authorization parameters");
@@ -79,23 +114,7 @@ private:
         std::string hash_type;
         for (const char c : method.substr(5)) hash_type += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
         if (!codec::has_digest(hash_type)) throw invalid_authorization("Unsupported signature method");
-        if (credential.substr(0, colon) != access_key_) throw authorization_failed("Access key not found");
         return hash_type;
-    }
-
-    static std::string parameter(std::string_view text, std::string_view name) {
-        while (!text.empty()) {
-            const std::size_t comma = text.find(',');
-            std::string_view item = text.substr(0, comma);
-            while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
-            const std::size_t equals = item.find('=');
-            if (equals != std::string_view::npos && item.substr(0, equals) == name) {
-                return std::string(item.substr(equals + 1));
-            }
-            if (comma == std::string_view::npos) break;
-            text.remove_prefix(comma + 1);
-        }
-        return {};
     }
 
     static std::string_view signature_in(std::string_view header) { return header.substr(header.rfind(':') + 1); }
@@ -109,17 +128,18 @@ private:
         return difference == 0;
     }
 
-    const codec::signer& signer_for(const std::string& hash_type) const {
+    const codec::signer& signer_for(const std::string& access_key, const std::string& secret_key,
+                                    const std::string& hash_type) const {
         const std::lock_guard<std::mutex> lock(mutex_);
-        std::unique_ptr<codec::signer>& entry = signers_[hash_type];
-        if (!entry) entry = std::make_unique<codec::signer>(access_key_, secret_key_, hash_type);
+        std::unique_ptr<codec::signer>& entry = signers_[{access_key, hash_type}];
+        if (!entry) entry = std::make_unique<codec::signer>(access_key, secret_key, hash_type);
         return *entry;
     }
 
-    std::string access_key_, secret_key_;
+    const detail::keypair_store& keypairs_;
     std::function<std::chrono::system_clock::time_point()> clock_;
     mutable std::mutex mutex_;
-    mutable std::map<std::string, std::unique_ptr<codec::signer>> signers_;
+    mutable std::map<std::pair<std::string, std::string>, std::unique_ptr<codec::signer>> signers_;
 };
 
 } // namespace testing

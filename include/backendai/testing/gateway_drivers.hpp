@@ -311,7 +311,9 @@ __bai_query() {
     "$__bai_compiler" -o main "main.$suffix" -lm && ./main
 }
 __bai_complete() {
-    local word names
+    local word names code
+    code=${1#*\"code\":\"} # the request is {"code":TEXT,"options":{...}}
+    set -- "${code%\",\"options\":*}"
     word=${1##*[[:space:];|&(\$\{]}
     names=$(compgen -A function -A variable -A builtin -A keyword -A command -A file -- "$word" | grep -v '^__bai' |
         sort -u | head -n 1000 | while IFS= builtin read -r name; do

@@ -5,7 +5,6 @@
 
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
-
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -59,6 +58,17 @@ struct fault {
     bool reset = false; ///< drops end by a TCP reset instead of an orderly close
 };
 
+namespace detail {
+
+/// Whether the fault shows in an open websocket only.
+inline bool is_of_websocket(fault_kind kind) {
+    return kind == fault_kind::websocket_stall || kind == fault_kind::websocket_drop ||
+           kind == fault_kind::websocket_bad_frame || kind == fault_kind::websocket_oversized_frame ||
+           kind == fault_kind::websocket_close;
+}
+
+} // namespace detail
+
 /// The faults that are in force. Thread-safe.
 class fault_list {
 public:
@@ -84,9 +94,14 @@ public:
     /// The fault for a new connection (method and path do not count) or a whole request, counted as used; or null.
     std::shared_ptr<const fault> take(bool is_connection, std::string_view method, std::string_view path) {
         return take_if(method, path, [is_connection](fault_kind kind) {
-            if (kind == fault_kind::drop_before_reading) return false;
+            if (kind == fault_kind::drop_before_reading || detail::is_of_websocket(kind)) return false;
             return (kind == fault_kind::refuse_connection) == is_connection;
         });
+    }
+
+    /// The fault of a websocket that was opened by this request.
+    std::shared_ptr<const fault> take_websocket(std::string_view method, std::string_view path) {
+        return take_if(method, path, detail::is_of_websocket);
     }
 
     /// The fault that ends a request when its head has been read.

@@ -3,11 +3,10 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_HTTP_HPP
 #define BACKENDAI_TESTING_GATEWAY_HTTP_HPP
 
+#include <algorithm>
 #include <backendai/os/socket.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
-
-#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <string>
@@ -60,7 +59,8 @@ public:
     /// Reads the next request's head. @throws bad_request, end_of_connection, std::system_error.
     http_call read_head() {
         std::size_t end = 0, searched = 0;
-        while (bytes_.compare(0, 2, "\r\n") == 0) bytes_.erase(0, 2); // RFC 9112 section 2.2: empty lines before a request
+        while (bytes_.compare(0, 2, "\r\n") == 0)
+            bytes_.erase(0, 2); // RFC 9112 section 2.2: empty lines before a request
         while ((end = bytes_.find("\r\n\r\n", searched)) == std::string::npos) {
             if (bytes_.size() > options_.max_head) throw bad_request{431, "head too large"};
             searched = bytes_.size() < 3 ? 0 : bytes_.size() - 3;
@@ -97,11 +97,58 @@ public:
         while (!read_line().empty()) continue; // trailer fields
     }
 
+    /// Leaves a multipart body on the connection, to be read through @p call; false for other requests.
+    bool stream_body(http_call& call) {
+        const std::string* type = find_header(call.headers, "Content-Type");
+        if (type == nullptr || lower_case(*type).compare(0, 20, "multipart/form-data;") != 0) return false;
+        const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
+        stream_left_ = content_length(call.headers, encoding != nullptr);
+        if (encoding != nullptr && lower_case(trim(*encoding)) != "chunked") {
+            throw bad_request{501, "unknown transfer encoding"};
+        }
+        in_chunks_ = encoding != nullptr;
+        first_chunk_ = true;
+        if (has_token(call.headers, "Expect", "100-continue") && bytes_.empty()) {
+            socket_.write("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        call.stream = [this](char* buffer, std::size_t capacity) { return read_stream(buffer, capacity); };
+        return true;
+    }
+    /// Throws away what the handler has left of a body.
+    void drain_stream() {
+        char buffer[16384];
+        while (read_stream(buffer, sizeof buffer) != 0) continue;
+    }
+
     bool keeps_alive() const { return keeps_alive_; }
     /// What came behind the request.
     std::string take_rest() { return std::exchange(bytes_, {}); }
 
 private:
+    std::size_t read_stream(char* buffer, std::size_t capacity) {
+        if (stream_left_ == 0 && in_chunks_) {
+            if (!std::exchange(first_chunk_, false) && !read_line().empty()) throw bad_request{400, "bad chunk"};
+            stream_left_ = chunk_size(read_line());
+            if (stream_left_ == 0) {
+                while (!read_line().empty()) continue; // trailer fields
+                in_chunks_ = false;
+            }
+        }
+        std::size_t count = (std::min)(capacity, stream_left_);
+        if (count == 0) return 0;
+        if (bytes_.empty()) {
+            if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
+            count = socket_.read(buffer, count);
+            if (count == 0) throw end_of_connection{};
+        } else {
+            count = (std::min)(count, bytes_.size());
+            std::copy_n(bytes_.begin(), count, buffer);
+            bytes_.erase(0, count);
+        }
+        stream_left_ -= count;
+        return count;
+    }
+
     void fill() {
         if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
         char buffer[16384];
@@ -184,7 +231,8 @@ private:
             const std::size_t end = head.find("\r\n");
             const std::string_view field = head.substr(0, end);
             const std::size_t colon = field.find(':');
-            const bool has_name = colon != std::string_view::npos && colon > 0 && field[colon - 1] != ' ' && field[0] != ' ' && field[0] != '\t';
+            const bool has_name = colon != std::string_view::npos && colon > 0 && field[colon - 1] != ' ' &&
+                                  field[0] != ' ' && field[0] != '\t';
             if (!has_name) throw bad_request{400, "bad header"};
             call.headers.emplace_back(field.substr(0, colon), trim(field.substr(colon + 1)));
             head.remove_prefix(end + 2);
@@ -198,6 +246,8 @@ private:
     const gateway_options& options_;
     std::string bytes_;
     bool keeps_alive_ = false;
+    std::size_t stream_left_ = 0; ///< of the body, or of its present chunk
+    bool in_chunks_ = false, first_chunk_ = false;
 };
 
 /// The head of a reply. @param length of the body to announce; npos = none is announced.

@@ -7,7 +7,6 @@
 #include <backendai/testing/gateway_drivers.hpp>
 #include <backendai/testing/gateway_drivers_more.hpp>
 #include <backendai/version.hpp>
-
 #include <map>
 #include <mutex>
 #include <string>
@@ -86,21 +85,23 @@ inline std::map<std::string, interpreter> find_interpreters() {
     };
     const std::string python = real_python();
     if (!python.empty()) {
-        add({"python", "python3"},
-            {{python, "-u", "-c", python_loader(), python_driver()},
-             "rm -rf build dist *.egg-info",
-             "if [ -f setup.py ]; then \"" + python + "\" setup.py build; fi",
-             "\"" + python + "\" main.py"});
+        add({"python", "python3"}, {{python, "-u", "-c", python_loader(), python_driver()},
+                                    "rm -rf build dist *.egg-info",
+                                    "if [ -f setup.py ]; then \"" + python + "\" setup.py build; fi",
+                                    "\"" + python + "\" main.py"});
     }
     const std::string bash = os::find_program("bash");
     if (!bash.empty()) {
         const auto shell = [&bash](const std::string& compiler) {
             return std::vector<std::string>{bash, "--noprofile", "--norc", "-c", bash_driver(), "backendai", compiler};
         };
-        add({"bash", "sh", "shell"}, {shell(""), "true", "if [ -f Makefile ]; then make; fi", "\"" + bash + "\" main.sh"});
+        add({"bash", "sh", "shell"},
+            {shell(""), "true", "if [ -f Makefile ]; then make; fi", "\"" + bash + "\" main.sh"});
         const auto compiled = [&](const std::string& compiler, const std::string& pattern) {
-            const std::string build = "if [ -f Makefile ]; then make; else \"" + compiler + "\" -o main " + pattern + " -lm; fi";
-            return interpreter{shell(compiler), "if [ -f Makefile ]; then make clean; else rm -f main; fi", build, "./main"};
+            const std::string build =
+                "if [ -f Makefile ]; then make; else \"" + compiler + "\" -o main " + pattern + " -lm; fi";
+            return interpreter{shell(compiler), "if [ -f Makefile ]; then make clean; else rm -f main; fi", build,
+                               "./main"};
         };
         const std::string c = first_of({"gcc", "cc", "clang"}), cpp = first_of({"g++", "c++", "clang++"});
         if (!c.empty()) add({"c", "gcc"}, compiled(c, "*.c"));
@@ -108,9 +109,10 @@ inline std::map<std::string, interpreter> find_interpreters() {
     }
     const std::string node = first_of({"node", "nodejs"});
     if (!node.empty()) {
-        add({"node", "nodejs", "javascript", "js"},
-            {{node, "-e", node_driver()}, "rm -rf node_modules", "if [ -f package.json ]; then npm install; fi",
-             "\"" + node + "\" main.js"});
+        add({"node", "nodejs", "javascript", "js"}, {{node, "-e", node_driver()},
+                                                     "rm -rf node_modules",
+                                                     "if [ -f package.json ]; then npm install; fi",
+                                                     "\"" + node + "\" main.js"});
     }
     const std::string perl = os::find_program("perl");
     if (!perl.empty()) add({"perl"}, {{perl, "-e", perl_driver()}, "true", "true", "\"" + perl + "\" main.pl"});

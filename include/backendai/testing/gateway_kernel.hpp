@@ -9,7 +9,6 @@
 #include <backendai/testing/gateway_runner.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
-
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -39,8 +38,8 @@ struct kernel_setup {
 };
 
 /// Thread-safe. Runs are served one after the other in the order they came: a query that comes while another runs is
-/// answered `continued` until its turn. Output is read only while somebody waits for a result, so a program whose output
-/// nobody fetches stops at a full pipe instead of filling memory.
+/// answered `continued` until its turn. Output is read only while somebody waits for a result, so a program whose
+/// output nobody fetches stops at a full pipe instead of filling memory.
 class kernel {
 public:
     explicit kernel(kernel_setup setup) : setup_(std::move(setup)) {}
@@ -174,7 +173,8 @@ private:
     void launch(std::unique_lock<std::mutex>& lock, const char* type, const char* title) {
         const auto fail = [&](const std::string& why) {
             dead_ = true;
-            return problem(500, type, title, {{"agent-details", {{"type", "agent-failure"}, {"title", why}, {"exception", why}}}});
+            return problem(500, type, title,
+                           {{"agent-details", {{"type", "agent-failure"}, {"title", why}, {"exception", why}}}});
         };
         try {
             interpreter_ = runner(setup_.language.command, setup_.environment, setup_.directory.string(), true);
@@ -194,8 +194,9 @@ private:
     // One turn for the run in front, by this thread or by waiting for the one that has it.
     template <class Duration>
     void work(std::unique_lock<std::mutex>& lock, Duration left) {
-        const auto slot = (std::min)(std::chrono::duration_cast<std::chrono::milliseconds>(left) + std::chrono::milliseconds(1),
-                                     std::chrono::milliseconds(50));
+        const auto slot =
+            (std::min)(std::chrono::duration_cast<std::chrono::milliseconds>(left) + std::chrono::milliseconds(1),
+                       std::chrono::milliseconds(50));
         const std::shared_ptr<run> front = active();
         const bool is_blocked = front && (front->has_news() || front->console_size >= setup_.max_output);
         if (pumping_ || restarting_ || is_blocked) {
@@ -297,7 +298,8 @@ private:
         for (const auto& file : output_files()) {
             const auto old = before_.find(file.first);
             if (old == before_.end() || old->second != file.second) {
-                item.files.push_back({{"name", file.first}, {"url", setup_.output_url + codec::escape_segment(file.first)}});
+                item.files.push_back(
+                    {{"name", file.first}, {"url", setup_.output_url + codec::escape_segment(file.first)}});
             }
         }
     }
@@ -307,7 +309,8 @@ private:
         file_times result;
         std::error_code error;
         const std::filesystem::path root = setup_.directory / ".output";
-        for (std::filesystem::recursive_directory_iterator entry(root, error), end; !error && entry != end; entry.increment(error)) {
+        for (std::filesystem::recursive_directory_iterator entry(root, error), end; !error && entry != end;
+             entry.increment(error)) {
             std::error_code gone; // a file may vanish while it is looked at
             if (!entry->is_regular_file(gone) || gone) continue;
             const auto time = entry->last_write_time(gone);

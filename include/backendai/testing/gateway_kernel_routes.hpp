@@ -3,12 +3,11 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_KERNEL_ROUTES_HPP
 #define BACKENDAI_TESTING_GATEWAY_KERNEL_ROUTES_HPP
 
+#include <atomic>
 #include <backendai/testing/gateway_router.hpp>
 #include <backendai/testing/gateway_sessions.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
-
-#include <atomic>
 #include <cctype>
 #include <chrono>
 #include <cstdint>
@@ -42,7 +41,9 @@ inline nlohmann::json object_member(const nlohmann::json& object, const char* na
 
 /// 4 to 64 characters, `\w[\w.-]*\w`.
 inline bool is_session_token(const std::string& text) {
-    const auto is_word = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0; };
+    const auto is_word = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0;
+    };
     if (text.size() < 4 || text.size() > 64 || !is_word(text.front()) || !is_word(text.back())) return false;
     for (const char c : text) {
         if (!is_word(c) && c != '.' && c != '-') return false;
@@ -58,7 +59,8 @@ inline std::int64_t memory_kib(const std::string& text) {
     std::string unit;
     in >> unit;
     const std::string units = "bkmgtp";
-    const std::size_t power = unit.empty() ? 0 : units.find(static_cast<char>(std::tolower(static_cast<unsigned char>(unit[0]))));
+    const std::size_t power =
+        unit.empty() ? 0 : units.find(static_cast<char>(std::tolower(static_cast<unsigned char>(unit[0]))));
     if (power == std::string::npos || unit.size() > 3) throw invalid_parameters("resources: mem has an unknown unit");
     for (std::size_t i = 0; i < power; ++i) amount *= 1024;
     return static_cast<std::int64_t>(amount / 1024);
@@ -79,14 +81,16 @@ inline session_request read_creation(const nlohmann::json& body) {
     for (const auto& item : variables.items()) {
         if (!item.value().is_string()) throw invalid_parameters("environ: value is not a string");
         const bool is_name = !item.key().empty() && item.key().find('=') == std::string::npos;
-        if (!is_name || item.key().find('\0') != std::string::npos) throw invalid_parameters("environ: not a variable's name");
+        if (!is_name || item.key().find('\0') != std::string::npos)
+            throw invalid_parameters("environ: not a variable's name");
         request.environment[item.key()] = item.value().get<std::string>();
     }
     const auto mounts = config.find("mounts");
     if (mounts != config.end() && !mounts->is_null()) {
         if (!mounts->is_array()) throw invalid_parameters("mounts: value is not a list");
         for (const auto& name : *mounts) {
-            if (!name.is_string() || name.get<std::string>().empty()) throw invalid_parameters("mounts: value is not a string");
+            if (!name.is_string() || name.get<std::string>().empty())
+                throw invalid_parameters("mounts: value is not a string");
             const std::string text = name.get<std::string>();
             if (text.find('/') != std::string::npos || text.front() == '.') {
                 throw problem(404, "vfolder-not-found", "No such virtual folder.");
@@ -101,9 +105,11 @@ inline session_request read_creation(const nlohmann::json& body) {
     }
     const nlohmann::json resources = object_member(config, "resources");
     for (const auto& item : resources.items()) {
-        if (!item.value().is_string() && !item.value().is_number()) throw invalid_parameters("resources: value is not an amount");
+        if (!item.value().is_string() && !item.value().is_number())
+            throw invalid_parameters("resources: value is not an amount");
         if (item.key() != "mem") continue;
-        request.memory_kib = memory_kib(item.value().is_string() ? item.value().get<std::string>() : item.value().dump());
+        request.memory_kib =
+            memory_kib(item.value().is_string() ? item.value().get<std::string>() : item.value().dump());
     }
     return request;
 }
@@ -133,7 +139,8 @@ public:
 private:
     http_reply create(const gateway_request& request) {
         session_request wanted = read_creation(request.json());
-        if (frozen_) throw problem(503, "server-frozen", "The server is frozen due to maintenance. Please try again later.");
+        if (frozen_)
+            throw problem(503, "server-frozen", "The server is frozen due to maintenance. Please try again later.");
         const auto result = sessions_.get_or_create(std::move(wanted));
         return json_reply({{"kernelId", result.first->request.token},
                            {"servicePorts", nlohmann::json::array()},
@@ -162,7 +169,9 @@ private:
                            {"memoryUsed", -1}});
     }
 
-    http_reply destroy(const gateway_request& request) { return json_reply({{"stats", sessions_.destroy(request.arguments[0])}}); }
+    http_reply destroy(const gateway_request& request) {
+        return json_reply({{"stats", sessions_.destroy(request.arguments[0])}});
+    }
 
     http_reply restart(const gateway_request& request) {
         sessions_.find(request.arguments[0])->body().restart();
@@ -180,7 +189,8 @@ private:
 
     http_reply complete(const gateway_request& request) {
         const nlohmann::json body = request.json();
-        const nlohmann::json wanted = {{"code", text_member(body, "code")}, {"options", object_member(body, "options")}};
+        const nlohmann::json wanted = {{"code", text_member(body, "code")},
+                                       {"options", object_member(body, "options")}};
         const auto session = sessions_.find(request.arguments[0]);
         return json_reply({{"result", {{"status", "finished"}, {"completions", session->body().complete(wanted)}}}});
     }
@@ -207,7 +217,8 @@ private:
             if (mode == "batch") {
                 item.is_batch = true;
                 item.phase = 0;
-                item.commands = {text_member(options, "clean"), text_member(options, "build"), text_member(options, "exec")};
+                item.commands = {text_member(options, "clean"), text_member(options, "build"),
+                                 text_member(options, "exec")};
             }
             body_of.add(std::move(item));
         } else if (mode == "continue" || mode == "input") {
@@ -226,7 +237,8 @@ private:
         const std::filesystem::path path = (root / request.arguments[1]).lexically_normal();
         std::error_code error;
         const std::string relative = path.lexically_relative(root).generic_string();
-        const bool is_inside = !root.empty() && relative.compare(0, 2, "..") != 0 && std::filesystem::is_regular_file(path, error);
+        const bool is_inside =
+            !root.empty() && relative.compare(0, 2, "..") != 0 && std::filesystem::is_regular_file(path, error);
         std::ifstream file(path, std::ios::binary);
         if (!is_inside || !file) throw problem(404, "generic-not-found", "Unknown URL path.");
         std::ostringstream content;

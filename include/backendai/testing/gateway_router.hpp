@@ -6,7 +6,6 @@
 #include <backendai/codec/url.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
-
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>

@@ -3,9 +3,8 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_RUN_HPP
 #define BACKENDAI_TESTING_GATEWAY_RUN_HPP
 
-#include <backendai/version.hpp>
-
 #include <array>
+#include <backendai/version.hpp>
 #include <cstddef>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -24,8 +23,8 @@ struct run {
     std::string code;
     std::array<std::string, 3> commands; ///< clean, build, exec
 
-    std::size_t phase = 2; ///< 0 clean, 1 build, 2 exec; a query has the last one only
-    bool started = false;  ///< the present phase
+    std::size_t phase = 2;             ///< 0 clean, 1 build, 2 exec; a query has the last one only
+    bool started = false;              ///< the present phase
     std::optional<bool> asks_password; ///< set while the code waits for input
     std::optional<int> exit_code;      ///< of the present phase, until it has been told
     bool is_over = false;              ///< `finished` has been told
@@ -48,8 +47,9 @@ struct run {
     /// The result object as it stands; what it tells is taken out of the run.
     nlohmann::json take_result() {
         static const std::array<const char*, 3> names = {"clean-finished", "build-finished", "finished"};
-        nlohmann::json result = {{"runId", id},           {"status", "continued"}, {"exitCode", nullptr},
-                                 {"console", std::move(console)}, {"options", nullptr},    {"files", nlohmann::json::array()}};
+        nlohmann::json result = {{"runId", id},         {"status", "continued"},
+                                 {"exitCode", nullptr}, {"console", std::move(console)},
+                                 {"options", nullptr},  {"files", nlohmann::json::array()}};
         console = nlohmann::json::array();
         console_size = 0;
         if (exit_code) {

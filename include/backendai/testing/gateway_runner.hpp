@@ -3,11 +3,10 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_RUNNER_HPP
 #define BACKENDAI_TESTING_GATEWAY_RUNNER_HPP
 
-#include <backendai/os/process.hpp>
-#include <backendai/version.hpp>
-
 #include <algorithm>
 #include <array>
+#include <backendai/os/process.hpp>
+#include <backendai/version.hpp>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -180,7 +179,8 @@ private:
             std::size_t length = 0;
             for (std::size_t i = at + 2; i < end; ++i) {
                 const char c = frame_bytes_[i];
-                if (c >= '0' && c <= '9' && length < (1u << 30)) length = length * 10 + static_cast<std::size_t>(c - '0');
+                if (c >= '0' && c <= '9' && length < (1u << 30))
+                    length = length * 10 + static_cast<std::size_t>(c - '0');
             }
             if (frame_bytes_.size() - end - 1 < length) break;
             events.push_back({frame_bytes_[at], frame_bytes_.substr(end + 1, length)});

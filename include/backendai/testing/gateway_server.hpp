@@ -3,15 +3,15 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_SERVER_HPP
 #define BACKENDAI_TESTING_GATEWAY_SERVER_HPP
 
+#include <atomic>
 #include <backendai/os/socket.hpp>
 #include <backendai/testing/gateway_faults.hpp>
 #include <backendai/testing/gateway_http.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
-
-#include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <cstdio>
 #include <functional>
 #include <list>
 #include <memory>
@@ -21,6 +21,7 @@
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace testing {
@@ -34,8 +35,11 @@ public:
     using early_fault = std::function<std::shared_ptr<const fault>(const http_call*)>;
 
     http_server(const gateway_options& options, handler handle, early_fault early)
-        : options_(options), handle_(std::move(handle)), early_(std::move(early)),
-          listener_(os::tcp_socket::listen_loopback(options.port)), port_(listener_.local_port()) {
+        : options_(options),
+          handle_(std::move(handle)),
+          early_(std::move(early)),
+          listener_(os::tcp_socket::listen_loopback(options.port)),
+          port_(listener_.local_port()) {
         acceptor_ = std::thread([this] { accept_loop(); });
     }
     http_server(const http_server&) = delete;
@@ -144,8 +148,11 @@ private:
             by_reset = dropped->reset;
             return false;
         }
-        reader.read_body(call);
-        const http_reply reply = handle_(call);
+        if (!reader.stream_body(call)) reader.read_body(call);
+        call.takes_stream = true;
+        http_reply reply = handle_(call);
+        reader.drain_stream();
+        if (reply.stream && reply.wire_fault) collect(reply);
         if (reply.wire_fault) {
             by_reset = reply.wire_fault->reset;
             return write_faulty(item, call, reply, *reply.wire_fault, reader.keeps_alive());
@@ -155,10 +162,32 @@ private:
             reply.upgrade(item.socket, reader.take_rest());
             return false;
         }
+        if (reply.stream && call.method != "HEAD") {
+            write_stream(item.socket, reply, reader.keeps_alive());
+            return reader.keeps_alive();
+        }
         std::string bytes = head_of(reply, reply.body.size(), reader.keeps_alive());
         if (call.method != "HEAD") bytes += reply.body;
         item.socket.write(bytes);
         return reader.keeps_alive();
+    }
+
+    static void collect(http_reply& reply) {
+        char buffer[16384];
+        while (const std::size_t count = reply.stream(buffer, sizeof buffer)) reply.body.append(buffer, count);
+    }
+
+    static void write_stream(os::tcp_socket& socket, http_reply& reply, bool alive) {
+        reply.headers.emplace_back("Transfer-Encoding", "chunked");
+        socket.write(head_of(reply, std::string::npos, alive));
+        std::vector<char> buffer(256 * 1024);
+        for (;;) {
+            const std::size_t count = reply.stream(buffer.data(), buffer.size());
+            char size[32];
+            std::snprintf(size, sizeof size, "%zx\r\n", count);
+            socket.write(size + std::string(buffer.data(), count) + "\r\n"); // the last one is empty
+            if (count == 0) return;
+        }
     }
 
     // Whether the connection goes on after it.
@@ -166,11 +195,15 @@ private:
         os::tcp_socket& socket = item.socket;
         const std::string_view body = reply.body;
         const std::string head = head_of(reply, body.size(), alive);
-        const auto part = [&what](std::size_t whole) { return (std::min)(whole, what.position != 0 ? what.position : whole / 2); };
+        const auto part = [&what](std::size_t whole) {
+            return (std::min)(whole, what.position != 0 ? what.position : whole / 2);
+        };
         switch (what.kind) {
         case fault_kind::drop_in_head: socket.write(std::string_view(head).substr(0, part(head.size()))); return false;
         case fault_kind::drop_after_head: socket.write(head); return false;
-        case fault_kind::drop_in_body: socket.write(head + std::string(body.substr(0, part(body.size())))); return false;
+        case fault_kind::drop_in_body:
+            socket.write(head + std::string(body.substr(0, part(body.size()))));
+            return false;
         case fault_kind::garbage_response: socket.write("\x16\x03\x01 this is no HTTP\n\n\x7f"); return false;
         case fault_kind::length_too_long:
             socket.write(head_of(reply, body.size() + (what.position != 0 ? what.position : 10), alive));

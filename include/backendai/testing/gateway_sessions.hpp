@@ -3,13 +3,12 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_SESSIONS_HPP
 #define BACKENDAI_TESTING_GATEWAY_SESSIONS_HPP
 
+#include <algorithm>
+#include <atomic>
 #include <backendai/codec/digest.hpp>
 #include <backendai/testing/gateway_kernel.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
-
-#include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -59,7 +58,8 @@ struct session_entry {
 class session_table {
 public:
     explicit session_table(const gateway_options& options) : options_(options) {
-        root_ = (options.directory.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(options.directory)) /
+        root_ = (options.directory.empty() ? std::filesystem::temp_directory_path()
+                                           : std::filesystem::path(options.directory)) /
                 ("backendai-gateway-" + random_token(8));
         std::filesystem::create_directories(root_ / "vfolders");
         std::filesystem::permissions(root_, std::filesystem::perms::owner_all);
@@ -109,7 +109,8 @@ public:
             if (!is_new) {
                 entry = found->second;
                 if (entry->request.language != request.language) {
-                    throw problem(400, "kernel-already-exists", "The kernel already exists with a different environment.");
+                    throw problem(400, "kernel-already-exists",
+                                  "The kernel already exists with a different environment.");
                 }
                 entry->last_used = options_.clock();
             } else {
@@ -152,9 +153,11 @@ public:
         const std::shared_ptr<session_entry> entry = remove(token, nullptr);
         if (!entry) return nullptr;
         const os::process_usage usage = entry->body->destroy();
-        return {{"cpu_used", usage.cpu_ms},  {"mem_max_bytes", usage.max_resident_kib * 1024}, {"mem_cur_bytes", 0},
-                {"net_rx_bytes", 0},         {"net_tx_bytes", 0},     {"io_read_bytes", 0},
-                {"io_write_bytes", 0},       {"io_max_scratch_size", 0}, {"io_cur_scratch_size", 0}};
+        return {{"cpu_used", usage.cpu_ms}, {"mem_max_bytes", usage.max_resident_kib * 1024},
+                {"mem_cur_bytes", 0},       {"net_rx_bytes", 0},
+                {"net_tx_bytes", 0},        {"io_read_bytes", 0},
+                {"io_write_bytes", 0},      {"io_max_scratch_size", 0},
+                {"io_cur_scratch_size", 0}};
     }
 
     void destroy_all() {
@@ -169,7 +172,8 @@ public:
             const auto now = options_.clock();
             for (auto entry = entries_.begin(); entry != entries_.end();) {
                 session_entry& it = *entry->second;
-                const bool is_idle = options_.idle_timeout.count() > 0 && it.users == 0 && now - it.last_used > options_.idle_timeout;
+                const bool is_idle =
+                    options_.idle_timeout.count() > 0 && it.users == 0 && now - it.last_used > options_.idle_timeout;
                 if (is_idle || it.body->is_gone()) {
                     ended.push_back(entry->second);
                     entry = entries_.erase(entry);
@@ -194,6 +198,13 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         std::vector<std::string> result;
         for (const auto& entry : entries_) result.push_back(entry.first);
+        return result;
+    }
+    /// The sessions there are, in the order of their tokens.
+    std::vector<std::shared_ptr<session_entry>> list() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::vector<std::shared_ptr<session_entry>> result;
+        for (const auto& entry : entries_) result.push_back(entry.second);
         return result;
     }
     std::size_t live() const {
@@ -280,7 +291,8 @@ private:
     static std::map<std::string, std::string> base_environment() {
         std::map<std::string, std::string> result = os::current_environment(environ);
         for (auto entry = result.begin(); entry != result.end();) {
-            const bool is_ours = entry->first.compare(0, 8, "BACKEND_") == 0 || entry->first.compare(0, 6, "SORNA_") == 0;
+            const bool is_ours =
+                entry->first.compare(0, 8, "BACKEND_") == 0 || entry->first.compare(0, 6, "SORNA_") == 0;
             entry = is_ours ? result.erase(entry) : std::next(entry);
         }
         return result;

@@ -5,7 +5,6 @@
 
 #include <backendai/os/socket.hpp>
 #include <backendai/version.hpp>
-
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +29,10 @@ struct http_call {
     std::string target; ///< as on the request line: path with prefix, and query
     header_list headers;
     std::string body;
+    /// The body of a multipart upload that comes over a connection: up to so many bytes, 0 at the end. Null when the
+    /// body is in `body`.
+    std::function<std::size_t(char*, std::size_t)> stream = {};
+    bool takes_stream = false; ///< whether the answer may be a stream
 };
 
 struct fault;
@@ -37,25 +40,35 @@ struct fault;
 /// One answer, whole.
 struct http_reply {
     int status = 200;
-    std::string reason; ///< empty = the usual one
+    std::string reason;  ///< empty = the usual one
     header_list headers; ///< without Content-Length and Connection, which belong to the connection
     std::string body;
-    /// A scripted fault that only a connection can show (a drop, a wrong length ...): gateway::handle() leaves it to the
-    /// caller to turn it into an error. Null on an honest answer.
+    /// A body of unknown length in place of `body`, if http_call::takes_stream: up to so many bytes, 0 at the end.
+    std::function<std::size_t(char*, std::size_t)> stream = {};
+    /// A scripted fault that only a connection can show (a drop, a wrong length ...): gateway::handle() leaves it to
+    /// the caller to turn it into an error. Null on an honest answer.
     std::shared_ptr<const fault> wire_fault;
     /// Takes the connection over after the head has been sent (status 101), until it returns. The second argument holds
     /// bytes that came behind the request.
     std::function<void(os::tcp_socket&, std::string)> upgrade;
 };
 
+/// A user besides the one of gateway_options::access_key, to share virtual folders with.
+struct gateway_user {
+    std::string access_key, secret_key, email;
+};
+
 /// How an embedded gateway behaves. Every field has a default that suits tests.
 struct gateway_options {
     std::string access_key = "AKIAIOSFODNN7EXAMPLE";
     std::string secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
-    std::uint16_t port = 0;         ///< 0 = any free port; always on 127.0.0.1
-    std::string path_prefix;        ///< such as "/api": what stands in front of every path
-    std::string directory;          ///< where session folders are made; empty = the system's temporary directory
-    std::vector<std::string> images; ///< names that may be created; empty = whatever an interpreter was found for
+    std::string email = "user@example.com"; ///< of that key pair's user
+    std::vector<gateway_user> other_users;
+    std::string vfolder_encoding = "gzip"; ///< of virtual folder downloads: gzip, deflate (raw) or identity
+    std::uint16_t port = 0;            ///< 0 = any free port; always on 127.0.0.1
+    std::string path_prefix;           ///< such as "/api": what stands in front of every path
+    std::string directory;             ///< where session folders are made; empty = the system's temporary directory
+    std::vector<std::string> images;   ///< names that may be created; empty = whatever an interpreter was found for
     std::vector<std::string> vfolders; ///< folder names that a session may mount
     /// The wall clock, for date checks, ages and the idle limit. Called from several threads at once.
     std::function<std::chrono::system_clock::time_point()> clock = [] { return std::chrono::system_clock::now(); };
@@ -88,21 +101,32 @@ inline const std::string* find_header(const header_list& headers, std::string_vi
 
 /// The usual reason phrase of a status.
 inline std::string reason_of(int status) {
-    static const std::vector<std::pair<int, const char*>> reasons = {
-        {100, "Continue"},          {101, "Switching Protocols"},
-        {200, "OK"},                {201, "Created"},
-        {204, "No Content"},        {206, "Partial Content"},
-        {301, "Moved Permanently"}, {302, "Found"},
-        {304, "Not Modified"},      {400, "Bad Request"},
-        {401, "Unauthorized"},      {403, "Forbidden"},
-        {404, "Not Found"},         {405, "Method Not Allowed"},
-        {409, "Conflict"},          {412, "Precondition Failed"},
-        {413, "Payload Too Large"}, {417, "Expectation Failed"},
-        {429, "Too Many Requests"}, {431, "Request Header Fields Too Large"},
-        {500, "Internal Server Error"},
-        {501, "Not Implemented"},   {502, "Bad Gateway"},
-        {503, "Service Unavailable"},
-        {504, "Gateway Timeout"},   {505, "HTTP Version Not Supported"}};
+    static const std::vector<std::pair<int, const char*>> reasons = {{100, "Continue"},
+                                                                     {101, "Switching Protocols"},
+                                                                     {200, "OK"},
+                                                                     {201, "Created"},
+                                                                     {204, "No Content"},
+                                                                     {206, "Partial Content"},
+                                                                     {301, "Moved Permanently"},
+                                                                     {302, "Found"},
+                                                                     {304, "Not Modified"},
+                                                                     {400, "Bad Request"},
+                                                                     {401, "Unauthorized"},
+                                                                     {403, "Forbidden"},
+                                                                     {404, "Not Found"},
+                                                                     {405, "Method Not Allowed"},
+                                                                     {409, "Conflict"},
+                                                                     {412, "Precondition Failed"},
+                                                                     {413, "Payload Too Large"},
+                                                                     {417, "Expectation Failed"},
+                                                                     {429, "Too Many Requests"},
+                                                                     {431, "Request Header Fields Too Large"},
+                                                                     {500, "Internal Server Error"},
+                                                                     {501, "Not Implemented"},
+                                                                     {502, "Bad Gateway"},
+                                                                     {503, "Service Unavailable"},
+                                                                     {504, "Gateway Timeout"},
+                                                                     {505, "HTTP Version Not Supported"}};
     for (const auto& item : reasons) {
         if (item.first == status) return item.second;
     }
@@ -149,7 +173,9 @@ inline problem invalid_authorization(const std::string& detail) {
 inline problem authorization_failed(const std::string& detail) {
     return {401, "auth-failed", detail::with_detail("Credential/signature mismatch.", detail)};
 }
-inline problem kernel_not_found() { return {404, "kernel-not-found", "No such kernel."}; }
+inline problem kernel_not_found() {
+    return {404, "kernel-not-found", "No such kernel."};
+}
 
 /// A JSON answer.
 inline http_reply json_reply(const nlohmann::json& body, int status = 200) {

@@ -16,6 +16,10 @@
 ///   can have left. An answer that is cut short, framed wrongly or not HTTP is an error of kind protocol.
 /// - What the sink throws comes out unchanged, and the connection is not used again.
 /// - It follows no redirect, decodes no content coding, adds no credentials, sends the target as it stands.
+/// - open_websocket() performs a signed handshake as `r` says (plus Upgrade, Connection and Sec-WebSocket-*; a header
+///   Sec-WebSocket-Protocol of `r` names the subprotocols) under the same rules. An answer other than 101 is a success
+///   too: `websocket_opening` without a stream and with the answer's body. The stream obeys `c.cancel` and `c.closing`
+///   for as long as it lives, and may outlive the transport.
 /// - It ends within 200 ms of `c.deadline` and of `c.cancel` or `c.closing` being triggered.
 /// - Thread-safe: many threads call exchange() on one object. The object is neither copied nor moved while in use.
 /// - No exception of an HTTP library and no type of one gets out.
@@ -23,6 +27,7 @@
 #define BACKENDAI_TRANSPORT_CONCEPT_HPP
 
 #include <backendai/http.hpp>
+#include <backendai/message_stream.hpp>
 #include <backendai/version.hpp>
 #include <type_traits>
 #include <utility>
@@ -46,7 +51,9 @@ struct has_open_websocket : std::false_type {};
 template <class T>
 struct has_open_websocket<T, std::void_t<decltype(std::declval<T&>().open_websocket(
                                  std::declval<http_request&>(), std::declval<const exchange_context&>()))>>
-    : std::true_type {};
+    : std::is_same<websocket_opening,
+                   decltype(std::declval<T&>().open_websocket(std::declval<http_request&>(),
+                                                              std::declval<const exchange_context&>()))> {};
 
 } // namespace detail
 
@@ -80,6 +87,17 @@ struct transport_exemplar {
     }
 };
 static_assert(is_transport_v<transport_exemplar> && !is_websocket_transport_v<transport_exemplar>);
+
+/// The same with the second capability: the least that also opens websockets, here by refusing all of them.
+struct websocket_transport_exemplar : transport_exemplar {
+    websocket_opening open_websocket(http_request& request, const exchange_context& context) {
+        context.check();
+        websocket_opening opening;
+        opening.head.status = request.url.is_tls() ? 501 : 426;
+        return opening;
+    }
+};
+static_assert(is_websocket_transport_v<websocket_transport_exemplar>);
 
 } // namespace detail
 

@@ -4,11 +4,14 @@
 #ifndef BACKENDAI_TRANSPORT_FRAMING_HPP
 #define BACKENDAI_TRANSPORT_FRAMING_HPP
 
+#include <backendai/codec/http_fields.hpp>
 #include <backendai/http.hpp>
 #include <backendai/version.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
@@ -21,7 +24,14 @@ public:
         if (head.status < 200 || head.status > 599)
             bad("the status " + std::to_string(head.status) + " was not asked for");
         std::size_t size = 0;
-        for (const auto& field : head.headers) size += field.first.size() + field.second.size();
+        for (const auto& field : head.headers) {
+            size += field.first.size() + field.second.size();
+            // "Content-Length : 5" would otherwise pass as a header of another name.
+            if (!codec::is_token(field.first)) bad("a header line is not \"name: value\"");
+            if (field.second.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+                bad("a header holds a line break or NUL");
+            }
+        }
         if (head.headers.size() > 256 || size > 256 * 1024) bad("its head is larger than 256 fields or 256 KiB");
         const std::string* coding = head.headers.find("Transfer-Encoding");
         if (coding != nullptr &&
@@ -29,7 +39,10 @@ public:
             bad("its transfer coding is not \"chunked\"");
         }
         const std::string* length = head.headers.find("Content-Length");
-        if (length == nullptr) return;
+        if (length == nullptr) {
+            open_ended_ = coding == nullptr && method != "HEAD" && head.status != 204 && head.status != 304;
+            return;
+        }
         if (head.headers.count("Content-Length") != 1) bad("it has more than one Content-Length");
         if (coding != nullptr) bad("it has both Content-Length and Transfer-Encoding");
         if (length->empty() || length->size() > 18) bad("its Content-Length is not a number");
@@ -40,6 +53,9 @@ public:
         }
         if (method != "HEAD" && head.status != 204 && head.status != 304) expected_ = value;
     }
+
+    /// Whether the body goes on until the connection ends, so that breaking it off looks like its end.
+    bool ends_with_connection() const noexcept { return open_ended_; }
 
     void count(std::uint64_t bytes) noexcept { received_ += bytes; }
 
@@ -58,6 +74,7 @@ private:
 
     std::optional<std::uint64_t> expected_;
     std::uint64_t received_ = 0;
+    bool open_ended_ = false;
 };
 
 } // namespace detail

@@ -9,6 +9,8 @@
 
 #include <backendai/config.hpp>
 #include <backendai/http.hpp>
+#include <backendai/message_stream.hpp>
+#include <backendai/mode_async.hpp>
 #include <backendai/session.hpp>
 #include <backendai/transport/concept.hpp>
 #include <backendai/version.hpp>
@@ -30,6 +32,8 @@ public:
 
     /// See transport/concept.hpp.
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context);
+    /// See transport/concept.hpp. By sockets and OpenSSL of our own: cpp-httplib has no part in it.
+    websocket_opening open_websocket(http_request& request, const exchange_context& context);
 
 private:
     class implementation;
@@ -40,6 +44,11 @@ private:
 using session = basic_session<httplib_transport, blocking>;
 /// A handle to a compute session, made by `session::kernel()`.
 using kernel = basic_kernel<httplib_transport, blocking>;
+
+/// The default session whose calls return futures: `async_session session; auto info = session.hello();`.
+using async_session = basic_session<httplib_transport, async>;
+/// A handle to a compute session, made by `async_session::kernel()`.
+using async_kernel = basic_kernel<httplib_transport, async>;
 
 BACKENDAI_NAMESPACE_END
 

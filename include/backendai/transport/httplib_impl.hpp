@@ -12,11 +12,15 @@
 
 #include <backendai/os/connection_handle.hpp>
 #include <backendai/os/resolver.hpp>
+#include <backendai/os/sigpipe.hpp>
 #include <backendai/transport/framing.hpp>
 #include <backendai/transport/httplib.hpp>
 #include <backendai/transport/pool.hpp>
+#include <backendai/transport/proxy.hpp>
+#include <backendai/transport/websocket_connector.hpp>
 #include <backendai/version.hpp>
 #include <backendai/watchdog.hpp>
+
 #include <httplib.h>
 
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -54,6 +58,15 @@ template <class Client>
 struct native_tls<Client, std::void_t<decltype(std::declval<const Client&>().tls_context())>> {
     static SSL_CTX* context(const Client& client) { return static_cast<SSL_CTX*>(client.tls_context()); }
 };
+
+// The TLS connection that this thread's last handshake made; httplib does not hand it out.
+inline SSL*& finished_handshake() {
+    thread_local SSL* ssl = nullptr;
+    return ssl;
+}
+inline void note_finished_handshake(const SSL* ssl, int where, int /*result*/) {
+    if ((where & SSL_CB_HANDSHAKE_DONE) != 0) finished_handshake() = const_cast<SSL*>(ssl);
+}
 
 // Why the last certificate that this thread's handshakes met was refused; httplib tells only that it was.
 inline int& refused_certificate() {
@@ -94,10 +107,15 @@ public:
     }
     bool is_reusable(exchange_context::clock::time_point now) {
         // Servers close what idles; a connection that is about to be closed is where requests get lost.
-        return now - last_used_ < std::chrono::seconds(15) && handle_.is_quiet();
+        return now - last_used_ < std::chrono::seconds(15) && handle_.is_quiet() && client_.is_socket_open() != 0 &&
+               !holds_bytes();
     }
+    /// After an exchange on this thread.
     void mark_used(exchange_context::clock::time_point now) {
         last_used_ = now;
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+        if (finished_handshake() != nullptr) ssl_ = finished_handshake();
+#endif
     }
     bool is_open() const {
         return last_used_ != exchange_context::clock::time_point();
@@ -122,6 +140,7 @@ private:
                                "the client certificate or its key cannot be used: " + config.client_certificate_file);
         }
         SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+        SSL_CTX_set_info_callback(context, note_finished_handshake);
         const bool verify = !config.skip_sslcert_validation.value_or(false);
         client_.enable_server_certificate_verification(verify);
         if (!config.ca_file.empty()) client_.set_ca_cert_path(config.ca_file);
@@ -137,8 +156,21 @@ private:
     }
 #endif
 
+    // Whether bytes that nobody asked for are decrypted already, where the socket does not show them any more: they
+    // would be taken for the next answer. The connection must be open.
+    bool holds_bytes() const {
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+        return ssl_ != nullptr && SSL_has_pending(ssl_) == 1;
+#else
+        return false;
+#endif
+    }
+
     os::connection_handle handle_;
     httplib::Client client_;
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+    SSL* ssl_ = nullptr; // httplib's; alive as long as its connection is open
+#endif
     exchange_context::clock::time_point last_used_;
 };
 
@@ -179,6 +211,7 @@ public:
         httplib::Response answer;
         httplib::Error error = httplib::Error::Success;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+        finished_handshake() = nullptr;
         ERR_clear_error(); // what is in this thread's queue afterwards is this exchange's
         refused_certificate() = X509_V_OK;
 #endif
@@ -186,13 +219,16 @@ public:
         if (!request_.source) request_.body = std::move(wire.body);
         if (failure_) std::rethrow_exception(failure_);
         if (!done) {
-            // Fewer bytes than before: it is another connection than the one that was open then.
+            // Fewer bytes than before: it is another connection than the one that was open then. The end of the peer's
+            // data counts as a byte, too. What TLS carries cannot be told from its own records.
             const std::uint64_t after = connection_.handle().bytes_received();
-            answered_ = head_.status != 0 || (after > before ? after - before : (after < before ? after : 0)) > 0;
+            answered_ = head_.status != 0 || (!request_.url.is_tls() && after - (after < before ? 0 : before) > 1);
             return error == httplib::Error::Success ? httplib::Error::Unknown : error;
         }
         if (!framing_) take_head(answer); // httplib does not announce the head of an answer without body
         framing_->finish();
+        // The watchdog's shutdown looks like the peer's end of the stream.
+        if (framing_->ends_with_connection()) context_.check(client_error::progress::maybe_sent);
         return httplib::Error::Success;
     }
 
@@ -361,7 +397,7 @@ private:
 
 class httplib_transport::implementation {
 public:
-    explicit implementation(api_config config) : config_(std::move(config)) {
+    explicit implementation(api_config config) : config_(std::move(config)), websockets_(config_) {
         for (const std::string* file : {&config_.ca_file, &config_.client_certificate_file, &config_.client_key_file}) {
             if (!file->empty() && !std::ifstream(*file)) {
                 throw client_error(error_kind::argument, "cannot read the file " + *file);
@@ -386,19 +422,33 @@ public:
                            context);
     }
 
+    websocket_opening open_websocket(http_request& request, const exchange_context& context) {
+        return websockets_.open(request, context);
+    }
+
 private:
     using connection_pool = detail::slot_pool<detail::httplib_connection>;
 
     response_head exchange_on(std::unique_ptr<detail::httplib_connection> connection, connection_pool& pool,
                               http_request& request, body_sink& sink, const exchange_context& context) {
-        const std::string& host = request.url.host;
+        const std::optional<detail::proxy_server> proxy = detail::find_proxy(config_, request.url);
+        const std::string& host = proxy ? proxy->host : request.url.host;
         std::vector<std::string> addresses = {host};
         if (!connection->is_open()) addresses = os::resolve(host, context);
         for (std::size_t i = 0;; ++i) {
-            if (addresses[i] != host) connection->client().set_hostname_addr_map({{host, addresses[i]}});
+            if (proxy) {
+                connection->client().set_proxy(addresses[i], proxy->port);
+                if (!proxy->authorization().empty()) {
+                    connection->client().set_proxy_basic_auth(proxy->user, proxy->password);
+                }
+            } else if (addresses[i] != host) {
+                connection->client().set_hostname_addr_map({{host, addresses[i]}});
+            }
             detail::httplib_exchange work(*connection, request, sink, context);
             httplib::Error error = httplib::Error::Unknown;
             {
+                std::optional<os::sigpipe_guard> guard; // OpenSSL writes without MSG_NOSIGNAL
+                if (request.url.is_tls()) guard.emplace();
                 const detail::watched watch(dog_, *connection, context);
                 context.check();
                 error = work.run();
@@ -427,6 +477,7 @@ private:
     }
 
     const api_config config_;
+    detail::websocket_connector websockets_;
     detail::watchdog dog_;
     std::shared_mutex mutex_;
     std::map<std::string, std::unique_ptr<connection_pool>> pools_;
@@ -441,6 +492,10 @@ BACKENDAI_HTTPLIB_INLINE httplib_transport::~httplib_transport() = default;
 BACKENDAI_HTTPLIB_INLINE response_head httplib_transport::exchange(http_request& request, body_sink& sink,
                                                                    const exchange_context& context) {
     return implementation_->exchange(request, sink, context);
+}
+BACKENDAI_HTTPLIB_INLINE websocket_opening httplib_transport::open_websocket(http_request& request,
+                                                                             const exchange_context& context) {
+    return implementation_->open_websocket(request, context);
 }
 
 BACKENDAI_NAMESPACE_END

@@ -1,0 +1,139 @@
+/// @file
+/// Results of the virtual folder functions, and the rules for folder names.
+#ifndef BACKENDAI_API_VFOLDER_TYPES_HPP
+#define BACKENDAI_API_VFOLDER_TYPES_HPP
+
+#include <backendai/codec/printable.hpp>
+#include <backendai/error.hpp>
+#include <backendai/version.hpp>
+#include <backendai/wire.hpp>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// What create() made.
+struct vfolder_creation {
+    std::string id, name;
+    std::string host; ///< the storage it lies on
+    json raw;
+};
+
+/// A folder as list() tells it.
+struct vfolder_summary {
+    std::string id, name, host;
+    bool is_owner = false;  ///< else it was shared by an invitation
+    std::string permission; ///< "ro", "rw", "wd"; servers may know more
+    json raw;
+};
+
+/// A folder as info() tells it.
+struct vfolder_info {
+    std::string id, name, host;
+    std::int64_t num_files = 0;
+    std::string created; ///< the server's text for the time
+    bool is_owner = false;
+    std::string permission;
+    json raw;
+};
+
+/// An invitation to somebody else's folder.
+struct vfolder_invitation {
+    std::string id;
+    std::string inviter; ///< e-mail address
+    std::string permission;
+    std::string state; ///< "pending"
+    std::string created_at;
+    std::string vfolder_id;
+    json raw;
+};
+
+namespace detail {
+
+/// `[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?`. @throws client_error{argument}
+inline void check_vfolder_name(const std::string& name) {
+    const auto alphanumeric = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    };
+    bool valid = !name.empty() && alphanumeric(name.front()) && alphanumeric(name.back());
+    for (const char c : name) valid = valid && (alphanumeric(c) || c == '.' || c == '_' || c == '-');
+    if (!valid) {
+        throw client_error(error_kind::argument,
+                           codec::printable(name) +
+                               " is no name for a virtual folder: letters and digits, and '.', '_' "
+                               "or '-' between them");
+    }
+}
+
+/// Ids are UUIDs, in text; some servers have numbers.
+inline std::string id_text(const wire_object& fields, const char* key) {
+    const json* member = fields.find(key);
+    if (member == nullptr) return {};
+    return member->is_number_integer() ? member->dump() : fields.string(key);
+}
+
+inline vfolder_creation read_vfolder_creation(json answer) {
+    const wire_object fields(answer, "the answer");
+    vfolder_creation made;
+    made.id = id_text(fields, "id");
+    made.name = fields.string("name");
+    made.host = fields.string_or("host", "");
+    made.raw = std::move(answer);
+    return made;
+}
+
+inline std::vector<vfolder_summary> read_vfolder_list(const json& answer) {
+    if (!answer.is_array()) bad_answer("the folders are not a list");
+    std::vector<vfolder_summary> folders;
+    for (const json& item : answer) {
+        const wire_object fields(item, "a folder");
+        vfolder_summary folder;
+        folder.id = id_text(fields, "id");
+        folder.name = fields.string("name");
+        folder.host = fields.string_or("host", "");
+        folder.is_owner = fields.boolean_or("is_owner", false);
+        folder.permission = fields.string_or("permission", "");
+        folder.raw = item;
+        folders.push_back(std::move(folder));
+    }
+    return folders;
+}
+
+inline vfolder_info read_vfolder_info(json answer) {
+    const wire_object fields(answer, "the folder");
+    vfolder_info folder;
+    folder.id = id_text(fields, "id");
+    folder.name = fields.string("name");
+    folder.host = fields.string_or("host", "");
+    folder.num_files = fields.integer_or("numFiles", 0);
+    folder.created = fields.string_or("created", "");
+    folder.is_owner = fields.boolean_or("is_owner", false);
+    folder.permission = fields.string_or("permission", "");
+    folder.raw = std::move(answer);
+    return folder;
+}
+
+inline std::vector<vfolder_invitation> read_vfolder_invitations(const json& answer) {
+    std::vector<vfolder_invitation> invitations;
+    for (const json& item : wire_object(answer, "the answer").array_or_empty("invitations")) {
+        const wire_object fields(item, "an invitation");
+        vfolder_invitation invitation;
+        invitation.id = id_text(fields, "id");
+        invitation.inviter = fields.string_or("inviter", "");
+        invitation.permission = fields.string_or("perm", "");
+        invitation.state = fields.string_or("state", "");
+        invitation.created_at = fields.string_or("created_at", "");
+        invitation.vfolder_id = id_text(fields, "vfolder_id");
+        invitation.raw = item;
+        invitations.push_back(std::move(invitation));
+    }
+    return invitations;
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif

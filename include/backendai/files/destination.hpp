@@ -1,0 +1,275 @@
+/// @file
+/// Where downloaded files go: each is written beside its place under a temporary name and gets its own name when it is
+/// whole, and nothing is ever written outside of the directory the user named.
+#ifndef BACKENDAI_FILES_DESTINATION_HPP
+#define BACKENDAI_FILES_DESTINATION_HPP
+
+#include <backendai/codec/path_rules.hpp>
+#include <backendai/error.hpp>
+#include <backendai/files/io_error.hpp>
+#include <backendai/files/transfer_options.hpp>
+#include <backendai/os/file.hpp>
+#include <backendai/version.hpp>
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// What an archive says of a file besides its content.
+struct file_metadata {
+    unsigned mode = 0; ///< the nine permission bits; set-user-id, set-group-id and sticky bits are never taken over
+    os::file_time modified;
+};
+
+/// A directory that receives files, all or none: files are staged under temporary names until commit(), and what was
+/// not committed is gone, with the directories made for it, after discard() or destruction.
+///
+/// Names are components from codec::safe_relative_path(). Directories on the way are opened one inside the other
+/// without following links, so a link inside the destination (made by whom ever, whenever) stops the transfer instead
+/// of leading it elsewhere. The destination itself may be reached through links: the user named it. Not thread-safe.
+/// All functions throw client_error{io} with the path.
+class destination {
+public:
+    using components = std::vector<std::string>;
+
+    /// Makes nothing yet. @throws client_error{io} when @p root exists and is no directory.
+    destination(std::filesystem::path root, existing_files policy) : root_path_(std::move(root)), policy_(policy) {
+        if (root_path_.empty()) root_path_ = ".";
+        with_io_errors(root_path_, [&] {
+            const auto status = std::filesystem::status(root_path_);
+            if (std::filesystem::exists(status) && !std::filesystem::is_directory(status))
+                io_failure(root_path_, "is not a directory");
+        });
+    }
+    destination(const destination&) = delete;
+    destination& operator=(const destination&) = delete;
+    ~destination() { discard(); }
+
+    /// Whether a file that is to come under this name is wanted: not when it exists and is to be kept.
+    /// @throws client_error{io} when the name cannot be used: a directory, or taken and the policy is `fail`.
+    bool wants(const components& name) const {
+        const std::filesystem::path path = path_of(name);
+        return with_io_errors(path, [&] {
+            if (!root_.is_open() && !std::filesystem::exists(root_path_)) return true;
+            os::directory holder = root_.is_open() ? root_.duplicate() : os::directory(root_path_);
+            for (std::size_t i = 0; i + 1 < name.size(); ++i) {
+                const os::file_kind kind = holder.kind_of(name[i]);
+                if (kind == os::file_kind::none) return true;
+                check_directory(kind, name, i + 1);
+                holder = holder.open_child(name[i]);
+            }
+            return wanted(holder.kind_of(name.back()), path);
+        });
+    }
+
+    /// Begins a file; data follows by write(), end_file() completes it. A file that is not wanted takes its data and
+    /// drops it. Without metadata it gets the usual mode of new files and the present time.
+    void begin_file(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
+        current_path_ = path_of(name);
+        with_io_errors(current_path_, [&] {
+            const os::directory holder = open_parent(name);
+            const std::string key = codec::join_path(name);
+            if (!wanted(holder.kind_of(name.back()), current_path_)) return;
+            staged next;
+            next.name = name;
+            next.temporary = ".backendai-" + random_digits() + ".part";
+            // With metadata: readable by nobody else until its mode is set, which may be narrower than the usual one.
+            file_ = holder.create(next.temporary, metadata ? 0600 : 0666);
+            next.metadata = metadata;
+            const auto known = staged_.find(key); // in an archive a later entry replaces an earlier one
+            if (known != staged_.end()) {
+                holder.remove_file(known->second.temporary);
+                known->second = std::move(next);
+            } else {
+                staged_.emplace(key, std::move(next));
+            }
+            current_ = key;
+        });
+    }
+    void write(std::string_view data) {
+        if (!file_.is_open()) return;
+        with_io_errors(current_path_, [&] { file_.write(data); });
+    }
+    void end_file() {
+        if (!file_.is_open()) return;
+        with_io_errors(current_path_, [&] {
+            const auto& metadata = staged_.at(current_).metadata;
+            if (metadata) {
+                file_.set_mode(metadata->mode);
+                file_.set_modified(metadata->modified);
+            }
+            file_.close();
+        });
+    }
+
+    /// Makes a directory, or takes the one that is there. Mode and time are set by commit(), for new ones only, since a
+    /// directory without write permission could not be filled.
+    void make_directory(const components& name, const file_metadata& metadata) {
+        with_io_errors(path_of(name), [&] {
+            components inside = name;
+            inside.emplace_back(); // the parent of a nameless entry is the directory
+            open_parent(inside);
+            for (made_directory& made : made_) {
+                if (made.name == name) made.metadata = metadata;
+            }
+        });
+    }
+
+    /// Gives all staged files their names. The last thing that can fail is checked for all of them first.
+    void commit() {
+        for (const auto& item : staged_) {
+            const staged& file = item.second;
+            with_io_errors(path_of(file.name),
+                           [&] { wanted(open_parent(file.name).kind_of(file.name.back()), path_of(file.name)); });
+        }
+        while (!staged_.empty()) {
+            const staged& file = staged_.begin()->second;
+            with_io_errors(path_of(file.name), [&] { put_in_place(file); });
+            staged_.erase(staged_.begin());
+        }
+        for (auto made = made_.rbegin(); made != made_.rend(); ++made) {
+            if (!made->metadata) continue;
+            with_io_errors(path_of(made->name), [&] {
+                components inside = made->name;
+                inside.emplace_back();
+                open_parent(inside).set_metadata(made->metadata->mode, made->metadata->modified);
+            });
+        }
+        made_.clear();
+        made_above_.clear();
+    }
+
+    /// Removes what was staged and the directories that were made for it.
+    void discard() noexcept {
+        file_ = os::open_file();
+        for (const auto& item : staged_) {
+            const staged& file = item.second;
+            try_to([&] { open_parent(file.name).remove_file(file.temporary); });
+        }
+        staged_.clear();
+        for (auto made = made_.rbegin(); made != made_.rend(); ++made)
+            try_to([&] { open_parent(made->name).remove_directory(made->name.back()); });
+        made_.clear();
+        root_ = os::directory();
+        std::error_code ignored; // not empty: somebody else has put something into it
+        for (auto made = made_above_.rbegin(); made != made_above_.rend(); ++made)
+            std::filesystem::remove(*made, ignored);
+        made_above_.clear();
+    }
+
+private:
+    struct staged {
+        components name;
+        std::string temporary;
+        std::optional<file_metadata> metadata;
+    };
+    struct made_directory {
+        components name;
+        std::optional<file_metadata> metadata;
+    };
+
+    std::filesystem::path path_of(const components& name) const {
+        return root_path_ / os::text_path(codec::join_path(name));
+    }
+
+    // For cleaning up while an error is on its way to the caller already: one file whose directory was taken away
+    // must not keep the others from being removed.
+    template <class Work>
+    static void try_to(Work&& work) noexcept {
+        try {
+            work();
+        } catch (const std::exception&) {
+        }
+    }
+
+    static std::string random_digits() {
+        std::random_device random;
+        static constexpr char digits[] = "0123456789abcdef";
+        std::string text;
+        for (int word = 0; word < 4; ++word) {
+            auto bits = static_cast<std::uint32_t>(random());
+            for (int i = 0; i < 8; ++i, bits >>= 4) text += digits[bits & 0xF];
+        }
+        return text;
+    }
+
+    void check_directory(os::file_kind kind, const components& name, std::size_t depth) const {
+        const std::filesystem::path path =
+            path_of(components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(depth)));
+        if (kind == os::file_kind::symbolic_link) io_failure(path, "is a symbolic link, which is not followed");
+        if (kind != os::file_kind::directory) io_failure(path, "is not a directory");
+    }
+
+    bool wanted(os::file_kind kind, const std::filesystem::path& path) const {
+        if (kind == os::file_kind::none) return true;
+        if (kind == os::file_kind::directory) io_failure(path, "a directory is where the file should go");
+        if (policy_ == existing_files::fail) io_failure(path, "exists already");
+        return policy_ == existing_files::overwrite;
+    }
+
+    void open_root() {
+        if (root_.is_open()) return;
+        std::filesystem::path missing = std::filesystem::absolute(root_path_).lexically_normal();
+        if (!missing.has_filename()) missing = missing.parent_path();
+        std::vector<std::filesystem::path> above;
+        for (; !std::filesystem::exists(missing) && missing.has_relative_path(); missing = missing.parent_path())
+            above.push_back(missing);
+        for (auto path = above.rbegin(); path != above.rend(); ++path) {
+            if (std::filesystem::create_directory(*path)) made_above_.push_back(*path);
+        }
+        root_ = os::directory(root_path_);
+    }
+
+    // The directory that holds @p name, made where it is missing.
+    os::directory open_parent(const components& name) {
+        open_root();
+        os::directory holder = root_.duplicate();
+        for (std::size_t i = 0; i + 1 < name.size(); ++i) {
+            const bool made = holder.make_child(name[i]);
+            if (made) {
+                made_.push_back({components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(i) + 1), {}});
+            } else {
+                check_directory(holder.kind_of(name[i]), name, i + 1);
+            }
+            holder = holder.open_child(name[i]);
+        }
+        return holder;
+    }
+
+    void put_in_place(const staged& file) {
+        const os::directory holder = open_parent(file.name);
+        const std::string& name = file.name.back();
+        if (policy_ == existing_files::overwrite) {
+            holder.rename(file.temporary, name);
+        } else if (!holder.rename_new(file.temporary, name)) {
+            // It came into being after the check.
+            if (policy_ == existing_files::fail) io_failure(path_of(file.name), "exists already");
+            holder.remove_file(file.temporary);
+        }
+    }
+
+    std::filesystem::path root_path_;
+    existing_files policy_;
+    os::directory root_;
+    std::map<std::string, staged> staged_;
+    std::vector<made_directory> made_;              // inside the destination, outermost first
+    std::vector<std::filesystem::path> made_above_; // the destination itself and what it lies in
+    std::filesystem::path current_path_;
+    std::string current_;
+    os::open_file file_;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif

@@ -1,0 +1,205 @@
+/// @file
+/// TCP connections to anywhere, made within time limits and without blocking.
+#ifndef BACKENDAI_OS_TCP_STREAM_HPP
+#define BACKENDAI_OS_TCP_STREAM_HPP
+
+#include <backendai/http.hpp>
+#include <backendai/os/resolver.hpp>
+#include <backendai/os/socket.hpp>
+#include <backendai/os/stream.hpp>
+#include <backendai/version.hpp>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+namespace detail {
+
+/// A numeric address for the socket calls.
+struct socket_address {
+    sockaddr_storage storage{};
+    socklen_t size = 0;
+    int family() const { return storage.ss_family; }
+};
+
+/// @throws client_error{argument} when @p host is not a numeric address.
+inline socket_address numeric_address(const std::string& host, std::uint16_t port) {
+    addrinfo hints{};
+    hints.ai_socktype = SOCK_STREAM;
+    hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
+    addrinfo* list = nullptr;
+    if (::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &list) != 0 || list == nullptr) {
+        throw client_error(error_kind::argument, "not a numeric address: \"" + host + '"');
+    }
+    socket_address address;
+    std::memcpy(&address.storage, list->ai_addr, list->ai_addrlen);
+    address.size = static_cast<socklen_t>(list->ai_addrlen);
+    ::freeaddrinfo(list);
+    return address;
+}
+
+inline void set_non_blocking(socket_handle handle) {
+#ifdef _WIN32
+    u_long on = 1;
+    ::ioctlsocket(handle, FIONBIO, &on);
+#else
+    ::fcntl(handle, F_SETFL, ::fcntl(handle, F_GETFL) | O_NONBLOCK);
+#endif
+}
+
+inline socket_handle new_socket(int family) {
+    start_sockets();
+#if defined(__linux__)
+    const socket_handle handle = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+#else
+    const socket_handle handle = ::socket(family, SOCK_STREAM, 0);
+#endif
+    if (handle == no_socket) {
+        throw client_error(error_kind::connect, "no socket: " + error_text(last_socket_error()));
+    }
+    const int on = 1;
+#if !defined(_WIN32) && !defined(__linux__)
+    ::fcntl(handle, F_SETFD, FD_CLOEXEC);
+#endif
+#ifdef SO_NOSIGPIPE
+    ::setsockopt(handle, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
+#endif
+    ::setsockopt(handle, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<const char*>(&on), sizeof on);
+    return handle;
+}
+
+inline bool is_in_progress(int error) {
+#ifdef _WIN32
+    return error == WSAEWOULDBLOCK;
+#else
+    return error == EINPROGRESS || error == EINTR;
+#endif
+}
+
+inline long receive_from(socket_handle handle, char* buffer, std::size_t capacity) {
+#ifdef _WIN32
+    return ::recv(handle, buffer, static_cast<int>((std::min)(capacity, std::size_t{1} << 30)), 0);
+#else
+    return static_cast<long>(::recv(handle, buffer, capacity, 0));
+#endif
+}
+
+inline long send_to(socket_handle handle, const char* bytes, std::size_t size) {
+    size = (std::min)(size, std::size_t{1} << 30);
+#ifdef _WIN32
+    return ::send(handle, bytes, static_cast<int>(size), 0);
+#else
+    return static_cast<long>(::send(handle, bytes, size, send_flags));
+#endif
+}
+
+} // namespace detail
+
+/// A TCP connection. See byte_stream for threads.
+class tcp_stream final : public byte_stream {
+public:
+    /// Takes over a connected socket and makes it non-blocking.
+    explicit tcp_stream(detail::socket_handle handle) : handle_(handle) { detail::set_non_blocking(handle); }
+    ~tcp_stream() override { detail::close_handle(handle_); }
+
+    /// Looks @p host up and connects to the first of its addresses that answers; look-up and each attempt have the
+    /// context's connect_timeout. @throws client_error{connect, timeout, cancelled or closed}
+    static std::unique_ptr<tcp_stream> connect(const std::string& host, std::uint16_t port,
+                                               const exchange_context& context) {
+        const std::vector<std::string> addresses = resolve(host, context);
+        for (std::size_t i = 0;; ++i) {
+            try {
+                return connect_to(addresses[i], host, port, context);
+            } catch (const client_error& e) {
+                const bool unreachable = e.kind() == error_kind::connect || e.kind() == error_kind::timeout;
+                if (!unreachable || i + 1 == addresses.size()) throw;
+                context.check();
+            }
+        }
+    }
+
+    io_result read(char* buffer, std::size_t capacity) override {
+        for (;;) {
+            const long count = detail::receive_from(handle_, buffer, capacity);
+            if (count > 0) return {io_state::done, static_cast<std::size_t>(count)};
+            if (count == 0) return {io_state::ended, 0};
+            const int error = detail::last_socket_error();
+            if (detail::would_block(error)) return {io_state::wants_read, 0};
+            if (!detail::is_interrupted(error)) detail::throw_lost(error);
+        }
+    }
+    io_result write(std::string_view bytes) override {
+        for (;;) {
+            const long count = detail::send_to(handle_, bytes.data(), bytes.size());
+            if (count >= 0) return {io_state::done, static_cast<std::size_t>(count)};
+            const int error = detail::last_socket_error();
+            if (detail::would_block(error)) return {io_state::wants_write, 0};
+            if (!detail::is_interrupted(error)) detail::throw_lost(error);
+        }
+    }
+    void end_writes() noexcept override { ::shutdown(handle_, detail::shutdown_writes); }
+    detail::socket_handle handle() const noexcept override { return handle_; }
+
+private:
+    static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
+                                                  std::uint16_t port, const exchange_context& context) {
+        const std::string peer = (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + std::to_string(port);
+        const detail::socket_address target = detail::numeric_address(address, port);
+        auto stream = std::make_unique<tcp_stream>(detail::new_socket(target.family()));
+        const auto fail = [&](int error) {
+            throw client_error(error_kind::connect, "cannot connect to " + peer + ": " + detail::error_text(error));
+        };
+        if (::connect(stream->handle_, reinterpret_cast<const sockaddr*>(&target.storage), target.size) != 0) {
+            const int error = detail::last_socket_error();
+            if (!detail::is_in_progress(error)) fail(error);
+            const phase_clock clock(context, context.connect_timeout, "connecting to " + peer,
+                                    client_error::progress::nothing_sent);
+            clock.wait(stream->handle_, false, true);
+        }
+        int error = 0;
+        socklen_t size = sizeof error;
+        ::getsockopt(stream->handle_, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size);
+        if (error != 0) fail(error);
+        return stream;
+    }
+
+    detail::socket_handle handle_;
+};
+
+/// A listening socket and its port.
+struct tcp_listener {
+    tcp_socket socket;
+    std::uint16_t port = 0;
+};
+
+/// Listens on a numeric address of this machine, "127.0.0.1", "::1", "0.0.0.0". @param port 0 is any free one.
+/// @throws client_error{argument} when it is no address, io when it cannot be listened on
+inline tcp_listener listen_on(const std::string& address, std::uint16_t port) {
+    const detail::socket_address local = detail::numeric_address(address, port);
+    const detail::socket_handle handle = detail::new_socket(local.family());
+    tcp_listener result{tcp_socket(handle), 0};
+#ifndef _WIN32 // on Windows this option would let a second listener take the port over
+    const int on = 1;
+    ::setsockopt(handle, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+#endif
+    sockaddr_storage bound{};
+    socklen_t size = sizeof bound;
+    if (::bind(handle, reinterpret_cast<const sockaddr*>(&local.storage), local.size) != 0 ||
+        ::listen(handle, SOMAXCONN) != 0 ||
+        ::getsockname(handle, reinterpret_cast<sockaddr*>(&bound), &size) != 0) {
+        throw client_error(error_kind::io, "cannot listen on " + address + ", port " + std::to_string(port) + ": " +
+                                               detail::error_text(detail::last_socket_error()));
+    }
+    result.port = ntohs(bound.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6&>(bound).sin6_port
+                                                    : reinterpret_cast<const sockaddr_in&>(bound).sin_port);
+    return result;
+}
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif

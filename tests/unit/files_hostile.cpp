@@ -1,0 +1,240 @@
+// What a hostile or broken server may answer to a download: each is an error that names the entry, and the disk is as
+// it was before, inside the destination and outside.
+#include "files_support.hpp"
+#include "scripted_transport.hpp"
+
+#include <backendai/testing/gateway_tar.hpp>
+
+#include <doctest/doctest.h>
+
+#include <functional>
+
+using namespace files_support;
+using backendai::error_kind;
+using scripted::answer;
+using scripted::attempt;
+using scripted::bench;
+
+namespace {
+
+std::string forged_header(const std::string& name, char type, const std::string& size = "00000000007") {
+    std::string block = archive().file("x").end().substr(0, 512);
+    block.replace(0, 100, 100, '\0').replace(0, name.size(), name);
+    block[156] = type;
+    block.replace(124, 11, size);
+    unsigned sum = 0;
+    for (std::size_t i = 0; i < 512; ++i) sum += i >= 148 && i < 156 ? 32U : static_cast<unsigned char>(block[i]);
+    char digits[8];
+    std::snprintf(digits, sizeof digits, "%06o", sum);
+    block.replace(148, 8, std::string(digits, 6) + std::string("\0 ", 2));
+    return block;
+}
+std::string forged(const std::string& name, char type) {
+    return forged_header(name, type) + "hostile" + std::string(505, '\0') + std::string(1024, '\0');
+}
+
+struct hostile_archive {
+    std::string title, bytes, named; // what the message must show
+};
+
+std::vector<hostile_archive> hostile_archives() {
+    std::vector<hostile_archive> list;
+    for (const char* name : {"../escaped",
+                             "a/../../escaped",
+                             "..",
+                             "../../../../../../tmp/escaped",
+                             "/tmp/escaped",
+                             "//escaped",
+                             "a/..",
+                             "a\\..\\..\\escaped",
+                             "C:escaped",
+                             "c:/escaped",
+                             "\\\\server\\share",
+                             "NUL",
+                             "com1.txt",
+                             "a/aux",
+                             "name.",
+                             "name ",
+                             "file:stream",
+                             "new\nline",
+                             "\x1b[2Jclear",
+                             "del\x7f",
+                             "bad\xff\xfeutf8",
+                             "over\xc0\xaflong"}) {
+        list.push_back({std::string("name ") + backendai::codec::printable(name), archive().file(name).end(),
+                        backendai::codec::printable(name)});
+    }
+    list.push_back({"long component", archive().file(std::string(300, 'n')).end(), "nnnn"});
+    list.push_back({"long path", archive().file(std::string(2500, 'p') + '/' + std::string(2500, 'p')).end(), "pppp"});
+    list.push_back({"directory outside", archive().special("../escaped/", tar_type::directory).end(), "'../escaped/'"});
+    for (const char* target : {"..", "/etc/passwd", "good", "../../outside"}) {
+        list.push_back({std::string("symbolic link to ") + target,
+                        archive().special("link", tar_type::symbolic_link, target).file("link/escaped").end(),
+                        "'link'"});
+        list.push_back({std::string("hard link to ") + target,
+                        archive().special("link", tar_type::hard_link, target).end(), "'link'"});
+    }
+    list.push_back({"link after a good file",
+                    archive().file("good").special("evil", tar_type::symbolic_link, "good").end(), "'evil'"});
+    list.push_back({"character device", archive().special("dev", tar_type::character_device).end(), "'dev'"});
+    list.push_back({"block device", archive().special("dev", tar_type::block_device).end(), "'dev'"});
+    list.push_back({"fifo", archive().special("pipe", tar_type::fifo).end(), "'pipe'"});
+    list.push_back({"sparse", forged("sparse", 'S'), "'sparse'"});
+    list.push_back({"unknown type", forged("volume", 'V'), "'volume'"});
+    list.push_back({"content in a directory", forged("dir", '5'), "'dir'"});
+    list.push_back({"bad checksum", std::string(archive().file("x").end()).replace(0, 1, "y"), "checksum"});
+    list.push_back({"no archive", std::string(2048, 'z'), "tar"});
+    list.push_back({"negative size",
+                    forged_header("neg", '0', std::string("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11)),
+                    "size"});
+    const std::string whole = archive().file("whole", std::string(2000, 'w')).end();
+    for (const std::size_t cut : {std::size_t{1}, std::size_t{511}, std::size_t{512}, std::size_t{1000},
+                                  std::size_t{2560}, whole.size() - 1024, whole.size() - 512}) {
+        list.push_back({"cut at " + std::to_string(cut), whole.substr(0, cut), "truncated"});
+    }
+    list.push_back({"data after the end", whole + "more", "end of the archive"});
+    list.push_back({"a file that is a directory too", archive().file("a", "1").file("a/b", "2").end(), "a"});
+    return list;
+}
+
+const backendai::header_list mixed = {{"Content-Type", "multipart/mixed; boundary=frontier"}};
+
+} // namespace
+
+TEST_CASE("hostile archives are refused by name and leave nothing, inside the destination or outside") {
+    for (const hostile_archive& each : hostile_archives()) {
+        CAPTURE(each.title);
+        const sandbox box;
+        box.put("outside/keep", "mine");
+        fs::create_directory(box.out());
+        box.put("out/present", "mine too");
+        const auto before = box.listing();
+        bench b;
+        b->add(answer(200, multipart({{archive().file("honest").end()}, {each.bytes}}), mixed));
+        const auto result = attempt([&] { b.sdk->kernel("abcd").download({"honest", "evil"}, box.out()); });
+        REQUIRE(result.kind.has_value());
+        CHECK((*result.kind == error_kind::protocol || *result.kind == error_kind::io));
+        CHECK_MESSAGE(scripted::contains(result.text, each.named), result.text);
+        CHECK(box.listing() == before);
+        CHECK(b->count() == 1); // not asked for again
+    }
+}
+
+TEST_CASE("hostile answers to a folder download leave nothing") {
+    struct hostile_answer {
+        std::string title, body, type, total, named;
+    };
+    const std::string type = "multipart/mixed; boundary=frontier";
+    const std::string good = multipart({{gzip("12345"), "f.txt", "gzip"}});
+    std::string broken_sum = gzip("12345");
+    broken_sum[broken_sum.size() - 6] = static_cast<char>(broken_sum[broken_sum.size() - 6] + 1);
+    std::vector<hostile_answer> list = {
+        {"total one more", good, type, "6", "X-TOTAL"},
+        {"total one less", good, type, "4", "limit"},
+        {"total is no number", good, type, "-5", "X-TOTAL"},
+        {"total is huge", good, type, "99999999999999999999", "X-TOTAL"},
+        {"unknown encoding", multipart({{"12345", "f.txt", "br"}}), type, "5", "'br'"},
+        {"not compressed at all", multipart({{"12345", "f.txt", "gzip"}}), type, "5", "f.txt"},
+        {"checksum wrong", multipart({{broken_sum, "f.txt", "gzip"}}), type, "5", "f.txt"},
+        {"gzip cut", multipart({{gzip("12345").substr(0, 15), "f.txt", "gzip"}}), type, "5", "truncated"},
+        {"gzip with more behind", multipart({{gzip("12345") + "x", "f.txt", "gzip"}}), type, "5", "f.txt"},
+        {"empty gzip", multipart({{"", "f.txt", "gzip"}}), type, "0", "truncated"},
+        {"zlib for raw deflate",
+         multipart({{compress("12345", backendai::codec::deflate_format::zlib), "f.txt", "deflate"}}), type, "5",
+         "f.txt"},
+        {"bomb", multipart({{gzip(std::string(50'000'000, '\0')), "f.txt", "gzip"}}), type, "5", "limit"},
+        {"identity longer than told", multipart({{"123456", "f.txt"}}), type, "5", "limit"},
+        {"no part", multipart({}), type, "5", ""},
+        {"two parts", multipart({{"12345", "f.txt"}, {"", "f.txt"}}), type, "5", "more parts"},
+        {"no closing delimiter", good.substr(0, good.size() - 4), type, "5", "delimiter"},
+        {"cut in the headers", good.substr(0, 20), type, "5", ""},
+        {"not multipart", "{}", "application/json", "5", "not multipart"},
+        {"no content type", good, "", "5", ""},
+        {"no boundary", good, "multipart/mixed", "5", "boundary"},
+        {"other boundary", good, "multipart/mixed; boundary=other", "5", ""},
+        {"transfer encoding in the part",
+         "--frontier\r\nContent-Transfer-Encoding: base64\r\n\r\nMTIzNDU=\r\n--frontier--\r\n", type, "5", "base64"},
+        {"two dispositions",
+         "--frontier\r\nContent-Disposition: attachment; filename=a\r\nContent-Disposition: attachment; "
+         "filename=b\r\n\r\n12345\r\n--frontier--\r\n",
+         type, "5", "twice"},
+        {"length of the part wrong", "--frontier\r\nContent-Length: 4\r\n\r\n12345\r\n--frontier--\r\n", type, "5",
+         "Content-Length"},
+        {"nothing", "", type, "5", ""},
+    };
+    for (const char* name : {"../../escaped", "..%2F..%2Fescaped", "%2Ftmp%2Fescaped", "/tmp/escaped", "other.txt",
+                             "C%3A%5Cescaped", "f.txt%00.png", "F.TXT", "%252e%252e"}) {
+        list.push_back({std::string("part named ") + name, multipart({{"12345", name}}), type, "5", "a part named"});
+    }
+    for (const hostile_answer& each : list) {
+        CAPTURE(each.title);
+        const sandbox box;
+        box.put("outside/keep", "mine");
+        box.put("out/f.txt", "the old one");
+        const auto before = box.listing();
+        bench b;
+        backendai::header_list headers;
+        if (!each.type.empty()) headers.add("Content-Type", each.type);
+        headers.add("X-TOTAL-PAYLOADS-LENGTH", each.total);
+        b->add(answer(200, each.body, headers));
+        const auto result = attempt([&] { b.sdk->vfolder("mydata").download({"f.txt"}, box.out()); });
+        REQUIRE(result.kind.has_value());
+        CHECK(*result.kind == error_kind::protocol);
+        CHECK_MESSAGE(scripted::contains(result.text, each.named), result.text);
+        CHECK(box.listing() == before);
+    }
+}
+
+TEST_CASE("links in the destination are not followed") {
+    const sandbox box;
+    box.put("outside/victim", "mine");
+    fs::create_directory(box.out());
+    fs::create_directory_symlink(box.root() / "outside", box.out() / "door");
+    fs::create_symlink(box.root() / "outside/victim", box.out() / "file");
+    SUBCASE("a link in the place of a directory stops a session's download") {
+        const auto before = box.listing();
+        bench b;
+        b->add(answer(200, multipart({{archive().file("door/victim").end()}}), mixed));
+        const auto result = attempt([&] { b.sdk->kernel("abcd").download({"x"}, box.out()); });
+        CHECK(result.kind == error_kind::io);
+        CHECK(scripted::contains(result.text, "door"));
+        CHECK(box.listing() == before);
+    }
+    SUBCASE("and a folder's before anything is sent") {
+        const auto before = box.listing();
+        bench b;
+        const auto result = attempt([&] { b.sdk->vfolder("mydata").download({"door/victim"}, box.out()); });
+        CHECK(result.kind == error_kind::io);
+        CHECK(b->count() == 0);
+        CHECK(box.listing() == before);
+    }
+    SUBCASE("a link in the place of a file is replaced, what it leads to stays") {
+        bench b;
+        b->add(answer(200, multipart({{"new", "file"}}), mixed));
+        b.sdk->vfolder("mydata").download({"file"}, box.out());
+        CHECK_FALSE(fs::is_symlink(box.out() / "file"));
+        CHECK(sandbox::read(box.out() / "file") == "new");
+        CHECK(sandbox::read(box.root() / "outside/victim") == "mine");
+    }
+    SUBCASE("the destination itself may be reached through one") {
+        fs::create_directory_symlink(box.root() / "outside", box.root() / "way");
+        bench b;
+        b->add(answer(200, multipart({{"new", "file"}}), mixed));
+        b.sdk->vfolder("mydata").download({"file"}, box.root() / "way");
+        CHECK(sandbox::read(box.root() / "outside/file") == "new");
+    }
+}
+
+TEST_CASE("an archive that expands without end is stopped") {
+    const sandbox box;
+    bench b;
+    backendai::download_options options;
+    options.max_bytes = 1'000'000;
+    b->add(answer(200,
+                  multipart({{backendai::testing::detail::zero_bomb(backendai::codec::deflate_format::gzip, 20'000'000),
+                              "", "gzip"}}),
+                  mixed));
+    const auto result = attempt([&] { b.sdk->kernel("abcd").download({"x"}, box.out(), options); });
+    CHECK(result.kind == error_kind::protocol);
+    CHECK(box.listing().empty());
+}
