@@ -3,6 +3,7 @@
 //   gateway [--port N]                 prints the environment to export, serves until SIGINT or SIGTERM
 //   gateway [--port N] --run CMD...    runs a command with that environment and ends with its exit status
 #include <backendai/testing/gateway.hpp>
+
 #include <csignal>
 #include <cstdlib>
 #include <cstring>

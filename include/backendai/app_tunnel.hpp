@@ -3,12 +3,13 @@
 #ifndef BACKENDAI_APP_TUNNEL_HPP
 #define BACKENDAI_APP_TUNNEL_HPP
 
-#include <atomic>
 #include <backendai/api/stream_execute.hpp>
 #include <backendai/os/tcp_stream.hpp>
 #include <backendai/session.hpp>
 #include <backendai/tunnel_connection.hpp>
 #include <backendai/version.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>

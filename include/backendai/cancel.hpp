@@ -3,8 +3,9 @@
 #ifndef BACKENDAI_CANCEL_HPP
 #define BACKENDAI_CANCEL_HPP
 
-#include <atomic>
 #include <backendai/version.hpp>
+
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>

@@ -9,6 +9,7 @@
 #include <backendai/log.hpp>
 #include <backendai/retry.hpp>
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -51,10 +52,10 @@ struct api_config {
     /// HTTP proxy, "http://user:password@host:port"; empty: none. Unset: the environment's HTTPS_PROXY, http_proxy (for
     /// plain http), ALL_PROXY, less NO_PROXY and this machine.
     std::optional<std::string> proxy;
-    std::chrono::milliseconds websocket_ping_interval{30'000}; ///< 0 is no pings
-    std::chrono::milliseconds websocket_ping_timeout{30'000};  ///< silence after a ping that means a dead peer
+    std::chrono::milliseconds websocket_ping_interval{30'000};     ///< 0 is no pings
+    std::chrono::milliseconds websocket_ping_timeout{30'000};      ///< silence after a ping that means a dead peer
     std::uint64_t max_websocket_message = std::uint64_t{64} << 20; ///< bytes of one message
-    std::uint32_t async_threads = 4;                           ///< threads of an asynchronous session, at least 1
+    std::uint32_t async_threads = 4;                               ///< threads of an asynchronous session, at least 1
 
     std::function<void(const log_record&)> on_log; ///< called after every attempt, on the calling thread
 

@@ -7,10 +7,10 @@
 #include <backendai/api/agent.hpp>
 #include <backendai/api/image.hpp>
 #include <backendai/api/kernel.hpp>
-#include <backendai/app_tunnel.hpp>
 #include <backendai/api/keypair.hpp>
 #include <backendai/api/manager.hpp>
 #include <backendai/api/vfolder.hpp>
+#include <backendai/app_tunnel.hpp>
 #include <backendai/cancel.hpp>
 #include <backendai/config.hpp>
 #include <backendai/error.hpp>

@@ -4,8 +4,9 @@
 #ifndef BACKENDAI_DIALECT_HPP
 #define BACKENDAI_DIALECT_HPP
 
-#include <array>
 #include <backendai/version.hpp>
+
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -78,8 +79,8 @@ struct dialect : dialect_rules {
     std::string version;
 };
 
-/// The dialect of @p version, which is sent as it is. Versions older than the table get its first entry, and so do texts
-/// that are no version: they come from the user, who knows why.
+/// The dialect of @p version, which is sent as it is. Versions older than the table get its first entry, and so do
+/// texts that are no version: they come from the user, who knows why.
 inline dialect dialect_of(std::string version) {
     const dialect_rules* rules = &dialect_table.front();
     if (const auto wanted = parse_protocol_version(version)) {

@@ -5,8 +5,10 @@
 #define BACKENDAI_ERROR_HPP
 
 #include <backendai/version.hpp>
-#include <memory>
+
 #include <nlohmann/json.hpp>
+
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <utility>

@@ -9,6 +9,7 @@
 #include <backendai/codec/url.hpp>
 #include <backendai/error.hpp>
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <memory>

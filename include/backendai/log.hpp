@@ -4,6 +4,7 @@
 #define BACKENDAI_LOG_HPP
 
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <ostream>
 #include <string>

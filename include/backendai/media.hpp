@@ -6,6 +6,7 @@
 #include <backendai/codec/data_uri.hpp>
 #include <backendai/error.hpp>
 #include <backendai/version.hpp>
+
 #include <string>
 #include <utility>
 

@@ -5,6 +5,7 @@
 
 #include <backendai/http.hpp>
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -18,8 +19,9 @@ BACKENDAI_NAMESPACE_BEGIN
 struct stream_message {
     enum class type { text, binary, closed };
     type kind = type::closed;
-    std::string data;       ///< the message; of `closed` the peer's reason
-    std::uint16_t code = 0; ///< of `closed`: RFC 6455 section 7.4; 1005 when the peer gave none, 1006 without a close frame
+    std::string data; ///< the message; of `closed` the peer's reason
+    std::uint16_t code =
+        0; ///< of `closed`: RFC 6455 section 7.4; 1005 when the peer gave none, 1006 without a close frame
 
     bool is_text() const noexcept { return kind == type::text; }
     bool is_binary() const noexcept { return kind == type::binary; }

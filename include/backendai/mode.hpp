@@ -5,6 +5,7 @@
 
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
+
 #include <type_traits>
 #include <utility>
 

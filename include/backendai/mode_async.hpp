@@ -10,7 +10,6 @@
 #ifndef BACKENDAI_MODE_ASYNC_HPP
 #define BACKENDAI_MODE_ASYNC_HPP
 
-#include <atomic>
 #include <backendai/async/coroutine.hpp>
 #include <backendai/async/future.hpp>
 #include <backendai/async/state.hpp>
@@ -19,6 +18,8 @@
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 #include <backendai/watchdog.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <memory>

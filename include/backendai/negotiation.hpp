@@ -8,6 +8,7 @@
 #include <backendai/error.hpp>
 #include <backendai/http.hpp>
 #include <backendai/version.hpp>
+
 #include <condition_variable>
 #include <mutex>
 #include <optional>

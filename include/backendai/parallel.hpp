@@ -3,12 +3,13 @@
 #ifndef BACKENDAI_PARALLEL_HPP
 #define BACKENDAI_PARALLEL_HPP
 
-#include <algorithm>
-#include <atomic>
 #include <backendai/async/future.hpp>
 #include <backendai/cancel.hpp>
 #include <backendai/error.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstddef>
 #include <exception>

@@ -4,7 +4,6 @@
 #ifndef BACKENDAI_PIPELINE_HPP
 #define BACKENDAI_PIPELINE_HPP
 
-#include <atomic>
 #include <backendai/async/executor.hpp>
 #include <backendai/codec/date.hpp>
 #include <backendai/codec/signature.hpp>
@@ -17,6 +16,8 @@
 #include <backendai/retry.hpp>
 #include <backendai/transport/concept.hpp>
 #include <backendai/version.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -36,8 +37,8 @@ BACKENDAI_NAMESPACE_BEGIN
 struct call_options {
     std::optional<std::chrono::milliseconds> timeout; ///< of each call, its retries and, in async mode, its wait for a
                                                       ///< thread included; 0 is none; unset: config's
-    cancel_token cancel;               ///< ends the calls with client_error{cancelled}
-    std::optional<retry_policy> retry; ///< in place of the config's
+    cancel_token cancel;                              ///< ends the calls with client_error{cancelled}
+    std::optional<retry_policy> retry;                ///< in place of the config's
 };
 
 namespace detail {
@@ -52,10 +53,10 @@ struct call {
     std::string body;
     std::shared_ptr<codec::byte_source> source;
     retry_class retry = retry_class::safe;
-    bool waits_for_compute = false; ///< compute_timeout in place of read_timeout
-    bool check_status = true;       ///< throw api_error unless the status is 2xx
-    body_receiver receiver;         ///< takes the body of a 2xx answer piece by piece
-    head_receiver on_head;          ///< sees the head of a 2xx answer before that
+    bool waits_for_compute = false;                             ///< compute_timeout in place of read_timeout
+    bool check_status = true;                                   ///< throw api_error unless the status is 2xx
+    body_receiver receiver;                                     ///< takes the body of a 2xx answer piece by piece
+    head_receiver on_head;                                      ///< sees the head of a 2xx answer before that
     std::shared_ptr<std::unique_ptr<message_stream>> websocket; ///< when set: a handshake, whose stream goes there
     bool negotiates = true;                                     ///< wait until the protocol version is known
     /// Writes what depends on the server's generation (path, names of members) once that is known.
@@ -213,7 +214,8 @@ public:
         return make_attempts(request, what, context, policy, language.version);
     }
 
-    /// How to speak with the server: as the configuration says, else as negotiated, now if need be. Errors as perform().
+    /// How to speak with the server: as the configuration says, else as negotiated, now if need be. Errors as
+    /// perform().
     dialect negotiate(const call_options& options, task_control* task = nullptr) {
         const running_call guard(*this);
         return negotiated(make_context(call(), options, task), options.retry ? *options.retry : config_.retry);
@@ -292,7 +294,8 @@ private:
         const call what;
         http_request request = make_request(what);
         try {
-            const response answer = make_attempts(request, what, context, policy, std::string(default_protocol_version));
+            const response answer =
+                make_attempts(request, what, context, policy, std::string(default_protocol_version));
             const json greeting = answer.json();
             probe_result result;
             if (greeting.is_object() && greeting.contains("version") && greeting["version"].is_string()) {

@@ -8,6 +8,7 @@
 #include <backendai/response.hpp>
 #include <backendai/session.hpp>
 #include <backendai/version.hpp>
+
 #include <memory>
 #include <string>
 #include <utility>
@@ -90,8 +91,8 @@ public:
             part.name = std::move(file.field_name);
             part.filename = std::move(file.filename);
             part.content_type = std::move(file.content_type);
-            part.content = file.stream ? std::move(file.stream)
-                                       : std::make_shared<codec::string_source>(std::move(file.bytes));
+            part.content =
+                file.stream ? std::move(file.stream) : std::make_shared<codec::string_source>(std::move(file.bytes));
             parts.push_back(std::move(part));
         }
         detail::set_multipart(call_, std::move(parts));
@@ -121,9 +122,10 @@ public:
     /// Opens a websocket at the path, a signed GET whatever the method; the body is not sent. Subprotocols go into the
     /// header Sec-WebSocket-Protocol. @throws api_error when the answer is not 101; client_error
     typename Mode::template result<std::unique_ptr<message_stream>> connect_websocket() const {
-        static_assert(is_websocket_transport_v<Transport>,
-                      "backendai: connect_websocket needs a transport with websockets: this one lacks websocket_opening "
-                      "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
+        static_assert(
+            is_websocket_transport_v<Transport>,
+            "backendai: connect_websocket needs a transport with websockets: this one lacks websocket_opening "
+            "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
         detail::call what = call_;
         what.body.clear();
         what.source.reset();

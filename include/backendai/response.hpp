@@ -8,6 +8,7 @@
 #include <backendai/error.hpp>
 #include <backendai/http.hpp>
 #include <backendai/version.hpp>
+
 #include <cstdint>
 #include <functional>
 #include <optional>

@@ -4,10 +4,11 @@
 #ifndef BACKENDAI_RETRY_HPP
 #define BACKENDAI_RETRY_HPP
 
-#include <algorithm>
 #include <backendai/codec/date.hpp>
 #include <backendai/error.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <mutex>

@@ -16,6 +16,7 @@
 #include <backendai/transport/concept.hpp>
 #include <backendai/version.hpp>
 #include <backendai/wire.hpp>
+
 #include <memory>
 #include <string>
 #include <type_traits>

@@ -3,11 +3,12 @@
 #ifndef BACKENDAI_TUNNEL_CONNECTION_HPP
 #define BACKENDAI_TUNNEL_CONNECTION_HPP
 
-#include <atomic>
 #include <backendai/error.hpp>
 #include <backendai/message_stream.hpp>
 #include <backendai/os/socket.hpp>
 #include <backendai/version.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
@@ -31,8 +32,9 @@ struct tunnel_options {
     std::string bind = "127.0.0.1"; ///< numeric address to listen on. Others than loopback let other machines in!
     std::uint16_t port = 0;         ///< 0 is any free one
     tunnel_protocol protocol = tunnel_protocol::http;
-    std::size_t max_connections = 256;                   ///< more are refused
-    std::chrono::milliseconds half_close_timeout{60'000}; ///< how long to wait for the service after the local side's end
+    std::size_t max_connections = 256; ///< more are refused
+    std::chrono::milliseconds half_close_timeout{
+        60'000}; ///< how long to wait for the service after the local side's end
     /// Told why a connection failed; one call at a time, on a thread of the tunnel. Must not throw.
     std::function<void(const error&)> on_error;
 };
@@ -73,8 +75,12 @@ private:
             refuse(e.status() == 404 ? "404 Not Found" : "502 Bad Gateway", e);
             return;
         } catch (const client_error& e) {
-            const bool is_busy = e.kind() == error_kind::io || e.kind() == error_kind::closed || e.kind() == error_kind::cancelled;
-            refuse(is_busy ? "503 Service Unavailable" : e.kind() == error_kind::timeout ? "504 Gateway Timeout" : "502 Bad Gateway", e);
+            const bool is_busy =
+                e.kind() == error_kind::io || e.kind() == error_kind::closed || e.kind() == error_kind::cancelled;
+            refuse(is_busy                           ? "503 Service Unavailable"
+                   : e.kind() == error_kind::timeout ? "504 Gateway Timeout"
+                                                     : "502 Bad Gateway",
+                   e);
             return;
         }
         last_received_ = clock::now();
@@ -115,7 +121,8 @@ private:
         // 1006 comes after a goodbye of our own only. 1001: the service has closed its connection.
         if (end.code == 1000 || end.code == 1001 || end.code == 1005 || end.code == 1006) return true;
         const bool is_refusal = end.code == 1011 || end.code == 1013 || end.code == 1014;
-        std::string text = is_refusal && !any ? "the service refused the connection" : "the connection to the service failed";
+        std::string text =
+            is_refusal && !any ? "the service refused the connection" : "the connection to the service failed";
         text += " (close code " + std::to_string(end.code) + (end.data.empty() ? ")" : "): " + end.data);
         if (!any) answer("502 Bad Gateway", text);
         report(client_error(error_kind::connect, text, client_error::progress::maybe_sent));
@@ -190,7 +197,8 @@ private:
         if (options_.protocol != tunnel_protocol::http) return;
         const std::string body = "Backend.AI tunnel: " + why + "\n";
         try {
-            local_.write("HTTP/1.1 " + std::string(status) + "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " +
+            local_.write("HTTP/1.1 " + std::string(status) +
+                         "\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: " +
                          std::to_string(body.size()) + "\r\nConnection: close\r\n\r\n" + body);
         } catch (const std::system_error&) {
             // It is gone; on_error is told all the same.

@@ -6,6 +6,7 @@
 
 #include <backendai/http.hpp>
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <condition_variable>
 #include <map>

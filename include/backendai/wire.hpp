@@ -6,6 +6,7 @@
 
 #include <backendai/error.hpp>
 #include <backendai/version.hpp>
+
 #include <cmath>
 #include <cstdint>
 #include <optional>

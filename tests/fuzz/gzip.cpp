@@ -7,6 +7,7 @@
 ///   clang++ -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude tests/fuzz/gzip.cpp -lz -o fuzz_gzip
 ///   ./fuzz_gzip -max_total_time=600 tests/fuzz/corpus/gzip
 #include <backendai/codec/gzip.hpp>
+
 #include <cstdint>
 #include <cstdlib>
 #include <string>

@@ -6,6 +6,7 @@
 ///   clang++ -std=c++17 -g -O1 -fsanitize=fuzzer,address,undefined -Iinclude tests/fuzz/multipart.cpp -o fuzz_multipart
 ///   ./fuzz_multipart -max_total_time=600 tests/fuzz/corpus/multipart
 #include <backendai/codec/multipart_reader.hpp>
+
 #include <cstdint>
 #include <cstdlib>
 #include <string>

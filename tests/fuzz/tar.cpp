@@ -11,6 +11,7 @@
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/tar_reader.hpp>
 #include <backendai/codec/tar_writer.hpp>
+
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

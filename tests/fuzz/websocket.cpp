@@ -1,6 +1,7 @@
 // Fuzzes the websocket decoder and control state: however the bytes are cut, the same events and the same error come
 // out, and every answer can be encoded and decoded again by the other side.
 #include <backendai/codec/websocket.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

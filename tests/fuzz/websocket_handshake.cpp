@@ -1,7 +1,8 @@
 // Fuzzes the response parser, the client's handshake and the server's answer: however the bytes are cut, the outcome is
 // the same, and what our server accepts our client accepts too.
-#include <array>
 #include <backendai/codec/websocket_handshake.hpp>
+
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>

@@ -3,6 +3,7 @@
 #define BACKENDAI_TESTS_CALL_RESULT_HPP
 
 #include <backendai/core.hpp>
+
 #include <string>
 
 struct call_result {

@@ -2,6 +2,7 @@
 #include "raw_http.hpp"
 
 #include <doctest/doctest.h>
+
 #include <future>
 
 using namespace raw_http;

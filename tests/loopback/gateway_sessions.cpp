@@ -2,6 +2,7 @@
 #include "raw_http.hpp"
 
 #include <doctest/doctest.h>
+
 #include <filesystem>
 #include <future>
 

@@ -3,8 +3,9 @@
 #ifndef BACKENDAI_TESTS_HOSTILE_SERVER_HPP
 #define BACKENDAI_TESTS_HOSTILE_SERVER_HPP
 
-#include <atomic>
 #include <backendai/os/socket.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

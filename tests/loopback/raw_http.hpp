@@ -8,8 +8,10 @@
 #include <backendai/codec/signature.hpp>
 #include <backendai/os/socket.hpp>
 #include <backendai/testing/gateway.hpp>
-#include <chrono>
+
 #include <nlohmann/json.hpp>
+
+#include <chrono>
 #include <stdexcept>
 #include <string>
 #include <utility>

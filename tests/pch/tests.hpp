@@ -3,9 +3,8 @@
 #include <backendai.hpp>
 #include <backendai/testing/gateway.hpp>
 
-#include <nlohmann/json.hpp>
-
 #include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
 
 #include <atomic>
 #include <chrono>

@@ -8,6 +8,7 @@
 #include <backendai/codec/multipart_writer.hpp>
 #include <backendai/codec/tar_reader.hpp>
 #include <backendai/codec/tar_writer.hpp>
+
 #include <chrono>
 #include <cstdio>
 #include <iostream>

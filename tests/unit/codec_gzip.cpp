@@ -1,6 +1,8 @@
 #include <backendai/codec/gzip.hpp>
-#include <cstdint>
+
 #include <doctest/doctest.h>
+
+#include <cstdint>
 #include <random>
 #include <stdexcept>
 #include <string>

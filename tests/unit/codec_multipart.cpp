@@ -1,7 +1,9 @@
 #include <backendai/codec/multipart_reader.hpp>
 #include <backendai/codec/multipart_writer.hpp>
-#include <cstdint>
+
 #include <doctest/doctest.h>
+
+#include <cstdint>
 #include <memory>
 #include <random>
 #include <stdexcept>

@@ -1,5 +1,7 @@
 #include <backendai/codec/path_rules.hpp>
+
 #include <doctest/doctest.h>
+
 #include <string>
 #include <string_view>
 #include <vector>

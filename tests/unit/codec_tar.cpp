@@ -1,8 +1,10 @@
 #include <backendai/codec/tar_reader.hpp>
 #include <backendai/codec/tar_writer.hpp>
+
+#include <doctest/doctest.h>
+
 #include <cstdint>
 #include <cstdio>
-#include <doctest/doctest.h>
 #include <fstream>
 #include <functional>
 #include <iterator>

@@ -1,7 +1,9 @@
 #include <backendai/codec/utf8.hpp>
+
+#include <doctest/doctest.h>
+
 #include <cstddef>
 #include <cstdint>
-#include <doctest/doctest.h>
 #include <string>
 #include <string_view>
 #include <vector>

@@ -1,13 +1,15 @@
 // The conformance table of tests/data/websocket_cases.json (written by tests/tools/websocket_cases.py), driven against
 // an echo client made of the codec alone. The same table is served over sockets elsewhere.
-#include <algorithm>
 #include <backendai/codec/websocket.hpp>
+
+#include <doctest/doctest.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
-#include <doctest/doctest.h>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
 #include <string>

@@ -1,5 +1,7 @@
 #include <backendai/codec/websocket.hpp>
+
 #include <doctest/doctest.h>
+
 #include <optional>
 #include <stdexcept>
 #include <string>

@@ -1,7 +1,9 @@
 #include <backendai/codec/websocket.hpp>
+
+#include <doctest/doctest.h>
+
 #include <cstddef>
 #include <cstdint>
-#include <doctest/doctest.h>
 #include <optional>
 #include <stdexcept>
 #include <string>

@@ -1,7 +1,9 @@
-#include <array>
 #include <backendai/codec/websocket_handshake.hpp>
-#include <cstddef>
+
 #include <doctest/doctest.h>
+
+#include <array>
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>

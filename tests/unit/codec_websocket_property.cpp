@@ -1,10 +1,12 @@
 // Random messages through encoder and decoder: whatever the fragmentation and the chunking, what comes out is what went
 // in.
-#include <algorithm>
 #include <backendai/codec/websocket.hpp>
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <doctest/doctest.h>
 #include <random>
 #include <string>
 #include <string_view>

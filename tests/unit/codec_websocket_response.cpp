@@ -1,6 +1,8 @@
 #include <backendai/codec/http_response.hpp>
-#include <cstddef>
+
 #include <doctest/doctest.h>
+
+#include <cstddef>
 #include <string>
 #include <string_view>
 

@@ -1,9 +1,9 @@
 /// @file
 /// Administration: GraphQL queries of any kind, and the listings that have no class of their own.
 ///
-/// Unless a function says otherwise it throws graphql_error when the server refuses the query, api_error when it refuses
-/// the request, client_error{argument} for arguments that are wrong before anything is sent, and client_error of the
-/// other kinds when no usable answer came. All functions may be called from several threads at once.
+/// Unless a function says otherwise it throws graphql_error when the server refuses the query, api_error when it
+/// refuses the request, client_error{argument} for arguments that are wrong before anything is sent, and client_error
+/// of the other kinds when no usable answer came. All functions may be called from several threads at once.
 #ifndef BACKENDAI_API_ADMIN_HPP
 #define BACKENDAI_API_ADMIN_HPP
 
@@ -13,6 +13,7 @@
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 #include <backendai/wire.hpp>
+
 #include <optional>
 #include <string>
 #include <utility>
@@ -170,10 +171,10 @@ public:
     /// @param variables an object, or null
     /// Retry class: safe for queries, unsafe for what holds a mutation.
     result<json> query(std::string query, json variables = json::object()) const {
-        return Mode::run(scope_, [query = std::move(query),
-                                  variables = std::move(variables)](const detail::call_scope& scope) {
-            return detail::admin_query(scope, query, variables);
-        });
+        return Mode::run(scope_,
+                         [query = std::move(query), variables = std::move(variables)](const detail::call_scope& scope) {
+                             return detail::admin_query(scope, query, variables);
+                         });
     }
     /// The compute sessions that fit the filter, newest first, at most 100. Texts that hold JSON are decoded.
     /// Retry class: safe.
@@ -184,10 +185,10 @@ public:
     }
     /// One running compute session in detail, or null when there is none of that id. Retry class: safe.
     result<json> session(std::string kernel_id, field_list fields = {}) const {
-        return Mode::run(scope_, [kernel_id = std::move(kernel_id),
-                                  fields = std::move(fields)](const detail::call_scope& scope) {
-            return detail::admin_session(scope, kernel_id, fields);
-        });
+        return Mode::run(
+            scope_, [kernel_id = std::move(kernel_id), fields = std::move(fields)](const detail::call_scope& scope) {
+                return detail::admin_session(scope, kernel_id, fields);
+            });
     }
     /// The virtual folders of the caller or of the filter's access key. Retry class: safe.
     result<std::vector<json>> vfolders(vfolder_filter filter = {}) const {

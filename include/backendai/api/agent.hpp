@@ -5,6 +5,7 @@
 
 #include <backendai/api/admin.hpp>
 #include <backendai/version.hpp>
+
 #include <optional>
 #include <string>
 #include <utility>
@@ -46,10 +47,9 @@ public:
     /// @param fields default: id addr status first_contact mem_slots cpu_slots gpu_slots
     /// Retry class: safe.
     typename Mode::template result<json> info(field_list fields = {}) const {
-        return Mode::run(scope_,
-                         [agent_id = agent_id_, fields = std::move(fields)](const detail::call_scope& scope) {
-                             return detail::agent_info(scope, agent_id, fields);
-                         });
+        return Mode::run(scope_, [agent_id = agent_id_, fields = std::move(fields)](const detail::call_scope& scope) {
+            return detail::agent_info(scope, agent_id, fields);
+        });
     }
 
 private:
@@ -69,10 +69,10 @@ public:
     /// Retry class: safe.
     typename Mode::template result<std::vector<json>> list(std::optional<std::string> status = "ALIVE",
                                                            field_list fields = {}) const {
-        return Mode::run(scope_, [status = std::move(status),
-                                  fields = std::move(fields)](const detail::call_scope& scope) {
-            return detail::agent_list(scope, status, fields);
-        });
+        return Mode::run(scope_,
+                         [status = std::move(status), fields = std::move(fields)](const detail::call_scope& scope) {
+                             return detail::agent_list(scope, status, fields);
+                         });
     }
 
 private:

@@ -6,6 +6,7 @@
 #include <backendai/codec/json.hpp>
 #include <backendai/error.hpp>
 #include <backendai/version.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -75,8 +76,8 @@ using field_list = std::vector<std::string>;
 /// Whose key pairs: an e-mail address, or a number as servers before 18.12 had them.
 class user_id {
 public:
-    user_id(std::string email) : value_(std::move(email)) {}        // NOLINT(google-explicit-constructor)
-    user_id(const char* email) : user_id(std::string(email)) {}     // NOLINT(google-explicit-constructor)
+    user_id(std::string email) : value_(std::move(email)) {}    // NOLINT(google-explicit-constructor)
+    user_id(const char* email) : user_id(std::string(email)) {} // NOLINT(google-explicit-constructor)
     template <class Integer, std::enable_if_t<std::is_integral_v<Integer> && !std::is_same_v<Integer, bool> &&
                                                   !std::is_same_v<Integer, char>,
                                               int> = 0>
@@ -121,9 +122,8 @@ private:
                                                      std::to_string(at_) + " is wrong)");
     }
     void skip() {
-        while (at_ < text_.size() &&
-               (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' || text_[at_] == '\r' ||
-                (text_[at_] == ',' && at_ > 0))) {
+        while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' ||
+                                      text_[at_] == '\r' || (text_[at_] == ',' && at_ > 0))) {
             ++at_;
         }
     }

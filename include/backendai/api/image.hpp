@@ -5,6 +5,7 @@
 
 #include <backendai/api/admin.hpp>
 #include <backendai/version.hpp>
+
 #include <optional>
 #include <string>
 #include <utility>
@@ -63,10 +64,8 @@ public:
     }
     /// Makes @p alias another name of the image @p target. Needs admin rights. Retry class: unsafe.
     result<void> alias(std::string alias, std::string target) const {
-        return Mode::run(scope_, [alias = std::move(alias),
-                                  target = std::move(target)](const detail::call_scope& scope) {
-            detail::image_alias(scope, alias, target);
-        });
+        return Mode::run(scope_, [alias = std::move(alias), target = std::move(target)](
+                                     const detail::call_scope& scope) { detail::image_alias(scope, alias, target); });
     }
     /// Takes an alias away. Needs admin rights. Retry class: unsafe.
     result<void> dealias(std::string alias) const {

@@ -18,6 +18,7 @@
 #include <backendai/pipeline.hpp>
 #include <backendai/transport/concept.hpp>
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <filesystem>
 #include <string>
@@ -274,8 +275,8 @@ public:
         });
     }
     /// Downloads files or directories to @p dest, which is made if missing, by requests of five:
-    /// `GET /kernel/ID/download`. Each comes under its last name (`data/a.csv` becomes `dest/a.csv`), with mode and time.
-    /// The files of a request appear when all of them are whole. Retry class: safe until the first byte has come.
+    /// `GET /kernel/ID/download`. Each comes under its last name (`data/a.csv` becomes `dest/a.csv`), with mode and
+    /// time. The files of a request appear when all of them are whole. Retry class: safe until the first byte has come.
     /// @param files relative to the working directory, or absolute
     /// @throws client_error{argument} for two files of the same last name; client_error{io} for what the local disk
     ///         refuses; client_error{protocol} for archives that are damaged, or hold links, devices or names that lead
@@ -295,8 +296,8 @@ public:
     }
 
     /// Runs @p code over a websocket: `GET /stream/kernel/ID/execute`. Events come as they happen, see execute_stream.
-    /// The limits set by with() hold for the opening, its cancel token for the stream's whole life. In asynchronous mode
-    /// the opening is a future; the stream's own calls block. Retry class of the opening: safe.
+    /// The limits set by with() hold for the opening, its cancel token for the stream's whole life. In asynchronous
+    /// mode the opening is a future; the stream's own calls block. Retry class of the opening: safe.
     /// @param mode query or batch  @param options a JSON object of mode-specific options
     result<execute_stream> stream_execute(std::string code, execute_mode mode = execute_mode::query,
                                           json options = json::object()) const {
@@ -314,14 +315,14 @@ public:
     result<execute_stream> stream_execute(batch_commands commands) const {
         return stream_execute({}, execute_mode::batch, detail::batch_options(commands));
     }
-    /// Opens a terminal in the compute session: `GET /stream/kernel/ID/pty`. See pty_stream; limits as stream_execute().
+    /// Opens a terminal in the compute session: `GET /stream/kernel/ID/pty`. See pty_stream; limits as
+    /// stream_execute().
     result<pty_stream> stream_pty() const {
         static_assert(is_websocket_transport_v<Transport>,
                       "backendai: stream_pty needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
-        return invoke([](const detail::call_scope& scope, const std::string& id) {
-            return detail::open_pty_stream(scope, id);
-        });
+        return invoke(
+            [](const detail::call_scope& scope, const std::string& id) { return detail::open_pty_stream(scope, id); });
     }
 
 private:

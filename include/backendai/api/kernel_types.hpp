@@ -7,6 +7,7 @@
 #include <backendai/media.hpp>
 #include <backendai/version.hpp>
 #include <backendai/wire.hpp>
+
 #include <chrono>
 #include <cstdint>
 #include <map>

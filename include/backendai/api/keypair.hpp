@@ -5,6 +5,7 @@
 
 #include <backendai/api/admin.hpp>
 #include <backendai/version.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -45,12 +46,13 @@ inline void check_user(const call_scope& scope, const user_id& user) {
     if (!user.is_number()) return;
     // GraphQL's Int has 32 bits.
     const json& number = user.value();
-    const bool fits = number.is_number_unsigned() ? number.get<std::uint64_t>() <= INT32_MAX
-                                                  : number.get<std::int64_t>() >= INT32_MIN &&
-                                                        number.get<std::int64_t>() <= INT32_MAX;
+    const bool fits = number.is_number_unsigned()
+                          ? number.get<std::uint64_t>() <= INT32_MAX
+                          : number.get<std::int64_t>() >= INT32_MIN && number.get<std::int64_t>() <= INT32_MAX;
     if (!fits) throw client_error(error_kind::argument, "the user id is out of range");
     if (!scope.negotiate().integer_user_ids) {
-        throw client_error(error_kind::argument, "user ids that are numbers ended with v4.20190315; use the e-mail address");
+        throw client_error(error_kind::argument,
+                           "user ids that are numbers ended with v4.20190315; use the e-mail address");
     }
 }
 inline const char* user_type(const user_id& user) {
@@ -203,20 +205,20 @@ public:
     /// Makes a key pair for a user. Needs admin rights. Retry class: unsafe.
     /// @param user e-mail address, or the number that servers of the 19.03 line and before had
     result<keypair_creation> create(user_id user, keypair_options options = {}) const {
-        return Mode::run(scope_, [user = std::move(user), options = std::move(options)](
-                                     const detail::call_scope& scope) {
-            return detail::keypair_create(scope, user, options);
-        });
+        return Mode::run(scope_,
+                         [user = std::move(user), options = std::move(options)](const detail::call_scope& scope) {
+                             return detail::keypair_create(scope, user, options);
+                         });
     }
     /// The key pairs of a user, or of all; active ones, inactive ones, or both. Needs admin rights.
     /// @param fields default: access_key secret_key is_active is_admin
     /// Retry class: safe.
     result<std::vector<json>> list(std::optional<user_id> user = {}, std::optional<bool> is_active = {},
                                    field_list fields = {}) const {
-        return Mode::run(scope_, [user = std::move(user), is_active,
-                                  fields = std::move(fields)](const detail::call_scope& scope) {
-            return detail::keypair_list(scope, user, is_active, fields);
-        });
+        return Mode::run(
+            scope_, [user = std::move(user), is_active, fields = std::move(fields)](const detail::call_scope& scope) {
+                return detail::keypair_list(scope, user, is_active, fields);
+            });
     }
 
 private:

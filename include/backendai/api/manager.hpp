@@ -7,6 +7,7 @@
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 #include <backendai/wire.hpp>
+
 #include <cstdint>
 #include <string>
 #include <utility>

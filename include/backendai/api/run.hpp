@@ -5,6 +5,7 @@
 
 #include <backendai/api/kernel_types.hpp>
 #include <backendai/version.hpp>
+
 #include <functional>
 #include <optional>
 #include <string>

@@ -3,7 +3,6 @@
 #ifndef BACKENDAI_API_STREAM_EXECUTE_HPP
 #define BACKENDAI_API_STREAM_EXECUTE_HPP
 
-#include <atomic>
 #include <backendai/api/kernel_types.hpp>
 #include <backendai/codec/json.hpp>
 #include <backendai/codec/url.hpp>
@@ -11,6 +10,8 @@
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 #include <backendai/wire.hpp>
+
+#include <atomic>
 #include <cstddef>
 #include <functional>
 #include <iterator>

@@ -7,6 +7,7 @@
 #include <backendai/codec/base64.hpp>
 #include <backendai/message_stream.hpp>
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -50,7 +51,8 @@ public:
     }
     /// Tells the terminal's size in characters, both at least 1. @throws client_error{argument}
     void resize(int rows, int cols) {
-        if (rows < 1 || cols < 1) throw client_error(error_kind::argument, "a terminal has at least one row and column");
+        if (rows < 1 || cols < 1)
+            throw client_error(error_kind::argument, "a terminal has at least one row and column");
         send({{"type", "resize"}, {"rows", rows}, {"cols", cols}});
     }
     /// Starts the terminal's shell anew.
@@ -68,7 +70,8 @@ private:
     // False at the end of the stream. Messages are text or binary frames, by the server's version.
     static bool take(const stream_message& message, std::optional<std::string>& bytes) {
         if (message.is_closed()) {
-            const bool is_end = message.code == 1000 || message.code == 1001 || message.code == 1005 || message.code == 1006;
+            const bool is_end =
+                message.code == 1000 || message.code == 1001 || message.code == 1005 || message.code == 1006;
             if (!is_end) throw detail::closed_early(message, "the terminal");
             return false;
         }

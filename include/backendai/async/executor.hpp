@@ -5,6 +5,7 @@
 
 #include <backendai/version.hpp>
 #include <backendai/watchdog.hpp>
+
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>

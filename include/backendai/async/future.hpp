@@ -6,6 +6,7 @@
 #include <backendai/async/state.hpp>
 #include <backendai/error.hpp>
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <functional>
 #include <memory>

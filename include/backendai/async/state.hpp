@@ -3,10 +3,11 @@
 #ifndef BACKENDAI_ASYNC_STATE_HPP
 #define BACKENDAI_ASYNC_STATE_HPP
 
-#include <atomic>
 #include <backendai/async/executor.hpp>
 #include <backendai/error.hpp>
 #include <backendai/version.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>

@@ -3,11 +3,13 @@
 #ifndef BACKENDAI_CODEC_BASE64_HPP
 #define BACKENDAI_CODEC_BASE64_HPP
 
-#include <algorithm>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/version.hpp>
-#include <cstddef>
+
 #include <openssl/evp.h>
+
+#include <algorithm>
+#include <cstddef>
 #include <string>
 #include <string_view>
 

@@ -3,8 +3,9 @@
 #ifndef BACKENDAI_CODEC_BYTE_SOURCE_HPP
 #define BACKENDAI_CODEC_BYTE_SOURCE_HPP
 
-#include <algorithm>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -9,6 +9,7 @@
 #include <backendai/codec/url.hpp>
 #include <backendai/codec/utf8.hpp>
 #include <backendai/version.hpp>
+
 #include <optional>
 #include <stdexcept>
 #include <string>

@@ -8,6 +8,7 @@
 #include <backendai/codec/http_fields.hpp>
 #include <backendai/codec/url.hpp>
 #include <backendai/version.hpp>
+
 #include <string>
 #include <string_view>
 

@@ -3,8 +3,9 @@
 #ifndef BACKENDAI_CODEC_DATE_HPP
 #define BACKENDAI_CODEC_DATE_HPP
 
-#include <array>
 #include <backendai/version.hpp>
+
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

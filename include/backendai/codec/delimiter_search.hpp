@@ -3,8 +3,9 @@
 #ifndef BACKENDAI_CODEC_DELIMITER_SEARCH_HPP
 #define BACKENDAI_CODEC_DELIMITER_SEARCH_HPP
 
-#include <array>
 #include <backendai/version.hpp>
+
+#include <array>
 #include <cstddef>
 #include <cstring>
 #include <string>

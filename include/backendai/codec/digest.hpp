@@ -3,11 +3,13 @@
 #ifndef BACKENDAI_CODEC_DIGEST_HPP
 #define BACKENDAI_CODEC_DIGEST_HPP
 
-#include <array>
 #include <backendai/version.hpp>
+
+#include <openssl/evp.h>
+
+#include <array>
 #include <cstddef>
 #include <memory>
-#include <openssl/evp.h>
 #include <stdexcept>
 #include <string>
 #include <string_view>

@@ -3,9 +3,12 @@
 #ifndef BACKENDAI_CODEC_GZIP_HPP
 #define BACKENDAI_CODEC_GZIP_HPP
 
-#include <algorithm>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/version.hpp>
+
+#include <zlib.h>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -14,7 +17,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <zlib.h>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace codec {

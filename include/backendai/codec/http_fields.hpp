@@ -4,6 +4,7 @@
 #define BACKENDAI_CODEC_HTTP_FIELDS_HPP
 
 #include <backendai/version.hpp>
+
 #include <cstddef>
 #include <string>
 #include <string_view>

@@ -4,10 +4,11 @@
 #ifndef BACKENDAI_CODEC_HTTP_RESPONSE_HPP
 #define BACKENDAI_CODEC_HTTP_RESPONSE_HPP
 
-#include <algorithm>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/http_fields.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -6,8 +6,10 @@
 
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/version.hpp>
-#include <cstddef>
+
 #include <nlohmann/json.hpp>
+
+#include <cstddef>
 #include <string>
 #include <string_view>
 

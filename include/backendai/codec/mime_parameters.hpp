@@ -7,6 +7,7 @@
 #include <backendai/codec/http_fields.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/version.hpp>
+
 #include <cstddef>
 #include <string>
 #include <string_view>

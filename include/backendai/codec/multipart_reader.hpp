@@ -3,13 +3,14 @@
 #ifndef BACKENDAI_CODEC_MULTIPART_READER_HPP
 #define BACKENDAI_CODEC_MULTIPART_READER_HPP
 
-#include <algorithm>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/delimiter_search.hpp>
 #include <backendai/codec/mime_parameters.hpp>
 #include <backendai/codec/part_headers.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>

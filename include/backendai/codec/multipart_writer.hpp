@@ -4,12 +4,13 @@
 #ifndef BACKENDAI_CODEC_MULTIPART_WRITER_HPP
 #define BACKENDAI_CODEC_MULTIPART_WRITER_HPP
 
-#include <algorithm>
 #include <backendai/codec/byte_source.hpp>
 #include <backendai/codec/content_disposition.hpp>
 #include <backendai/codec/http_fields.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

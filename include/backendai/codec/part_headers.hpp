@@ -9,6 +9,7 @@
 #include <backendai/codec/mime_parameters.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/version.hpp>
+
 #include <cstdint>
 #include <limits>
 #include <optional>

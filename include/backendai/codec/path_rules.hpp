@@ -3,10 +3,11 @@
 #ifndef BACKENDAI_CODEC_PATH_RULES_HPP
 #define BACKENDAI_CODEC_PATH_RULES_HPP
 
-#include <algorithm>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>

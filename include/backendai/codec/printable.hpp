@@ -4,6 +4,7 @@
 #define BACKENDAI_CODEC_PRINTABLE_HPP
 
 #include <backendai/version.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>

@@ -5,6 +5,7 @@
 
 #include <backendai/codec/digest.hpp>
 #include <backendai/version.hpp>
+
 #include <memory>
 #include <mutex>
 #include <string>

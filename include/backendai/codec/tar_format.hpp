@@ -3,9 +3,10 @@
 #ifndef BACKENDAI_CODEC_TAR_FORMAT_HPP
 #define BACKENDAI_CODEC_TAR_FORMAT_HPP
 
-#include <algorithm>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>

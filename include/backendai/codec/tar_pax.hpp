@@ -6,6 +6,7 @@
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/version.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <limits>

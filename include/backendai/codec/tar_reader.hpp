@@ -3,12 +3,13 @@
 #ifndef BACKENDAI_CODEC_TAR_READER_HPP
 #define BACKENDAI_CODEC_TAR_READER_HPP
 
-#include <algorithm>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/codec/tar_format.hpp>
 #include <backendai/codec/tar_pax.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>

@@ -3,10 +3,11 @@
 #ifndef BACKENDAI_CODEC_TAR_WRITER_HPP
 #define BACKENDAI_CODEC_TAR_WRITER_HPP
 
-#include <algorithm>
 #include <backendai/codec/printable.hpp>
 #include <backendai/codec/tar_format.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>

@@ -7,6 +7,7 @@
 
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/version.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <string>

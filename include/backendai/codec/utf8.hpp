@@ -5,6 +5,7 @@
 #define BACKENDAI_CODEC_UTF8_HPP
 
 #include <backendai/version.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

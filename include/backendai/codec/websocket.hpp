@@ -10,6 +10,7 @@
 #include <backendai/codec/websocket_handshake.hpp>
 #include <backendai/codec/websocket_types.hpp>
 #include <backendai/version.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <optional>

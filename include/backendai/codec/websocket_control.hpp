@@ -6,6 +6,7 @@
 #include <backendai/codec/websocket_encoder.hpp>
 #include <backendai/codec/websocket_types.hpp>
 #include <backendai/version.hpp>
+
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -3,10 +3,11 @@
 #ifndef BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
 #define BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
 
-#include <algorithm>
 #include <backendai/codec/utf8.hpp>
 #include <backendai/codec/websocket_types.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>

@@ -3,13 +3,14 @@
 #ifndef BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
 #define BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
 
-#include <array>
 #include <backendai/codec/base64.hpp>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/digest.hpp>
 #include <backendai/codec/http_fields.hpp>
 #include <backendai/codec/http_response.hpp>
 #include <backendai/version.hpp>
+
+#include <array>
 #include <cstddef>
 #include <stdexcept>
 #include <string>

@@ -3,9 +3,10 @@
 #ifndef BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
 #define BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
 
-#include <array>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/version.hpp>
+
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>

@@ -9,6 +9,7 @@
 #endif
 
 #include <backendai/version.hpp>
+
 #include <cerrno>
 #include <chrono>
 #include <csignal>

@@ -4,6 +4,7 @@
 #define BACKENDAI_OS_SOCKET_HPP
 
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

@@ -3,10 +3,11 @@
 #ifndef BACKENDAI_OS_STREAM_HPP
 #define BACKENDAI_OS_STREAM_HPP
 
-#include <algorithm>
 #include <backendai/http.hpp>
 #include <backendai/os/socket.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <string>
@@ -29,8 +30,8 @@ struct io_result {
     std::size_t count = 0;
 };
 
-/// One thread may read while another writes; shut_down() may be called from any thread. Waiting is the caller's, outside
-/// of any lock, with wait_ready().
+/// One thread may read while another writes; shut_down() may be called from any thread. Waiting is the caller's,
+/// outside of any lock, with wait_ready().
 class byte_stream {
 public:
     byte_stream() = default;
@@ -52,7 +53,9 @@ public:
 
 namespace detail {
 
-inline std::string error_text(int error) { return std::system_category().message(error); }
+inline std::string error_text(int error) {
+    return std::system_category().message(error);
+}
 
 inline bool would_block(int error) {
 #ifdef _WIN32
@@ -73,7 +76,8 @@ inline bool would_block(int error) {
 /// Returns whether there is something to do.
 inline bool wait_ready(detail::socket_handle handle, bool readable, bool writable, std::chrono::milliseconds limit) {
     const auto events = static_cast<short>((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
-    const int timeout = limit.count() < 0 ? -1 : static_cast<int>((std::min)(limit.count(), decltype(limit.count())(1000'000'000)));
+    const int timeout =
+        limit.count() < 0 ? -1 : static_cast<int>((std::min)(limit.count(), decltype(limit.count())(1000'000'000)));
     return detail::poll_one(handle, events, timeout) != 0;
 }
 
@@ -99,7 +103,8 @@ public:
             }
             std::chrono::milliseconds left = slice;
             const auto shorten = [&](exchange_context::clock::duration rest) {
-                const auto rounded = std::chrono::duration_cast<std::chrono::milliseconds>(rest) + std::chrono::milliseconds(1);
+                const auto rounded =
+                    std::chrono::duration_cast<std::chrono::milliseconds>(rest) + std::chrono::milliseconds(1);
                 left = (std::min)(left, rounded);
             };
             if (limit_.count() > 0) shorten(start_ + limit_ - now);

@@ -8,6 +8,7 @@
 #include <backendai/os/socket.hpp>
 #include <backendai/os/stream.hpp>
 #include <backendai/version.hpp>
+
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -147,7 +148,8 @@ public:
 private:
     static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
                                                   std::uint16_t port, const exchange_context& context) {
-        const std::string peer = (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + std::to_string(port);
+        const std::string peer =
+            (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + std::to_string(port);
         const detail::socket_address target = detail::numeric_address(address, port);
         auto stream = std::make_unique<tcp_stream>(detail::new_socket(target.family()));
         const auto fail = [&](int error) {
@@ -189,8 +191,7 @@ inline tcp_listener listen_on(const std::string& address, std::uint16_t port) {
     sockaddr_storage bound{};
     socklen_t size = sizeof bound;
     if (::bind(handle, reinterpret_cast<const sockaddr*>(&local.storage), local.size) != 0 ||
-        ::listen(handle, SOMAXCONN) != 0 ||
-        ::getsockname(handle, reinterpret_cast<sockaddr*>(&bound), &size) != 0) {
+        ::listen(handle, SOMAXCONN) != 0 || ::getsockname(handle, reinterpret_cast<sockaddr*>(&bound), &size) != 0) {
         throw client_error(error_kind::io, "cannot listen on " + address + ", port " + std::to_string(port) + ": " +
                                                detail::error_text(detail::last_socket_error()));
     }

@@ -8,12 +8,14 @@
 #include <backendai/os/stream.hpp>
 #include <backendai/os/tcp_stream.hpp>
 #include <backendai/version.hpp>
-#include <memory>
-#include <mutex>
+
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+
+#include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -56,7 +58,9 @@ inline int bio_read(BIO* bio, char* buffer, int size) {
     if (count < 0 && would_block(last_socket_error())) BIO_set_retry_read(bio);
     return static_cast<int>(count);
 }
-inline long bio_control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+inline long bio_control(BIO*, int command, long, void*) {
+    return command == BIO_CTRL_FLUSH ? 1 : 0;
+}
 
 inline BIO_METHOD* bio_method() {
     static BIO_METHOD* const method = [] {
@@ -96,14 +100,17 @@ public:
             throw client_error(error_kind::tls, "the CA certificates cannot be loaded" + detail::tls_error_text());
         }
         if (settings.client_certificate_file.empty()) return;
-        const std::string& key = settings.client_key_file.empty() ? settings.client_certificate_file : settings.client_key_file;
+        const std::string& key =
+            settings.client_key_file.empty() ? settings.client_certificate_file : settings.client_key_file;
         if (SSL_CTX_use_certificate_chain_file(context, settings.client_certificate_file.c_str()) != 1 ||
             SSL_CTX_use_PrivateKey_file(context, key.c_str(), SSL_FILETYPE_PEM) != 1) {
             throw client_error(error_kind::tls, "the client certificate or its key cannot be used: " +
                                                     settings.client_certificate_file + detail::tls_error_text());
         }
     }
-    SSL_CTX* get() const noexcept { return context_.get(); }
+    SSL_CTX* get() const noexcept {
+        return context_.get();
+    }
 
 private:
     std::unique_ptr<SSL_CTX, void (*)(SSL_CTX*)> context_;
@@ -113,7 +120,8 @@ private:
 class tls_stream final : public byte_stream {
 public:
     /// Performs the handshake, within the context's connect_timeout. The certificate must name @p host in its SAN.
-    /// @throws client_error{tls} that says what is wrong with the certificate or the handshake; timeout, cancelled, closed
+    /// @throws client_error{tls} that says what is wrong with the certificate or the handshake; timeout, cancelled,
+    /// closed
     tls_stream(std::unique_ptr<tcp_stream> tcp, const tls_context& tls, const std::string& host,
                const exchange_context& context)
         : tcp_(std::move(tcp)), ssl_(SSL_new(tls.get()), SSL_free) {
@@ -180,10 +188,11 @@ private:
             }
             const long refused = SSL_get_verify_result(ssl_.get());
             if (refused != X509_V_OK && SSL_get_verify_mode(ssl_.get()) != SSL_VERIFY_NONE) {
-                throw client_error(error_kind::tls, "the certificate of " + host + " was refused: " +
-                                                        X509_verify_cert_error_string(refused));
+                throw client_error(error_kind::tls, "the certificate of " + host +
+                                                        " was refused: " + X509_verify_cert_error_string(refused));
             }
-            throw client_error(error_kind::tls, "the TLS handshake with " + host + " failed" + detail::tls_error_text());
+            throw client_error(error_kind::tls,
+                               "the TLS handshake with " + host + " failed" + detail::tls_error_text());
         }
     }
 

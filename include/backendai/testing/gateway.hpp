@@ -6,7 +6,6 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_HPP
 #define BACKENDAI_TESTING_GATEWAY_HPP
 
-#include <atomic>
 #include <backendai/testing/gateway_auth.hpp>
 #include <backendai/testing/gateway_faults.hpp>
 #include <backendai/testing/gateway_files.hpp>
@@ -19,6 +18,8 @@
 #include <backendai/testing/gateway_sessions.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>

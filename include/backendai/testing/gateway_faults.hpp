@@ -5,6 +5,7 @@
 
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <memory>
@@ -38,7 +39,12 @@ enum class fault_kind {
     drip_body,            ///< served; one byte of the body every `interval`
     stall,                ///< served; never answers, until the peer closes or the gateway stops
     stall_in_body,        ///< served; never goes on after `position` bytes of the body (half of it when 0)
-    raw                   ///< `bytes` are the whole answer, then closed. Not served
+    raw,                  ///< `bytes` are the whole answer, then closed. Not served
+    websocket_stall,      ///< an open websocket that sends nothing any more
+    websocket_drop,       ///< an open websocket whose connection ends in the middle of a frame
+    websocket_bad_frame,  ///< an open websocket that sends a frame with reserved bits
+    websocket_oversized_frame, ///< an open websocket that announces a frame of 2^62 bytes
+    websocket_close            ///< an open websocket that is closed with code `status`
 };
 
 /// One scripted fault; used for the next `times` requests that match.

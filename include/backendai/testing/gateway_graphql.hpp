@@ -3,8 +3,6 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_GRAPHQL_HPP
 #define BACKENDAI_TESTING_GATEWAY_GRAPHQL_HPP
 
-#include <algorithm>
-#include <atomic>
 #include <backendai/codec/date.hpp>
 #include <backendai/codec/digest.hpp>
 #include <backendai/testing/gateway_auth.hpp>
@@ -15,6 +13,11 @@
 #include <backendai/testing/gateway_sessions.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -22,7 +25,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -67,12 +69,11 @@ private:
         const std::string caller = access_key_of(request.call);
         const auto who = keypairs_.find(caller);
         const bool is_admin = who && who->is_admin;
-        graphql::executor run(is_admin ? graphql::admin_schema() : graphql::user_schema(),
-                              is_admin ? "QueryForAdmin" : "QueryForUser", is_admin ? "MutationForAdmin" : "",
-                              [this, &caller](const std::string& type, const std::string& field, const json& parent,
-                                              const json& arguments) {
-                                  return resolve(caller, type, field, parent, arguments);
-                              });
+        graphql::executor run(
+            is_admin ? graphql::admin_schema() : graphql::user_schema(), is_admin ? "QueryForAdmin" : "QueryForUser",
+            is_admin ? "MutationForAdmin" : "",
+            [this, &caller](const std::string& type, const std::string& field, const json& parent,
+                            const json& arguments) { return resolve(caller, type, field, parent, arguments); });
         const graphql::outcome result = run.run(query->get_ref<const std::string&>(), variables);
         if (!result.errors.empty()) {
             throw problem(400, "graphql-error", "GraphQL-generated error.", {{"data", result.errors}});
@@ -166,8 +167,8 @@ private:
     }
     json modify_keypair(const json& arguments) {
         const json& props = arguments.at("props");
-        const bool done = keypairs_.change(text(arguments, "access_key", ""),
-                                           [&props](stored_keypair& item) { apply(props, item); });
+        const bool done =
+            keypairs_.change(text(arguments, "access_key", ""), [&props](stored_keypair& item) { apply(props, item); });
         return {{"ok", done}, {"msg", done ? "success" : "failed to modify keypair"}};
     }
     // Null means: leave it.
@@ -257,8 +258,9 @@ private:
                        {"tpu_slot", 0.0},
                        {"cpu_using", 0.0},
                        {"num_queries", is_ready ? json(entry.body->queries()) : json(0)}};
-        for (const char* unmeasured : {"cpu_used", "mem_max_bytes", "mem_cur_bytes", "net_rx_bytes", "net_tx_bytes",
-                                       "io_read_bytes", "io_write_bytes", "io_max_scratch_size", "io_cur_scratch_size"}) {
+        for (const char* unmeasured :
+             {"cpu_used", "mem_max_bytes", "mem_cur_bytes", "net_rx_bytes", "net_tx_bytes", "io_read_bytes",
+              "io_write_bytes", "io_max_scratch_size", "io_cur_scratch_size"}) {
             result[unmeasured] = 0;
         }
         return result;
@@ -322,20 +324,19 @@ private:
             for (const auto& alias : aliases_) {
                 if (alias.second == humanized) aliases.push_back(alias.first);
             }
-            result.push_back(
-                {{"name", parts.name},
-                 {"humanized_name", humanized},
-                 {"tag", tag},
-                 {"registry", parts.registry.empty() ? "local" : parts.registry},
-                 {"digest", digest},
-                 {"hash", digest},
-                 {"labels", json::array({{{"key", "ai.backend.kernelspec"}, {"value", "1"}}})},
-                 {"aliases", aliases},
-                 {"size_bytes", 0},
-                 {"resource_limits", json::array({{{"key", "cpu"}, {"min", "1"}, {"max", nullptr}},
-                                                  {{"key", "mem"}, {"min", "64m"}, {"max", nullptr}}})},
-                 {"supported_accelerators", json::array()},
-                 {"installed", true}});
+            result.push_back({{"name", parts.name},
+                              {"humanized_name", humanized},
+                              {"tag", tag},
+                              {"registry", parts.registry.empty() ? "local" : parts.registry},
+                              {"digest", digest},
+                              {"hash", digest},
+                              {"labels", json::array({{{"key", "ai.backend.kernelspec"}, {"value", "1"}}})},
+                              {"aliases", aliases},
+                              {"size_bytes", 0},
+                              {"resource_limits", json::array({{{"key", "cpu"}, {"min", "1"}, {"max", nullptr}},
+                                                               {{"key", "mem"}, {"min", "64m"}, {"max", nullptr}}})},
+                              {"supported_accelerators", json::array()},
+                              {"installed", true}});
         }
         return result;
     }
@@ -355,7 +356,7 @@ private:
         json result = folders_ ? folders_(access_key) : json::array();
         for (json& item : result) {
             item["max_files"] = 1000;
-            item["max_size"] = 1048576; // KiB
+            item["max_size"] = 1048576;               // KiB
             item["num_files"] = item["cur_size"] = 0; // 19.03 does not measure them either
         }
         return result;
@@ -366,7 +367,8 @@ private:
         return found == arguments.end() || !found->is_string() ? fallback : found->get<std::string>();
     }
     static json page(const json& all, const json& arguments) {
-        const auto limit = arguments.at("limit").get<std::int64_t>(), offset = arguments.at("offset").get<std::int64_t>();
+        const auto limit = arguments.at("limit").get<std::int64_t>(),
+                   offset = arguments.at("offset").get<std::int64_t>();
         if (limit < 0 || offset < 0) throw std::runtime_error("limit and offset must not be negative");
         json items = json::array();
         for (std::int64_t i = offset; i < static_cast<std::int64_t>(all.size()) && i - offset < limit; ++i) {

@@ -7,10 +7,12 @@
 #include <backendai/testing/gateway_graphql_schema.hpp>
 #include <backendai/testing/gateway_graphql_validation.hpp>
 #include <backendai/version.hpp>
+
+#include <nlohmann/json.hpp>
+
 #include <exception>
 #include <functional>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -23,8 +25,8 @@ namespace graphql {
 /// JSON whose members keep their order: clients print the fields in the order in which they asked for them.
 using ordered_json = nlohmann::ordered_json;
 
-/// Gives the value of a field. @param parent the object that it belongs to, null for the root. What it throws becomes an
-/// error of that field.
+/// Gives the value of a field. @param parent the object that it belongs to, null for the root. What it throws becomes
+/// an error of that field.
 using resolver = std::function<nlohmann::json(const std::string& type, const std::string& field,
                                               const nlohmann::json& parent, const nlohmann::json& arguments)>;
 
@@ -88,7 +90,8 @@ private:
     void coerce_variables(const definition& operation, const nlohmann::json& given) {
         variables_ = nlohmann::json::object();
         for (const variable_definition& item : operation.variables) {
-            const nlohmann::json content = given.is_object() ? given.value(item.name, nlohmann::json()) : nlohmann::json();
+            const nlohmann::json content =
+                given.is_object() ? given.value(item.name, nlohmann::json()) : nlohmann::json();
             if (content.is_null()) {
                 if (item.fallback) {
                     variables_[item.name] = types_.literal_value(*item.fallback, item.type, item.type.name, {});
@@ -113,8 +116,8 @@ private:
     bool is_included(const selection& item) const {
         for (const directive& condition : item.directives) {
             const value& wanted = condition.arguments.front().content;
-            const bool yes = wanted.is == value::kind::variable ? variables_.value(wanted.word, false)
-                                                                : wanted.word == "true";
+            const bool yes =
+                wanted.is == value::kind::variable ? variables_.value(wanted.word, false) : wanted.word == "true";
             if (yes != (condition.name == "include")) return false;
         }
         return true;

@@ -1,14 +1,17 @@
 /// @file
-/// GraphQL documents for the embedded gateway: lexer and parser of the executable part of the language as servers of 2019
-/// had it (GraphQL of October 2016: no null literals, no block strings). Errors are worded as those servers word them.
+/// GraphQL documents for the embedded gateway: lexer and parser of the executable part of the language as servers of
+/// 2019 had it (GraphQL of October 2016: no null literals, no block strings). Errors are worded as those servers word
+/// them.
 #ifndef BACKENDAI_TESTING_GATEWAY_GRAPHQL_PARSER_HPP
 #define BACKENDAI_TESTING_GATEWAY_GRAPHQL_PARSER_HPP
 
 #include <backendai/version.hpp>
+
+#include <nlohmann/json.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -338,11 +341,11 @@ private:
             unexpected();
         } else {
             using from = token::kind;
-            result.is = token_.is == from::integer                         ? value::kind::integer
-                        : token_.is == from::floating                      ? value::kind::floating
-                        : token_.is == from::text                          ? value::kind::text
+            result.is = token_.is == from::integer                        ? value::kind::integer
+                        : token_.is == from::floating                     ? value::kind::floating
+                        : token_.is == from::text                         ? value::kind::text
                         : token_.word == "true" || token_.word == "false" ? value::kind::boolean
-                                                                           : value::kind::enumeration;
+                                                                          : value::kind::enumeration;
             result.word = token_.word;
             advance();
         }

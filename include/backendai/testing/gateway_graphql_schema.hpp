@@ -5,11 +5,13 @@
 
 #include <backendai/testing/gateway_graphql_parser.hpp>
 #include <backendai/version.hpp>
+
+#include <nlohmann/json.hpp>
+
 #include <cctype>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -88,7 +90,8 @@ public:
             return wrong;
         }
         if (const named_type* input = find(named)) return check_members(given, *input);
-        if (coerce_scalar(given, named).is_null()) return {"Expected type \"" + named + "\", found " + print(given) + '.'};
+        if (coerce_scalar(given, named).is_null())
+            return {"Expected type \"" + named + "\", found " + print(given) + '.'};
         return {};
     }
 
@@ -287,8 +290,8 @@ private:
     std::map<std::string, named_type> types_;
 };
 
-// user_id: a number before 18.12, an e-mail address now. The limits of a KeyPairInput: both are wanted until spring 2019,
-// a resource policy in place of concurrency_limit after that; gateway_graphql.hpp sees to it that one is there.
+// user_id: a number before 18.12, an e-mail address now. The limits of a KeyPairInput: both are wanted until spring
+// 2019, a resource policy in place of concurrency_limit after that; gateway_graphql.hpp sees to it that one is there.
 // ModifyKeyPairInput, agent_list and compute_session_list came within the line.
 inline constexpr const char* common_types = R"(
 type KVPair { key: String value: String }

@@ -3,9 +3,10 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_GRAPHQL_VALIDATION_HPP
 #define BACKENDAI_TESTING_GATEWAY_GRAPHQL_VALIDATION_HPP
 
-#include <algorithm>
 #include <backendai/testing/gateway_graphql_schema.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <cstddef>
 #include <map>
 #include <set>
@@ -149,7 +150,7 @@ private:
                 check_default(item);
             }
         }
-        const std::string root = operation.operation == "query" ? query_type_
+        const std::string root = operation.operation == "query"      ? query_type_
                                  : operation.operation == "mutation" ? mutation_type_
                                                                      : std::string();
         check_directives(operation.directives);
@@ -176,8 +177,8 @@ private:
         }
         const auto wrong = types_.check(*item.fallback, item.type, item.type.name);
         if (wrong.empty()) return;
-        report("Variable \"$" + item.name + "\" of type \"" + item.type.print() + "\" has invalid default value: " +
-                   item.fallback->print() + '.' + join(wrong),
+        report("Variable \"$" + item.name + "\" of type \"" + item.type.print() +
+                   "\" has invalid default value: " + item.fallback->print() + '.' + join(wrong),
                {item.fallback->position});
     }
 
@@ -217,7 +218,8 @@ private:
 
     void check_field(const selection& item, const named_type& type) {
         if (item.name == "__typename") {
-            check_arguments(item.arguments, member(), "Unknown argument \"", "\" on field \"__typename\"", item.position);
+            check_arguments(item.arguments, member(), "Unknown argument \"", "\" on field \"__typename\"",
+                            item.position);
             return;
         }
         const member* field = type.find(item.name);
@@ -317,7 +319,8 @@ private:
             return;
         }
         const std::string by = operation_->name.empty() ? "" : " by operation \"" + operation_->name + '"';
-        report("Variable \"$" + content.word + "\" is not defined" + by + '.', {content.position, operation_->position});
+        report("Variable \"$" + content.word + "\" is not defined" + by + '.',
+               {content.position, operation_->position});
     }
 
     void check_directives(const std::vector<directive>& directives) {

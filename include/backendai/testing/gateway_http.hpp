@@ -3,10 +3,11 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_HTTP_HPP
 #define BACKENDAI_TESTING_GATEWAY_HTTP_HPP
 
-#include <algorithm>
 #include <backendai/os/socket.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <string>

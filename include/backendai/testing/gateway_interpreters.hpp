@@ -7,6 +7,7 @@
 #include <backendai/testing/gateway_drivers.hpp>
 #include <backendai/testing/gateway_drivers_more.hpp>
 #include <backendai/version.hpp>
+
 #include <map>
 #include <mutex>
 #include <string>

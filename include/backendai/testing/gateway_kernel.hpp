@@ -9,6 +9,9 @@
 #include <backendai/testing/gateway_runner.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
+
+#include <nlohmann/json.hpp>
+
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
@@ -17,7 +20,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>

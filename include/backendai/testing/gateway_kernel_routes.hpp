@@ -3,18 +3,20 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_KERNEL_ROUTES_HPP
 #define BACKENDAI_TESTING_GATEWAY_KERNEL_ROUTES_HPP
 
-#include <atomic>
 #include <backendai/testing/gateway_router.hpp>
 #include <backendai/testing/gateway_sessions.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
 #include <cctype>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
 #include <utility>

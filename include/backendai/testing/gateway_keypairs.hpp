@@ -6,11 +6,13 @@
 #include <backendai/codec/date.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
+
+#include <openssl/rand.h>
+
 #include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
-#include <openssl/rand.h>
 #include <optional>
 #include <stdexcept>
 #include <string>

@@ -5,6 +5,7 @@
 
 #include <backendai/os/process.hpp>
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <cstdlib>
 #include <fcntl.h>

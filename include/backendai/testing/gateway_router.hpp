@@ -6,8 +6,10 @@
 #include <backendai/codec/url.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
-#include <functional>
+
 #include <nlohmann/json.hpp>
+
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>

@@ -3,11 +3,13 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_RUN_HPP
 #define BACKENDAI_TESTING_GATEWAY_RUN_HPP
 
-#include <array>
 #include <backendai/version.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <array>
 #include <cstddef>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <utility>

@@ -3,10 +3,11 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_RUNNER_HPP
 #define BACKENDAI_TESTING_GATEWAY_RUNNER_HPP
 
-#include <algorithm>
-#include <array>
 #include <backendai/os/process.hpp>
 #include <backendai/version.hpp>
+
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>

@@ -3,12 +3,13 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_SERVER_HPP
 #define BACKENDAI_TESTING_GATEWAY_SERVER_HPP
 
-#include <atomic>
 #include <backendai/os/socket.hpp>
 #include <backendai/testing/gateway_faults.hpp>
 #include <backendai/testing/gateway_http.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>

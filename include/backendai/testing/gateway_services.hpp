@@ -4,12 +4,15 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_SERVICES_HPP
 #define BACKENDAI_TESTING_GATEWAY_SERVICES_HPP
 
-#include <atomic>
 #include <backendai/os/process.hpp>
 #include <backendai/os/socket.hpp>
 #include <backendai/testing/gateway_interpreters.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
@@ -22,8 +25,6 @@
 #include <thread>
 #include <utility>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace testing {

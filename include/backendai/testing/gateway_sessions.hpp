@@ -3,12 +3,15 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_SESSIONS_HPP
 #define BACKENDAI_TESTING_GATEWAY_SESSIONS_HPP
 
-#include <algorithm>
-#include <atomic>
 #include <backendai/codec/digest.hpp>
 #include <backendai/testing/gateway_kernel.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -16,7 +19,6 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <openssl/rand.h>
 #include <string>
 #include <utility>
 #include <vector>

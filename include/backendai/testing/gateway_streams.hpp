@@ -3,7 +3,6 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_STREAMS_HPP
 #define BACKENDAI_TESTING_GATEWAY_STREAMS_HPP
 
-#include <atomic>
 #include <backendai/codec/base64.hpp>
 #include <backendai/codec/websocket_handshake.hpp>
 #include <backendai/testing/gateway_faults.hpp>
@@ -14,6 +13,10 @@
 #include <backendai/testing/gateway_sessions.hpp>
 #include <backendai/testing/gateway_websocket.hpp>
 #include <backendai/version.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
@@ -23,8 +26,6 @@
 #include <system_error>
 #include <thread>
 #include <utility>
-
-#include <nlohmann/json.hpp>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace testing {
@@ -38,7 +39,8 @@ public:
 
     void add_to(router& table) {
         const auto add = [&](const char* path, void (stream_routes::*serve)(server_websocket&, const peer&)) {
-            table.add("GET", path, true, [this, serve](const gateway_request& request) { return open(request, serve); });
+            table.add("GET", path, true,
+                      [this, serve](const gateway_request& request) { return open(request, serve); });
         };
         add("/stream/kernel/{}/execute", &stream_routes::execute);
         add("/stream/kernel/{}/pty", &stream_routes::terminal);
@@ -70,17 +72,21 @@ private:
             for (const auto& item : services_.list()) known = known || item["name"] == who.app;
             if (!known) throw problem(404, "app-not-found", "No such app service provided by the session.");
         }
-        const codec::websocket_server_answer answer = codec::websocket_answer(request.call.method, request.call.headers);
+        const codec::websocket_server_answer answer =
+            codec::websocket_answer(request.call.method, request.call.headers);
         http_reply reply;
         reply.status = answer.status;
         reply.reason = answer.reason;
         for (const auto& field : answer.headers) {
-            const bool is_connections = field.first == "Content-Length" || (!answer.accepted() && field.first == "Connection");
+            const bool is_connections =
+                field.first == "Content-Length" || (!answer.accepted() && field.first == "Connection");
             if (!is_connections) reply.headers.push_back(field);
         }
         if (!answer.accepted()) return reply;
-        const std::string path = request.call.target.substr(0, request.call.target.find('?')).substr(options_.path_prefix.size());
-        reply.upgrade = [this, who, serve, wrong = faults_.take_websocket(request.call.method, path)](os::tcp_socket& socket, std::string rest) {
+        const std::string path =
+            request.call.target.substr(0, request.call.target.find('?')).substr(options_.path_prefix.size());
+        reply.upgrade = [this, who, serve, wrong = faults_.take_websocket(request.call.method, path)](
+                            os::tcp_socket& socket, std::string rest) {
             ++open_;
             server_websocket stream(socket, std::move(rest), wrong);
             try {
@@ -132,7 +138,8 @@ private:
         if (mode == "batch") {
             item.is_batch = true;
             item.phase = 0;
-            item.commands = {text_member(options, "clean"), text_member(options, "build"), text_member(options, "exec")};
+            item.commands = {text_member(options, "clean"), text_member(options, "build"),
+                             text_member(options, "exec")};
         } else if (mode != "query") {
             throw invalid_parameters("mode: must be one of query, batch");
         }
@@ -249,7 +256,8 @@ private:
             std::uint16_t port = 0;
             {
                 const auto session = sessions_.find(who.session);
-                port = services_.port_of(who.app, who.session, session->body().directory().string(), session->body().environment());
+                port = services_.port_of(who.app, who.session, session->body().directory().string(),
+                                         session->body().environment());
             }
             service = os::tcp_socket::connect_loopback(port);
         } catch (const std::system_error&) {

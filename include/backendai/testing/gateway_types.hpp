@@ -5,12 +5,14 @@
 
 #include <backendai/os/socket.hpp>
 #include <backendai/version.hpp>
+
+#include <nlohmann/json.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -65,11 +67,11 @@ struct gateway_options {
     std::string email = "user@example.com"; ///< of that key pair's user
     std::vector<gateway_user> other_users;
     std::string vfolder_encoding = "gzip"; ///< of virtual folder downloads: gzip, deflate (raw) or identity
-    std::uint16_t port = 0;            ///< 0 = any free port; always on 127.0.0.1
-    std::string path_prefix;           ///< such as "/api": what stands in front of every path
-    std::string directory;             ///< where session folders are made; empty = the system's temporary directory
-    std::vector<std::string> images;   ///< names that may be created; empty = whatever an interpreter was found for
-    std::vector<std::string> vfolders; ///< folder names that a session may mount
+    std::uint16_t port = 0;                ///< 0 = any free port; always on 127.0.0.1
+    std::string path_prefix;               ///< such as "/api": what stands in front of every path
+    std::string directory;                 ///< where session folders are made; empty = the system's temporary directory
+    std::vector<std::string> images;       ///< names that may be created; empty = whatever an interpreter was found for
+    std::vector<std::string> vfolders;     ///< folder names that a session may mount
     /// The wall clock, for date checks, ages and the idle limit. Called from several threads at once.
     std::function<std::chrono::system_clock::time_point()> clock = [] { return std::chrono::system_clock::now(); };
     std::chrono::milliseconds idle_timeout = std::chrono::minutes(30); ///< 0 = sessions live for ever

@@ -8,6 +8,7 @@
 #include <backendai/testing/gateway_faults.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -52,7 +53,8 @@ public:
                     answer([&] { codec_.note(*event); });
                     if (is_close) return client_message{true, {}};
                 }
-                const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+                const auto left =
+                    std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
                 if (!socket_.wait_readable((std::max)(left, std::chrono::milliseconds(0)))) return std::nullopt;
                 const std::size_t count = socket_.read(buffer_.data(), buffer_.size());
                 if (count == 0) return client_message{true, {}};
@@ -124,7 +126,8 @@ private:
         case fault_kind::websocket_bad_frame: bytes = "\x83\x02??"; break; // opcode 3 is reserved
         case fault_kind::websocket_oversized_frame: {
             unsigned char head[codec::websocket_max_header_size];
-            const std::size_t size = codec::websocket_write_header(head, opcode, true, std::uint64_t{1} << 40U, nullptr);
+            const std::size_t size =
+                codec::websocket_write_header(head, opcode, true, std::uint64_t{1} << 40U, nullptr);
             bytes.assign(reinterpret_cast<const char*>(head), size);
             break;
         }

@@ -29,6 +29,7 @@
 #include <backendai/http.hpp>
 #include <backendai/message_stream.hpp>
 #include <backendai/version.hpp>
+
 #include <type_traits>
 #include <utility>
 
@@ -51,9 +52,8 @@ struct has_open_websocket : std::false_type {};
 template <class T>
 struct has_open_websocket<T, std::void_t<decltype(std::declval<T&>().open_websocket(
                                  std::declval<http_request&>(), std::declval<const exchange_context&>()))>>
-    : std::is_same<websocket_opening,
-                   decltype(std::declval<T&>().open_websocket(std::declval<http_request&>(),
-                                                              std::declval<const exchange_context&>()))> {};
+    : std::is_same<websocket_opening, decltype(std::declval<T&>().open_websocket(
+                                          std::declval<http_request&>(), std::declval<const exchange_context&>()))> {};
 
 } // namespace detail
 

@@ -15,6 +15,7 @@
 #include <backendai/transport/curl_exchange.hpp>
 #include <backendai/transport/pool.hpp>
 #include <backendai/version.hpp>
+
 #include <fstream>
 #include <map>
 #include <memory>

@@ -8,7 +8,9 @@
 #include <backendai/os/connection_handle.hpp>
 #include <backendai/os/sigpipe.hpp>
 #include <backendai/version.hpp>
+
 #include <curl/curl.h>
+
 #include <memory>
 #include <new>
 #include <string>

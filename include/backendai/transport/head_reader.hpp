@@ -6,6 +6,7 @@
 #include <backendai/codec/http_fields.hpp>
 #include <backendai/http.hpp>
 #include <backendai/version.hpp>
+
 #include <cstddef>
 #include <string>
 #include <string_view>

@@ -14,6 +14,7 @@
 #include <backendai/session.hpp>
 #include <backendai/transport/concept.hpp>
 #include <backendai/version.hpp>
+
 #include <memory>
 
 BACKENDAI_NAMESPACE_BEGIN

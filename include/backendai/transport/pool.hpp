@@ -3,8 +3,9 @@
 #ifndef BACKENDAI_TRANSPORT_POOL_HPP
 #define BACKENDAI_TRANSPORT_POOL_HPP
 
-#include <atomic>
 #include <backendai/version.hpp>
+
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <vector>

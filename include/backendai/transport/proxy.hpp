@@ -10,6 +10,7 @@
 #include <backendai/http.hpp>
 #include <backendai/os/stream.hpp>
 #include <backendai/version.hpp>
+
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -26,7 +27,8 @@ struct proxy_server {
     std::string user, password; ///< empty: none
 
     std::string authorization() const {
-        return user.empty() && password.empty() ? std::string() : "Basic " + codec::base64_encode(user + ':' + password);
+        return user.empty() && password.empty() ? std::string()
+                                                : "Basic " + codec::base64_encode(user + ':' + password);
     }
 };
 
@@ -47,7 +49,8 @@ inline proxy_server parse_proxy(std::string_view text) {
     }
     try {
         const codec::url url = codec::parse_url(address);
-        if (url.is_tls()) throw client_error(error_kind::argument, "a proxy is spoken to by plain HTTP: http://host:port");
+        if (url.is_tls())
+            throw client_error(error_kind::argument, "a proxy is spoken to by plain HTTP: http://host:port");
         proxy.host = url.host;
         proxy.port = url.port;
     } catch (const codec::decode_error& e) {
@@ -73,7 +76,8 @@ inline bool is_excluded(std::string_view list, const codec::url& url) {
         if (item.empty()) continue;
         if (url.host == item) return true;
         const std::size_t longer = url.host.size() > item.size() ? url.host.size() - item.size() : 0;
-        if (longer != 0 && url.host[longer - 1] == '.' && url.host.compare(longer, std::string::npos, item) == 0) return true;
+        if (longer != 0 && url.host[longer - 1] == '.' && url.host.compare(longer, std::string::npos, item) == 0)
+            return true;
     }
     return false;
 }
@@ -106,7 +110,8 @@ inline std::optional<proxy_server> find_proxy(const api_config& config, const co
 /// Asks a proxy, to which @p stream leads, for a tunnel to @p url. @throws client_error{connect} when it refuses
 inline void connect_through(os::byte_stream& stream, const proxy_server& proxy, const codec::url& url,
                             const exchange_context& context) {
-    const std::string target = (url.host.find(':') == std::string::npos ? url.host : '[' + url.host + ']') + ':' + std::to_string(url.port);
+    const std::string target =
+        (url.host.find(':') == std::string::npos ? url.host : '[' + url.host + ']') + ':' + std::to_string(url.port);
     std::string head = "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n";
     const std::string authorization = proxy.authorization();
     if (!authorization.empty()) head += "Proxy-Authorization: " + authorization + "\r\n";
@@ -144,7 +149,8 @@ inline void connect_through(os::byte_stream& stream, const proxy_server& proxy, 
     }
     if (parser.response().status / 100 != 2) {
         throw client_error(error_kind::connect, name + " refused the connection to " + target + ": " +
-                                                    std::to_string(parser.response().status) + ' ' + parser.response().reason);
+                                                    std::to_string(parser.response().status) + ' ' +
+                                                    parser.response().reason);
     }
 }
 

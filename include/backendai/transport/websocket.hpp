@@ -3,8 +3,6 @@
 #ifndef BACKENDAI_TRANSPORT_WEBSOCKET_HPP
 #define BACKENDAI_TRANSPORT_WEBSOCKET_HPP
 
-#include <algorithm>
-#include <atomic>
 #include <backendai/cancel.hpp>
 #include <backendai/codec/websocket.hpp>
 #include <backendai/http.hpp>
@@ -12,13 +10,17 @@
 #include <backendai/os/stream.hpp>
 #include <backendai/transport/websocket_keeper.hpp>
 #include <backendai/version.hpp>
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <memory>
 #include <mutex>
-#include <openssl/rand.h>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -159,8 +161,7 @@ private:
         try {
             while (const std::optional<codec::websocket_event> event = codec_.decode(input_)) {
                 switch (event->opcode) {
-                case codec::websocket_opcode::text:
-                    return stream_message{stream_message::type::text, codec_.take(), 0};
+                case codec::websocket_opcode::text: return stream_message{stream_message::type::text, codec_.take(), 0};
                 case codec::websocket_opcode::binary:
                     return stream_message{stream_message::type::binary, codec_.take(), 0};
                 case codec::websocket_opcode::pong: break;
@@ -208,7 +209,8 @@ private:
                 const os::io_result got = stream_->read(buffer_.data(), buffer_.size());
                 if (got.state == os::io_state::ended) break;
                 left -= got.count;
-                if (got.state != os::io_state::done) os::wait_ready(stream_->handle(), true, false, std::chrono::milliseconds(20));
+                if (got.state != os::io_state::done)
+                    os::wait_ready(stream_->handle(), true, false, std::chrono::milliseconds(20));
             }
         } catch (const client_error&) {
             // It is gone already.
@@ -336,7 +338,8 @@ private:
         if (options_.send_timeout.count() > 0) {
             const auto left = last_progress + options_.send_timeout - clock::now();
             if (left <= left.zero()) {
-                throw client_error(error_kind::timeout, "the peer took nothing for too long", client_error::progress::maybe_sent);
+                throw client_error(error_kind::timeout, "the peer took nothing for too long",
+                                   client_error::progress::maybe_sent);
             }
             limit = std::chrono::duration_cast<std::chrono::milliseconds>(left) + std::chrono::milliseconds(1);
         }
@@ -442,13 +445,13 @@ private:
     std::mutex state_;
     std::condition_variable turn_;
     bool flushing_ = false;
-    std::string out_;          // framed, waits for the flushing turn
-    std::string sending_;      // of the one that has the turn
-    std::size_t sent_ = 0;     // of sending_
+    std::string out_;      // framed, waits for the flushing turn
+    std::string sending_;  // of the one that has the turn
+    std::size_t sent_ = 0; // of sending_
     clock::time_point next_ping_;
-    std::optional<clock::time_point> pinged_;  // the first ping since which nothing came
-    std::optional<client_error> failure_;      // cancelled, closed, dead
-    std::optional<client_error> unwritable_;   // the connection takes nothing any more
+    std::optional<clock::time_point> pinged_; // the first ping since which nothing came
+    std::optional<client_error> failure_;     // cancelled, closed, dead
+    std::optional<client_error> unwritable_;  // the connection takes nothing any more
     std::optional<cancel_token::listener> on_cancel_, on_close_;
 };
 

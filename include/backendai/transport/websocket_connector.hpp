@@ -3,7 +3,6 @@
 #ifndef BACKENDAI_TRANSPORT_WEBSOCKET_CONNECTOR_HPP
 #define BACKENDAI_TRANSPORT_WEBSOCKET_CONNECTOR_HPP
 
-#include <array>
 #include <backendai/codec/websocket_handshake.hpp>
 #include <backendai/config.hpp>
 #include <backendai/http.hpp>
@@ -13,9 +12,12 @@
 #include <backendai/transport/websocket.hpp>
 #include <backendai/transport/websocket_keeper.hpp>
 #include <backendai/version.hpp>
+
+#include <openssl/rand.h>
+
+#include <array>
 #include <memory>
 #include <mutex>
-#include <openssl/rand.h>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -110,7 +112,8 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
     return opening;
 }
 
-/// What a transport keeps to open websockets: settings, TLS context, keeper. Thread-safe. The websockets may outlive it.
+/// What a transport keeps to open websockets: settings, TLS context, keeper. Thread-safe. The websockets may outlive
+/// it.
 class websocket_connector {
 public:
     explicit websocket_connector(api_config config)
@@ -124,8 +127,9 @@ public:
     websocket_opening open(http_request& request, const exchange_context& context) {
         context.check();
         const std::optional<proxy_server> proxy = find_proxy(config_, request.url);
-        std::unique_ptr<os::tcp_stream> tcp = proxy ? os::tcp_stream::connect(proxy->host, proxy->port, context)
-                                                    : os::tcp_stream::connect(request.url.host, request.url.port, context);
+        std::unique_ptr<os::tcp_stream> tcp =
+            proxy ? os::tcp_stream::connect(proxy->host, proxy->port, context)
+                  : os::tcp_stream::connect(request.url.host, request.url.port, context);
         if (proxy) connect_through(*tcp, *proxy, request.url, context);
         std::unique_ptr<os::byte_stream> stream;
         if (request.url.is_tls()) {

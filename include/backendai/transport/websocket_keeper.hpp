@@ -4,6 +4,7 @@
 #define BACKENDAI_TRANSPORT_WEBSOCKET_KEEPER_HPP
 
 #include <backendai/version.hpp>
+
 #include <chrono>
 #include <condition_variable>
 #include <map>

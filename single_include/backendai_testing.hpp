@@ -1,0 +1,9040 @@
+// backendai_testing.hpp: the embedded gateway and the test transport, version 0.1.0
+// SPDX-License-Identifier: MIT
+// Generated from include/ by single_include/amalgamate.py. Do not edit: change include/ and run that script.
+
+#ifndef BACKENDAI_TESTING_SINGLE_HPP
+#define BACKENDAI_TESTING_SINGLE_HPP
+#include "backendai.hpp"
+// ---- backendai/testing/gateway.hpp
+/// @file
+/// The embedded gateway: a small real Backend.AI server in a header, for tests and for trying programs out.
+///
+/// It is an emulator. It listens on the loopback interface only, and runs the code that it is given as the user who
+/// started it, with that user's rights: keep its keys to yourself on a machine that others use.
+#ifndef BACKENDAI_TESTING_GATEWAY_HPP
+#define BACKENDAI_TESTING_GATEWAY_HPP
+
+// ---- backendai/testing/gateway_auth.hpp
+/// @file
+/// The embedded gateway's check of dates and signatures.
+#ifndef BACKENDAI_TESTING_GATEWAY_AUTH_HPP
+#define BACKENDAI_TESTING_GATEWAY_AUTH_HPP
+
+// ---- backendai/testing/gateway_keypairs.hpp
+/// @file
+/// The key pairs that the embedded gateway knows: who may sign requests, and as whom.
+#ifndef BACKENDAI_TESTING_GATEWAY_KEYPAIRS_HPP
+#define BACKENDAI_TESTING_GATEWAY_KEYPAIRS_HPP
+
+// ---- backendai/testing/gateway_types.hpp
+/// @file
+/// What the parts of the embedded gateway hand to each other: calls, replies, options, and errors as RFC 7807 problems.
+#ifndef BACKENDAI_TESTING_GATEWAY_TYPES_HPP
+#define BACKENDAI_TESTING_GATEWAY_TYPES_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// Header fields in the order of the wire; names in any case.
+using header_list = std::vector<std::pair<std::string, std::string>>;
+
+/// One request, whole.
+struct http_call {
+    std::string method; ///< upper case
+    std::string target; ///< as on the request line: path with prefix, and query
+    header_list headers;
+    std::string body;
+    /// The body of a multipart upload that comes over a connection: up to so many bytes, 0 at the end. Null when the
+    /// body is in `body`.
+    std::function<std::size_t(char*, std::size_t)> stream = {};
+    bool takes_stream = false; ///< whether the answer may be a stream
+};
+
+struct fault;
+
+/// One answer, whole.
+struct http_reply {
+    int status = 200;
+    std::string reason;  ///< empty = the usual one
+    header_list headers; ///< without Content-Length and Connection, which belong to the connection
+    std::string body;
+    /// A body of unknown length in place of `body`, if http_call::takes_stream: up to so many bytes, 0 at the end.
+    std::function<std::size_t(char*, std::size_t)> stream = {};
+    /// A scripted fault that only a connection can show (a drop, a wrong length ...): gateway::handle() leaves it to
+    /// the caller to turn it into an error. Null on an honest answer.
+    std::shared_ptr<const fault> wire_fault;
+    /// Takes the connection over after the head has been sent (status 101), until it returns. The second argument holds
+    /// bytes that came behind the request.
+    std::function<void(os::tcp_socket&, std::string)> upgrade;
+};
+
+/// A user besides the one of gateway_options::access_key, to share virtual folders with.
+struct gateway_user {
+    std::string access_key, secret_key, email;
+};
+
+/// How an embedded gateway behaves. Every field has a default that suits tests.
+struct gateway_options {
+    std::string access_key = "AKIAIOSFODNN7EXAMPLE";
+    std::string secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+    std::string email = "user@example.com"; ///< of that key pair's user
+    std::vector<gateway_user> other_users;
+    std::string vfolder_encoding = "gzip"; ///< of virtual folder downloads: gzip, deflate (raw) or identity
+    std::uint16_t port = 0;                ///< 0 = any free port; always on 127.0.0.1
+    std::string path_prefix;               ///< such as "/api": what stands in front of every path
+    std::string directory;                 ///< where session folders are made; empty = the system's temporary directory
+    std::vector<std::string> images;       ///< names that may be created; empty = whatever an interpreter was found for
+    std::vector<std::string> vfolders;     ///< folder names that a session may mount
+    /// The wall clock, for date checks, ages and the idle limit. Called from several threads at once.
+    std::function<std::chrono::system_clock::time_point()> clock = [] { return std::chrono::system_clock::now(); };
+    std::chrono::milliseconds idle_timeout = std::chrono::minutes(30); ///< 0 = sessions live for ever
+    std::chrono::milliseconds slice = std::chrono::seconds(2);         ///< how long one call to execute may take
+    std::chrono::milliseconds start_timeout = std::chrono::seconds(30);
+    std::chrono::milliseconds keep_alive = std::chrono::seconds(75);
+    std::size_t max_sessions = 100;
+    std::size_t max_connections = 1000;
+    std::size_t max_head = 64 * 1024;
+    std::size_t max_body = 64 * 1024 * 1024;
+    std::size_t max_code = 1024 * 1024;
+    std::size_t max_output = 1024 * 1024; ///< console bytes in one answer; a program that prints more waits
+    std::int64_t rate_limit = 1000000;    ///< requests in 15 minutes
+    /// Sees every whole request before it is answered, on the connection's thread; several at once.
+    std::function<void(const http_call&)> on_request;
+};
+
+/// A header's value by its name in any case, or null.
+inline const std::string* find_header(const header_list& headers, std::string_view name) {
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    for (const auto& field : headers) {
+        if (field.first.size() != name.size()) continue;
+        std::size_t i = 0;
+        while (i < name.size() && lower(field.first[i]) == lower(name[i])) ++i;
+        if (i == name.size()) return &field.second;
+    }
+    return nullptr;
+}
+
+/// The usual reason phrase of a status.
+inline std::string reason_of(int status) {
+    static const std::vector<std::pair<int, const char*>> reasons = {{100, "Continue"},
+                                                                     {101, "Switching Protocols"},
+                                                                     {200, "OK"},
+                                                                     {201, "Created"},
+                                                                     {204, "No Content"},
+                                                                     {206, "Partial Content"},
+                                                                     {301, "Moved Permanently"},
+                                                                     {302, "Found"},
+                                                                     {304, "Not Modified"},
+                                                                     {400, "Bad Request"},
+                                                                     {401, "Unauthorized"},
+                                                                     {403, "Forbidden"},
+                                                                     {404, "Not Found"},
+                                                                     {405, "Method Not Allowed"},
+                                                                     {409, "Conflict"},
+                                                                     {412, "Precondition Failed"},
+                                                                     {413, "Payload Too Large"},
+                                                                     {417, "Expectation Failed"},
+                                                                     {429, "Too Many Requests"},
+                                                                     {431, "Request Header Fields Too Large"},
+                                                                     {500, "Internal Server Error"},
+                                                                     {501, "Not Implemented"},
+                                                                     {502, "Bad Gateway"},
+                                                                     {503, "Service Unavailable"},
+                                                                     {504, "Gateway Timeout"},
+                                                                     {505, "HTTP Version Not Supported"}};
+    for (const auto& item : reasons) {
+        if (item.first == status) return item.second;
+    }
+    return "Unknown";
+}
+
+/// An error as the server tells it: thrown by handlers, answered as application/problem+json.
+class problem : public std::runtime_error {
+public:
+    problem(int status, const std::string& type, const std::string& title, nlohmann::json extra = nullptr)
+        : std::runtime_error(title), status_(status), type_(type), extra_(std::move(extra)) {}
+
+    http_reply reply() const {
+        nlohmann::json body = {{"type", "https://api.backend.ai/probs/" + type_}, {"title", what()}};
+        if (extra_.is_object()) body.update(extra_);
+        http_reply result;
+        result.status = status_;
+        result.headers = {{"Content-Type", "application/problem+json; charset=utf-8"}};
+        result.body = body.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+        return result;
+    }
+    int status() const { return status_; }
+
+private:
+    int status_;
+    std::string type_;
+    nlohmann::json extra_;
+};
+
+namespace detail {
+
+inline std::string with_detail(const std::string& title, const std::string& detail) {
+    return detail.empty() ? title : title + " (" + detail + ")";
+}
+
+} // namespace detail
+
+inline problem invalid_parameters(const std::string& detail) {
+    return {400, "invalid-api-params", detail::with_detail("Missing or invalid API parameters.", detail)};
+}
+inline problem invalid_authorization(const std::string& detail) {
+    return {400, "invalid-auth-params", detail::with_detail("Missing or invalid authorization parameters.", detail)};
+}
+inline problem authorization_failed(const std::string& detail) {
+    return {401, "auth-failed", detail::with_detail("Credential/signature mismatch.", detail)};
+}
+inline problem kernel_not_found() {
+    return {404, "kernel-not-found", "No such kernel."};
+}
+
+/// A JSON answer.
+inline http_reply json_reply(const nlohmann::json& body, int status = 200) {
+    http_reply reply;
+    reply.status = status;
+    reply.headers = {{"Content-Type", "application/json; charset=utf-8"}};
+    reply.body = body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    return reply;
+}
+
+/// 204.
+inline http_reply empty_reply() {
+    http_reply reply;
+    reply.status = 204;
+    return reply;
+}
+
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <openssl/rand.h>
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// One key pair.
+struct stored_keypair {
+    std::string user_id, access_key, secret_key;
+    bool is_active = true, is_admin = false;
+    std::string resource_policy; ///< empty = null
+    std::int64_t concurrency_limit = 1, rate_limit = 5000;
+    std::chrono::system_clock::time_point created_at;
+    std::optional<std::chrono::system_clock::time_point> last_used;
+    std::int64_t num_queries = 0;
+};
+
+/// Thread-safe.
+class keypair_store {
+public:
+    /// Characters that are drawn evenly from @p alphabet, which has 32 or 64 of them.
+    static std::string random_text(std::size_t length, std::string_view alphabet) {
+        std::string text(length, '\0');
+        if (RAND_bytes(reinterpret_cast<unsigned char*>(&text[0]), static_cast<int>(length)) != 1) {
+            throw std::runtime_error("no random numbers");
+        }
+        for (char& c : text) c = alphabet[static_cast<unsigned char>(c) % alphabet.size()];
+        return text;
+    }
+    /// A fresh pair of keys: "AKIA" and 16 base32 characters, and 40 others.
+    static void make_keys(stored_keypair& item) {
+        item.access_key = "AKIA" + random_text(16, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
+        item.secret_key = random_text(40, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+    }
+
+    /// With the key pairs of the options: the gateway's own is an administrator's, the other users' are not.
+    explicit keypair_store(const gateway_options& options) {
+        stored_keypair item;
+        item.user_id = options.email;
+        item.access_key = options.access_key;
+        item.secret_key = options.secret_key;
+        item.is_admin = true;
+        item.resource_policy = "default";
+        item.created_at = options.clock();
+        item.concurrency_limit = static_cast<std::int64_t>(options.max_sessions);
+        put(item);
+        item.is_admin = false;
+        for (const gateway_user& user : options.other_users) {
+            item.user_id = user.email;
+            item.access_key = user.access_key;
+            item.secret_key = user.secret_key;
+            put(item);
+        }
+    }
+
+    void put(stored_keypair item) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        items_[item.access_key] = std::move(item);
+    }
+    std::optional<stored_keypair> find(const std::string& access_key) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = items_.find(access_key);
+        if (found == items_.end()) return {};
+        return found->second;
+    }
+    std::vector<stored_keypair> all() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::vector<stored_keypair> result;
+        for (const auto& item : items_) result.push_back(item.second);
+        return result;
+    }
+    /// Counts a request that was signed with it.
+    void note_use(const std::string& access_key, std::chrono::system_clock::time_point now) {
+        change(access_key, [now](stored_keypair& item) {
+            item.last_used = now;
+            ++item.num_queries;
+        });
+    }
+    /// Changes one in place; false when there is none of this key.
+    template <class Change>
+    bool change(const std::string& access_key, Change apply) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = items_.find(access_key);
+        if (found == items_.end()) return false;
+        apply(found->second);
+        return true;
+    }
+    bool remove(const std::string& access_key) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return items_.erase(access_key) > 0;
+    }
+
+    /// The secret key of an active pair, which a request is checked with.
+    std::optional<std::string> secret_of(const std::string& access_key) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = items_.find(access_key);
+        if (found == items_.end() || !found->second.is_active) return {};
+        return found->second.secret_key;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::map<std::string, stored_keypair> items_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+namespace detail {
+
+/// A parameter of "SCHEME name=value, name=value".
+inline std::string authorization_parameter(std::string_view text, std::string_view name) {
+    while (!text.empty()) {
+        const std::size_t comma = text.find(',');
+        std::string_view item = text.substr(0, comma);
+        while (!item.empty() && item.front() == ' ') item.remove_prefix(1);
+        const std::size_t equals = item.find('=');
+        if (equals != std::string_view::npos && item.substr(0, equals) == name) {
+            return std::string(item.substr(equals + 1));
+        }
+        if (comma == std::string_view::npos) break;
+        text.remove_prefix(comma + 1);
+    }
+    return {};
+}
+
+/// The access key of a request that has been checked.
+inline std::string access_key_of(const http_call& call) {
+    const std::string* header = find_header(call.headers, "Authorization");
+    const std::string_view text = header == nullptr ? std::string_view() : std::string_view(*header);
+    const std::string credential =
+        authorization_parameter(text.substr((std::min)(text.find(' '), text.size())), "credential");
+    return credential.substr(0, credential.find(':'));
+}
+
+} // namespace detail
+
+/// Checks requests against the active key pairs of a store. Thread-safe.
+class authenticator {
+public:
+    authenticator(const gateway_options& options, const detail::keypair_store& keypairs)
+        : keypairs_(keypairs), clock_(options.clock) {}
+
+    /// Returns when the request carries a date within 15 minutes and the right signature.
+    /// @param skew what is added to the clock, for the scripted clock fault.
+    /// @throws problem: 400 invalid-auth-params for the date or a malformed header, 401 auth-failed for the rest.
+    void check(const http_call& call, std::chrono::minutes skew = std::chrono::minutes(0)) const {
+        const std::string date = field(call, "Date", "X-BackendAI-Date");
+        const auto time = codec::parse_iso_date(date);
+        if (!time) throw invalid_authorization("Date/time sync error");
+        const auto difference = clock_() + skew - *time;
+        constexpr auto tolerance = std::chrono::minutes(15);
+        if (difference > tolerance || difference < -tolerance) throw invalid_authorization("Date/time sync error");
+        const std::string* header = find_header(call.headers, "Authorization");
+        if (header == nullptr) throw authorization_failed("Unauthorized access");
+        const std::string hash_type = hash_of(*header);
+        codec::signed_fields fields;
+        const std::string host = field(call, "Host", "Host");
+        const std::string version = field(call, "X-BackendAI-Version", "X-Sorna-Version");
+        const std::string content_type = field(call, "Content-Type", "Content-Type");
+        fields.method = call.method;
+        fields.target = call.target;
+        fields.date = date;
+        fields.host = host;
+        // What aiohttp takes for a missing header, and so what a real server signs.
+        fields.content_type = content_type.empty() ? std::string_view("application/octet-stream") : content_type;
+        fields.version = version;
+        fields.body = call.body;
+        const std::string access_key = detail::access_key_of(call);
+        const auto secret_key = keypairs_.secret_of(access_key);
+        if (!secret_key) throw authorization_failed("Access key not found");
+        if (!same(signature_in(signer_for(access_key, *secret_key, hash_type).sign(fields)), signature_in(*header))) {
+            throw authorization_failed("Signature mismatch");
+        }
+    }
+
+private:
+    static std::string field(const http_call& call, std::string_view name, std::string_view other) {
+        const std::string* value = find_header(call.headers, name);
+        if (value == nullptr) value = find_header(call.headers, other);
+        return value == nullptr ? std::string() : *value;
+    }
+
+    // "BackendAI signMethod=HMAC-SHA256, credential=KEY:SIGNATURE": checks all but the signature, returns "sha256".
+    std::string hash_of(const std::string& header) const {
+        const std::string_view text = header;
+        const std::size_t space = text.find(' ');
+        const std::string_view scheme = text.substr(0, space);
+        if (space == std::string_view::npos || (scheme != "BackendAI" && scheme != "Sorna")) {
+            throw invalid_authorization("Invalid authorization scheme");
+        }
+        const std::string method = detail::authorization_parameter(text.substr(space + 1), "signMethod");
+        const std::string credential = detail::authorization_parameter(text.substr(space + 1), "credential");
+        const std::size_t colon = credential.find(':');
+        if (method.compare(0, 5, "HMAC-") != 0 || colon == std::string::npos) {
+            throw invalid_authorization("Invalid authorization parameters");
+        }
+        std::string hash_type;
+        for (const char c : method.substr(5)) hash_type += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+        if (!codec::has_digest(hash_type)) throw invalid_authorization("Unsupported signature method");
+        return hash_type;
+    }
+
+    static std::string_view signature_in(std::string_view header) { return header.substr(header.rfind(':') + 1); }
+
+    // In a time that does not tell where the texts differ, as a server should.
+    static bool same(std::string_view ours, std::string_view theirs) {
+        unsigned difference = ours.size() == theirs.size() ? 0 : 1;
+        for (std::size_t i = 0; i < ours.size() && i < theirs.size(); ++i) {
+            difference |= static_cast<unsigned>(static_cast<unsigned char>(ours[i] ^ theirs[i]));
+        }
+        return difference == 0;
+    }
+
+    const codec::signer& signer_for(const std::string& access_key, const std::string& secret_key,
+                                    const std::string& hash_type) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::unique_ptr<codec::signer>& entry = signers_[{access_key, hash_type}];
+        if (!entry) entry = std::make_unique<codec::signer>(access_key, secret_key, hash_type);
+        return *entry;
+    }
+
+    const detail::keypair_store& keypairs_;
+    std::function<std::chrono::system_clock::time_point()> clock_;
+    mutable std::mutex mutex_;
+    mutable std::map<std::pair<std::string, std::string>, std::unique_ptr<codec::signer>> signers_;
+};
+
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_faults.hpp
+/// @file
+/// Scripted faults of the embedded gateway.
+#ifndef BACKENDAI_TESTING_GATEWAY_FAULTS_HPP
+#define BACKENDAI_TESTING_GATEWAY_FAULTS_HPP
+
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// What goes wrong. "Served" says whether the request has had its effect.
+enum class fault_kind {
+    refuse_connection,    ///< closed as soon as it is accepted; method and path do not count. Not served
+    drop_before_reading,  ///< closed when the request's head has come, its body unread. Not served
+    drop_before_handling, ///< closed when the request has come. Not served
+    drop_before_head,     ///< served, and closed without an answer
+    drop_in_head,         ///< served, and closed after `position` bytes of the answer's head (half of it when 0)
+    drop_after_head,      ///< served, and closed after the head
+    drop_in_body,         ///< served, and closed after `position` bytes of the body (half of it when 0)
+    delay,                ///< served, after waiting for `interval`
+    status,               ///< `status` with problem+json, or with `bytes` as its body. Not served
+    clock_skew,           ///< answers as a server whose clock is one hour ahead: 400 invalid-auth-params. Not served
+    garbage_response,     ///< served, answered by bytes that are no HTTP
+    garbage_body,         ///< served, answered by a head that says JSON and a body that is none
+    length_too_long,      ///< served; Content-Length is larger than the body, then closed
+    length_too_short,     ///< served; Content-Length is smaller than the body by `position` bytes (1 when 0)
+    bad_chunk,            ///< served; a chunked body whose second chunk has no length
+    drip_head,            ///< served; one byte of the head every `interval`
+    drip_body,            ///< served; one byte of the body every `interval`
+    stall,                ///< served; never answers, until the peer closes or the gateway stops
+    stall_in_body,        ///< served; never goes on after `position` bytes of the body (half of it when 0)
+    raw,                  ///< `bytes` are the whole answer, then closed. Not served
+    websocket_stall,      ///< an open websocket that sends nothing any more
+    websocket_drop,       ///< an open websocket whose connection ends in the middle of a frame
+    websocket_bad_frame,  ///< an open websocket that sends a frame with reserved bits
+    websocket_oversized_frame, ///< an open websocket that announces a frame of 2^62 bytes
+    websocket_close            ///< an open websocket that is closed with code `status`
+};
+
+/// One scripted fault; used for the next `times` requests that match.
+struct fault {
+    fault_kind kind = fault_kind::status;
+    std::string method;      ///< empty = any
+    std::string path_prefix; ///< empty = any; compared with the path without the gateway's own prefix
+    int times = 1;           ///< -1 = for ever
+    int skip = 0;            ///< so many matching requests go through before
+    int status = 503;
+    std::string bytes;        ///< for raw; for status: the body, instead of a problem document
+    std::string content_type; ///< for status with bytes; empty = text/html
+    /// For status: the value of Retry-After (seconds or an HTTP date).
+    std::optional<std::string> retry_after = std::nullopt;
+    std::chrono::milliseconds interval = std::chrono::milliseconds(100);
+    std::size_t position = 0;
+    bool reset = false; ///< drops end by a TCP reset instead of an orderly close
+};
+
+namespace detail {
+
+/// Whether the fault shows in an open websocket only.
+inline bool is_of_websocket(fault_kind kind) {
+    return kind == fault_kind::websocket_stall || kind == fault_kind::websocket_drop ||
+           kind == fault_kind::websocket_bad_frame || kind == fault_kind::websocket_oversized_frame ||
+           kind == fault_kind::websocket_close;
+}
+
+} // namespace detail
+
+/// The faults that are in force. Thread-safe.
+class fault_list {
+public:
+    /// Adds a fault behind those there are. Returns its number for uses().
+    std::size_t add(fault item) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        entries_.push_back({std::make_shared<fault>(std::move(item)), 0, 0});
+        return entries_.size() - 1;
+    }
+
+    /// Ends all faults; their counts stay.
+    void clear() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (entry& item : entries_) item.item->times = item.used;
+    }
+
+    /// How often a fault has been used.
+    int uses(std::size_t number) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return entries_.at(number).used;
+    }
+
+    /// The fault for a new connection (method and path do not count) or a whole request, counted as used; or null.
+    std::shared_ptr<const fault> take(bool is_connection, std::string_view method, std::string_view path) {
+        return take_if(method, path, [is_connection](fault_kind kind) {
+            if (kind == fault_kind::drop_before_reading || detail::is_of_websocket(kind)) return false;
+            return (kind == fault_kind::refuse_connection) == is_connection;
+        });
+    }
+
+    /// The fault of a websocket that was opened by this request.
+    std::shared_ptr<const fault> take_websocket(std::string_view method, std::string_view path) {
+        return take_if(method, path, detail::is_of_websocket);
+    }
+
+    /// The fault that ends a request when its head has been read.
+    std::shared_ptr<const fault> take_early(std::string_view method, std::string_view path) {
+        return take_if(method, path, [](fault_kind kind) { return kind == fault_kind::drop_before_reading; });
+    }
+
+private:
+    template <class Predicate>
+    std::shared_ptr<const fault> take_if(std::string_view method, std::string_view path, Predicate is_wanted) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (entry& item : entries_) {
+            const fault& it = *item.item;
+            if (!is_wanted(it.kind) || (it.times >= 0 && item.used >= it.times)) continue;
+            if (it.kind != fault_kind::refuse_connection) {
+                if (!it.method.empty() && it.method != method) continue;
+                if (path.substr(0, it.path_prefix.size()) != it.path_prefix) continue;
+            }
+            if (item.seen++ < it.skip) continue;
+            ++item.used;
+            return std::make_shared<fault>(it);
+        }
+        return nullptr;
+    }
+
+    struct entry {
+        std::shared_ptr<fault> item;
+        int seen, used;
+    };
+    mutable std::mutex mutex_;
+    std::vector<entry> entries_;
+};
+
+namespace detail {
+
+/// Whether the request must not reach its handler.
+inline bool keeps_from_handler(fault_kind kind) {
+    switch (kind) {
+    case fault_kind::refuse_connection:
+    case fault_kind::drop_before_reading:
+    case fault_kind::drop_before_handling:
+    case fault_kind::status:
+    case fault_kind::raw: return true;
+    default: return false;
+    }
+}
+
+/// Whether the fault shows in status, headers or body of an ordinary answer, so that no connection is needed.
+inline bool is_whole_answer(fault_kind kind) {
+    return kind == fault_kind::status || kind == fault_kind::clock_skew || kind == fault_kind::garbage_body ||
+           kind == fault_kind::delay;
+}
+
+inline http_reply status_reply(const fault& item) {
+    http_reply reply;
+    if (item.bytes.empty()) {
+        const char* type = item.status == 429   ? "rate-limit-exceeded"
+                           : item.status == 503 ? "service-unavailable"
+                                                : "internal-server-error";
+        const char* title = item.status == 429   ? "You have reached your API query rate limit."
+                            : item.status == 503 ? "Serivce unavailable." // as real servers spell it
+                                                 : "Internal server error.";
+        reply = problem(item.status, type, title).reply();
+    } else {
+        reply.status = item.status;
+        reply.headers = {{"Content-Type", item.content_type.empty() ? "text/html" : item.content_type}};
+        reply.body = item.bytes;
+    }
+    if (item.retry_after) reply.headers.emplace_back("Retry-After", *item.retry_after);
+    return reply;
+}
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_files.hpp
+/// @file
+/// The embedded gateway's files: uploads into and listings of directories, downloads in the forms of the wire, and the
+/// endpoints for files of compute sessions.
+#ifndef BACKENDAI_TESTING_GATEWAY_FILES_HPP
+#define BACKENDAI_TESTING_GATEWAY_FILES_HPP
+
+// ---- backendai/testing/gateway_router.hpp
+/// @file
+/// The embedded gateway's table of endpoints.
+#ifndef BACKENDAI_TESTING_GATEWAY_ROUTER_HPP
+#define BACKENDAI_TESTING_GATEWAY_ROUTER_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// What a handler gets: the request, taken apart.
+struct gateway_request {
+    const http_call& call;
+    std::vector<std::string> arguments; ///< the path's variable segments, unescaped
+    codec::query_list query;
+
+    /// The body as a JSON object; an absent body is an empty one. @throws problem invalid-api-params.
+    nlohmann::json json() const {
+        if (call.body.empty()) return nlohmann::json::object();
+        nlohmann::json value = nlohmann::json::parse(call.body, nullptr, false);
+        if (value.is_discarded()) throw invalid_parameters("Malformed body");
+        if (!value.is_object()) throw invalid_parameters("the body is not an object");
+        return value;
+    }
+};
+
+/// Maps method and path to handlers. Filled before the first request, constant after that.
+class router {
+public:
+    using handler = std::function<http_reply(const gateway_request&)>;
+    struct route {
+        std::string method;
+        std::vector<std::string> segments; ///< "{}" = any one segment
+        bool needs_authorization;
+        handler handle;
+    };
+    struct match {
+        const route* found = nullptr;
+        std::vector<std::string> arguments;
+        std::string allowed; ///< methods of the routes with this path, for Allow
+    };
+
+    /// @param pattern such as "/kernel/{}/logs".
+    void add(std::string method, std::string_view pattern, bool needs_authorization, handler handle) {
+        routes_.push_back({std::move(method), split(pattern), needs_authorization, std::move(handle)});
+    }
+
+    match find(std::string_view method, std::string_view path) const {
+        match result;
+        const std::vector<std::string> segments = split(path);
+        for (const route& item : routes_) {
+            std::vector<std::string> arguments;
+            if (!fits(item.segments, segments, arguments)) continue;
+            result.allowed += (result.allowed.empty() ? "" : ",") + item.method;
+            if (item.method == method && result.found == nullptr) {
+                result.found = &item;
+                result.arguments = std::move(arguments);
+            }
+        }
+        return result;
+    }
+
+private:
+    static std::vector<std::string> split(std::string_view path) {
+        std::vector<std::string> segments;
+        if (!path.empty() && path.front() == '/') path.remove_prefix(1);
+        for (;;) {
+            const std::size_t slash = path.find('/');
+            segments.push_back(codec::unescape(path.substr(0, slash), false));
+            if (slash == std::string_view::npos) return segments;
+            path.remove_prefix(slash + 1);
+        }
+    }
+    static bool fits(const std::vector<std::string>& pattern, const std::vector<std::string>& segments,
+                     std::vector<std::string>& arguments) {
+        if (pattern.size() != segments.size()) return false;
+        for (std::size_t i = 0; i < pattern.size(); ++i) {
+            if (pattern[i] == "{}" && !segments[i].empty()) {
+                arguments.push_back(segments[i]);
+            } else if (pattern[i] != segments[i]) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    std::vector<route> routes_;
+};
+
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_sessions.hpp
+/// @file
+/// The compute sessions of the embedded gateway: creation and reuse by client token, limits, idle cleanup.
+#ifndef BACKENDAI_TESTING_GATEWAY_SESSIONS_HPP
+#define BACKENDAI_TESTING_GATEWAY_SESSIONS_HPP
+
+// ---- backendai/testing/gateway_kernel.hpp
+/// @file
+/// One compute session of the embedded gateway: an interpreter, its folder, and the runs that wait for their turn.
+#ifndef BACKENDAI_TESTING_GATEWAY_KERNEL_HPP
+#define BACKENDAI_TESTING_GATEWAY_KERNEL_HPP
+
+// ---- backendai/testing/gateway_interpreters.hpp
+/// @file
+/// Which interpreter an image name means, how to start it, and the default commands of batch mode.
+#ifndef BACKENDAI_TESTING_GATEWAY_INTERPRETERS_HPP
+#define BACKENDAI_TESTING_GATEWAY_INTERPRETERS_HPP
+
+// ---- backendai/os/process.hpp
+/// @file
+/// Child processes with pipes on chosen descriptors, each in a session of its own so that a signal reaches its whole
+/// family. POSIX only.
+#ifndef BACKENDAI_OS_PROCESS_HPP
+#define BACKENDAI_OS_PROCESS_HPP
+
+#ifdef _WIN32
+#error "backendai/os/process.hpp needs a POSIX system: the embedded gateway runs on Linux and macOS"
+#endif
+
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdlib>
+#include <fcntl.h>
+#include <map>
+#include <string>
+#include <string_view>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <sys/wait.h>
+#include <system_error>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+/// A file descriptor that closes itself.
+class descriptor {
+public:
+    descriptor() = default;
+    explicit descriptor(int number) : number_(number) {}
+    descriptor(descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+    descriptor& operator=(descriptor&& other) noexcept {
+        if (this != &other) {
+            close();
+            number_ = std::exchange(other.number_, -1);
+        }
+        return *this;
+    }
+    ~descriptor() { close(); }
+    int get() const { return number_; }
+    bool is_open() const { return number_ >= 0; }
+    void close() {
+        if (number_ >= 0) ::close(std::exchange(number_, -1));
+    }
+
+private:
+    int number_ = -1;
+};
+
+/// Both ends of a pipe; children do not inherit them.
+struct pipe_ends {
+    descriptor read_end, write_end;
+};
+
+/// @throws std::system_error when the process has no descriptors left.
+inline pipe_ends make_pipe() {
+    int ends[2];
+#if defined(__linux__)
+    if (::pipe2(ends, O_CLOEXEC) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
+#else
+    if (::pipe(ends) != 0) throw std::system_error(errno, std::generic_category(), "pipe");
+    ::fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    ::fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+#endif
+    return {descriptor(ends[0]), descriptor(ends[1])};
+}
+
+inline void set_nonblocking(int number) {
+    ::fcntl(number, F_SETFL, ::fcntl(number, F_GETFL) | O_NONBLOCK);
+}
+
+/// What to start and how.
+struct process_options {
+    std::vector<std::string> arguments;             ///< [0] is the program: a path, or a name to look up in PATH
+    std::map<std::string, std::string> environment; ///< the whole environment of the child
+    std::string directory;                          ///< working directory; empty = the caller's
+    /// Child's descriptor number → ours. 0, 1 and 2 are /dev/null where they are not named.
+    std::map<int, int> descriptors;
+};
+
+/// The path of a program by PATH, or an empty text.
+inline std::string find_program(std::string_view name) {
+    if (name.find('/') != std::string_view::npos)
+        return ::access(std::string(name).c_str(), X_OK) == 0 ? std::string(name) : "";
+    const char* variable = std::getenv("PATH");
+    std::string_view path = variable != nullptr ? variable : "/usr/local/bin:/usr/bin:/bin";
+    for (;;) {
+        const std::size_t end = path.find(':');
+        const std::string candidate = std::string(path.substr(0, end)) + '/' + std::string(name);
+        struct stat status {};
+        if (::stat(candidate.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
+            ::access(candidate.c_str(), X_OK) == 0) {
+            return candidate;
+        }
+        if (end == std::string_view::npos) return {};
+        path.remove_prefix(end + 1);
+    }
+}
+
+/// What a finished process had used.
+struct process_usage {
+    double cpu_ms = 0;
+    long max_resident_kib = 0;
+};
+
+/// One child process. Destruction kills its family and waits for it.
+/// Thread-safety: signal() may be called while another thread calls try_wait(), under a lock of the caller's.
+class child_process {
+public:
+    child_process() = default;
+    /// @throws std::system_error when the program cannot be started.
+    explicit child_process(const process_options& options) { start(options); }
+    child_process(child_process&& other) noexcept
+        : pid_(std::exchange(other.pid_, -1)), status_(other.status_), usage_(other.usage_) {}
+    child_process& operator=(child_process&& other) noexcept {
+        if (this != &other) {
+            kill_and_wait();
+            pid_ = std::exchange(other.pid_, -1);
+            status_ = other.status_;
+            usage_ = other.usage_;
+        }
+        return *this;
+    }
+    ~child_process() { kill_and_wait(); }
+
+    bool is_running() const { return pid_ > 0; }
+
+    /// Sends a signal to the child and all its descendants that stayed in its process group.
+    void signal(int number) {
+        if (pid_ > 0) ::kill(-pid_, number);
+    }
+
+    /// Whether the child has ended; then it is reaped.
+    bool try_wait() { return pid_ <= 0 || reap(WNOHANG); }
+
+    /// Kills the family and reaps the child.
+    void kill_and_wait() {
+        if (pid_ <= 0) return;
+        ::kill(-pid_, SIGKILL);
+        reap(0);
+    }
+
+    /// Waits for the end; the exit code, or 128 + the signal's number as shells have it.
+    int wait() {
+        if (pid_ > 0) reap(0);
+        return WIFSIGNALED(status_) ? 128 + WTERMSIG(status_) : WEXITSTATUS(status_);
+    }
+    const process_usage& usage() const { return usage_; }
+
+private:
+    bool reap(int flags) {
+        // Looks before it reaps: until then the group's number cannot be reused, so that descendants that outlived the
+        // child can be killed by it.
+        siginfo_t info{};
+        int result = 0;
+        do {
+            info.si_pid = 0;
+            result = ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOWAIT | flags);
+        } while (result < 0 && errno == EINTR);
+        if (result == 0 && info.si_pid == 0) return false;
+        ::kill(-pid_, SIGKILL);
+        struct rusage used {};
+        while (::wait4(pid_, &status_, 0, &used) < 0 && errno == EINTR) continue;
+        usage_.cpu_ms = static_cast<double>(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1e3 +
+                        static_cast<double>(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e3;
+#ifdef __APPLE__
+        usage_.max_resident_kib = used.ru_maxrss / 1024;
+#else
+        usage_.max_resident_kib = used.ru_maxrss;
+#endif
+        pid_ = -1;
+        return true;
+    }
+
+    void start(const process_options& options) {
+        // Everything that allocates happens before the fork: in a program with threads the child may only make
+        // async-signal-safe calls.
+        std::vector<char*> arguments;
+        for (const std::string& text : options.arguments) arguments.push_back(const_cast<char*>(text.c_str()));
+        arguments.push_back(nullptr);
+        std::vector<std::string> variables;
+        for (const auto& item : options.environment) variables.push_back(item.first + '=' + item.second);
+        std::vector<char*> environment;
+        for (std::string& text : variables) environment.push_back(&text[0]);
+        environment.push_back(nullptr);
+        const std::string program = find_program(options.arguments.at(0));
+        if (program.empty()) throw std::system_error(ENOENT, std::generic_category(), options.arguments[0]);
+        descriptor null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+        std::map<int, int> wanted = {{0, null.get()}, {1, null.get()}, {2, null.get()}};
+        for (const auto& item : options.descriptors) wanted[item.first] = item.second;
+        std::vector<std::pair<int, int>> moves(wanted.begin(), wanted.end());
+        pipe_ends failure = make_pipe();
+        const pid_t pid = ::fork();
+        if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
+        if (pid == 0)
+            run_child(moves, options.directory, program.c_str(), arguments, environment, failure.write_end.get());
+        failure.write_end.close();
+        int error = 0;
+        ssize_t count = 0;
+        do {
+            count = ::read(failure.read_end.get(), &error, sizeof error); // nothing when exec has closed the pipe
+        } while (count < 0 && errno == EINTR);
+        if (count > 0) {
+            int status = 0;
+            while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+            throw std::system_error(error, std::generic_category(), program);
+        }
+        pid_ = pid;
+    }
+
+    [[noreturn]] static void run_child(std::vector<std::pair<int, int>>& moves, const std::string& directory,
+                                       const char* program, std::vector<char*>& arguments,
+                                       std::vector<char*>& environment, int failure) {
+        ::setsid();
+        for (const int number : {SIGINT, SIGTERM, SIGPIPE, SIGHUP, SIGQUIT, SIGCHLD}) ::signal(number, SIG_DFL);
+        sigset_t none;
+        sigemptyset(&none);
+        sigprocmask(SIG_SETMASK, &none, nullptr);
+        bool good = directory.empty() || ::chdir(directory.c_str()) == 0;
+        // Away from the low numbers first, so that no target overwrites a source.
+        const int report = ::fcntl(failure, F_DUPFD_CLOEXEC, 64);
+        for (auto& move : moves) {
+            move.second = ::fcntl(move.second, F_DUPFD_CLOEXEC, 64);
+            good = good && move.second >= 0;
+        }
+        for (auto& move : moves) good = good && ::dup2(move.second, move.first) >= 0;
+        if (good) ::execve(program, arguments.data(), environment.data());
+        const int error = errno;
+        if (::write(report, &error, sizeof error) < 0) ::_exit(126);
+        ::_exit(127);
+    }
+
+    pid_t pid_ = -1;
+    int status_ = 0;
+    process_usage usage_;
+};
+
+/// The environment of this process.
+inline std::map<std::string, std::string> current_environment(char** variables) {
+    std::map<std::string, std::string> result;
+    for (; variables != nullptr && *variables != nullptr; ++variables) {
+        const std::string_view text = *variables;
+        const std::size_t equals = text.find('=');
+        if (equals != std::string_view::npos) result.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+    return result;
+}
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_drivers.hpp
+/// @file
+/// The programs that run a session's code inside its interpreter: Python and shell.
+///
+/// A driver reads frames from descriptor 3 and writes frames to descriptor 4. A frame is a tag letter, a space, the
+/// payload's length in bytes, a line feed, and the payload. To the driver: `q` code to run, `i` a line of input,
+/// `c` a completion request (JSON). From the driver: `r` ready, `o` and `e` console text in order, `m` a record
+/// (JSON [type, data]), `w` waiting for input (JSON {"is_password"}), `f` finished (JSON {"exitCode"}), `C` completions
+/// (JSON list). What the code or its children write to descriptors 1 and 2 is read beside that. The driver ends when
+/// descriptor 3 does.
+#ifndef BACKENDAI_TESTING_GATEWAY_DRIVERS_HPP
+#define BACKENDAI_TESTING_GATEWAY_DRIVERS_HPP
+
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Run as `python3 -c 'exec(compile(argv.pop()...))' DRIVER`, so that its frames have a file name to leave out of
+/// tracebacks.
+inline const char* python_driver() {
+    return R"PY(
+import base64, builtins, getpass, io, json, linecache, os, re, signal, sys, threading, traceback, types
+import rlcompleter
+
+DRIVER = '<backendai-driver>'
+
+
+class Channel:
+    """Frames to and from the gateway. An interrupt never tears a frame apart: it is kept until the frame is out."""
+
+    def __init__(self):
+        self.lock = threading.RLock()
+        self.busy = self.pending = self.executing = False
+        self.forked = False
+        self.buffer = b''
+
+    def send(self, tag, payload):
+        data = memoryview(b'%s %d\n' % (tag, len(payload)) + payload)
+        main = threading.current_thread() is threading.main_thread()
+        if main:
+            self.busy = True
+        try:
+            with self.lock:
+                while data:
+                    data = data[os.write(4, data):]
+        finally:
+            if main:
+                self.busy = False
+                if self.pending:
+                    self.pending = False
+                    raise KeyboardInterrupt
+
+    def send_json(self, tag, value):
+        self.send(tag, json.dumps(value).encode())
+
+    def fill(self):
+        data = os.read(3, 65536)
+        self.buffer += data
+        return bool(data)
+
+    def receive(self):
+        while b'\n' not in self.buffer:
+            if not self.fill():
+                return None, b''
+        end = self.buffer.index(b'\n')
+        tag, length = self.buffer[:end].split()
+        last = end + 1 + int(length)
+        while len(self.buffer) < last:
+            if not self.fill():
+                return None, b''
+        payload, self.buffer = self.buffer[end + 1:last], self.buffer[last:]
+        return tag, payload
+
+    def ask(self, is_password):
+        if self.forked:
+            raise EOFError('no input in a child process')
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.send_json(b'w', {'is_password': is_password})
+        while True:
+            tag, payload = self.receive()
+            if tag is None:
+                raise EOFError
+            if tag == b'i':
+                return payload.decode('utf-8', 'replace')
+
+    def on_interrupt(self, number, frame):
+        if not self.executing:
+            return
+        if self.busy:
+            self.pending = True
+        else:
+            raise KeyboardInterrupt
+
+    def on_fork(self):
+        self.forked = True
+        self.lock = threading.RLock()
+
+
+channel = Channel()
+
+
+class Raw(io.RawIOBase):
+    """Standard output as frames, so that what is printed keeps its order; a forked child writes to the pipe instead."""
+
+    def __init__(self, tag, number):
+        self.tag, self.number = tag, number
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self.number
+
+    def write(self, data):
+        data = bytes(data)
+        if channel.forked:
+            return os.write(self.number, data)
+        for at in range(0, len(data), 32768):
+            channel.send(self.tag, data[at:at + 32768])
+        return len(data)
+
+
+class Input(io.TextIOBase):
+    encoding = 'utf-8'
+
+    def readable(self):
+        return True
+
+    def readline(self, limit=-1):
+        return channel.ask(False) + '\n'
+
+    def read(self, limit=-1):
+        return self.readline()
+
+    def fileno(self):
+        return 0
+
+
+def ask_input(prompt=''):
+    sys.stdout.write(str(prompt))
+    return channel.ask(False)
+
+
+def ask_password(prompt='Password: ', stream=None):
+    sys.stdout.write(str(prompt))
+    return channel.ask(True)
+
+
+def media(mime, data):
+    """Shows a record of any MIME type in the console of the run. Bytes become a data URI."""
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        data = 'data:' + mime + ';base64,' + base64.b64encode(bytes(data)).decode()
+    elif not isinstance(data, str):
+        data = json.dumps(data)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    channel.send_json(b'm', [mime, data])
+
+
+def strip(report, seen):
+    """Leaves the driver's own frames out of a traceback and of those it is chained to."""
+    if report is None or id(report) in seen:
+        return
+    seen.add(id(report))
+    kept = [entry for entry in report.stack if entry.filename != DRIVER]
+    report.stack = traceback.StackSummary.from_list(kept)
+    strip(report.__cause__, seen)
+    strip(report.__context__, seen)
+    for inner in getattr(report, 'exceptions', None) or ():
+        strip(inner, seen)
+
+
+def report(error):
+    summary = traceback.TracebackException.from_exception(error)
+    strip(summary, set())
+    sys.stderr.write(''.join(summary.format()))
+
+
+def run(code, name, namespace):
+    linecache.cache[name] = (len(code), None, code.splitlines(True), name)
+    status = 0
+    try:
+        try:
+            channel.executing = True
+            exec(compile(code, name, 'exec', dont_inherit=True), namespace)
+        finally:
+            channel.executing = False
+    except SystemExit as error:
+        status = error.code
+        if status is None:
+            status = 0
+        elif not isinstance(status, int):
+            sys.stderr.write(str(status) + '\n')
+            status = 1
+    except BaseException as error:
+        status = 1
+        report(error)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    return status
+
+
+def complete(request, completer):
+    options = request.get('options') or {}
+    text = request.get('code') or ''
+    if not text:
+        line = options.get('line') or ''
+        text = line[:options.get('col') or len(line)]
+    word = re.search(r'[\w.]*$', text).group()
+    found = []
+    try:
+        for index in range(1000):
+            match = completer.complete(word, index)
+            if match is None:
+                break
+            match = match.rstrip(' ()')
+            if match.strip() and match not in found:
+                found.append(match)
+    except Exception:
+        pass
+    return found
+
+
+def main():
+    for number in (3, 4):
+        os.set_inheritable(number, False)
+    module = types.ModuleType('__main__')
+    module.__builtins__ = builtins
+    sys.modules['__main__'] = module
+    helper = types.ModuleType('backendai_kernel')
+    helper.media = media
+    sys.modules['backendai_kernel'] = helper
+    builtins.backendai_media = media
+    builtins.input = ask_input
+    getpass.getpass = ask_password
+    signal.signal(signal.SIGINT, channel.on_interrupt)
+    if hasattr(os, 'register_at_fork'):
+        os.register_at_fork(after_in_child=channel.on_fork)
+    sys.stdin = Input()
+    sys.stdout = io.TextIOWrapper(Raw(b'o', 1), encoding='utf-8', newline='', write_through=True)
+    sys.stderr = io.TextIOWrapper(Raw(b'e', 2), encoding='utf-8', errors='backslashreplace', newline='',
+                                  write_through=True)
+    sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+    sys.argv = ['']
+    completer = rlcompleter.Completer(module.__dict__)
+    channel.send(b'r', b'')
+    count = 0
+    while True:
+        tag, payload = channel.receive()
+        if tag is None:
+            os._exit(0)
+        if tag == b'q':
+            count += 1
+            code = payload.decode('utf-8', 'replace')
+            status = run(code, '<input-%d>' % count, module.__dict__)
+            channel.send_json(b'f', {'exitCode': status})
+        elif tag == b'c':
+            channel.send_json(b'C', complete(json.loads(payload.decode()), completer))
+
+
+main()
+)PY";
+}
+
+/// Run as `bash --noprofile --norc -c DRIVER backendai [compiler]`. With a compiler the code is a whole C or C++
+/// program. `read` asks for input when standard input has not been redirected. `exit` ends the shell, so the variables
+/// are gone, and a new one takes over; an interrupt ends the innermost function or the code.
+inline const char* bash_driver() {
+    return R"SH(
+__bai_compiler=$1 __bai_running=0
+exec {__bai_in}<&3 {__bai_out}>&4 3<&- 4>&-
+__bai_send() { local LC_ALL=C; builtin printf '%s %d\n%s' "$1" "${#2}" "$2" >&"$__bai_out"; }
+__bai_receive() {
+    local LC_ALL=C length
+    builtin read -r -u "$__bai_in" __bai_tag length || return 1
+    __bai_payload=
+    [ "$length" -eq 0 ] || IFS= builtin read -r -u "$__bai_in" -N "$length" -d '' __bai_payload
+}
+read() {
+    if ! [ /dev/fd/0 -ef /dev/null ]; then builtin read "$@"; return; fi
+    local __bai_option __bai_password=false OPTIND=1 OPTARG
+    while getopts ':rsea:d:i:n:N:p:t:u:' __bai_option; do
+        case $__bai_option in
+        s) __bai_password=true ;;
+        p) builtin printf '%s' "$OPTARG" ;;
+        u) builtin read "$@"; return ;;
+        esac
+    done
+    __bai_send w "{\"is_password\": $__bai_password}"
+    while __bai_receive; do
+        if [ "$__bai_tag" = i ]; then builtin read "$@" <<<"$__bai_payload"; return; fi
+    done
+    return 1
+}
+backendai_media() {
+    local data=$2
+    data=${data//\\/\\\\}; data=${data//\"/\\\"}; data=${data//$'\n'/\\n}; data=${data//$'\t'/\\t}
+    __bai_send m "[\"$1\", \"$data\"]"
+}
+__bai_eval() { eval "$1"; }
+__bai_query() {
+    if [ -z "$__bai_compiler" ]; then __bai_eval "$1"; return; fi
+    local suffix=c
+    case $__bai_compiler in *++) suffix=cpp ;; esac
+    builtin printf '%s' "$1" >"main.$suffix"
+    "$__bai_compiler" -o main "main.$suffix" -lm && ./main
+}
+__bai_complete() {
+    local word names code
+    code=${1#*\"code\":\"} # the request is {"code":TEXT,"options":{...}}
+    set -- "${code%\",\"options\":*}"
+    word=${1##*[[:space:];|&(\$\{]}
+    names=$(compgen -A function -A variable -A builtin -A keyword -A command -A file -- "$word" | grep -v '^__bai' |
+        sort -u | head -n 1000 | while IFS= builtin read -r name; do
+            name=${name//\\/\\\\}; name=${name//\"/\\\"}; builtin printf ', "%s"' "$name"; done)
+    __bai_send C "[${names#, }]"
+}
+trap '[ "$__bai_running" = 1 ] && { break 1000; return 130; } 2>/dev/null' INT
+trap '__bai_status=$?
+    if [ "$__bai_running" = 1 ]; then
+        __bai_send f "{\"exitCode\": $__bai_status}"
+        exec "$BASH" --noprofile --norc -c "$BASH_EXECUTION_STRING" backendai "$__bai_compiler" \
+            3<&"$__bai_in" 4>&"$__bai_out"
+    fi' EXIT
+__bai_send r ''
+while __bai_receive; do
+    case $__bai_tag in
+    q)
+        __bai_running=1
+        __bai_query "$__bai_payload"
+        __bai_status=$?
+        __bai_running=0
+        __bai_send f "{\"exitCode\": $__bai_status}"
+        ;;
+    c) __bai_complete "$__bai_payload" ;;
+    esac
+done
+)SH";
+}
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_drivers_more.hpp
+/// @file
+/// The programs that run a session's code inside its interpreter: JavaScript, Perl, Lua and Ruby. The frames are those
+/// of gateway_drivers.hpp.
+#ifndef BACKENDAI_TESTING_GATEWAY_DRIVERS_MORE_HPP
+#define BACKENDAI_TESTING_GATEWAY_DRIVERS_MORE_HPP
+
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// A run is over when the event loop is empty; then, in 'beforeExit', the driver blocks for the next request.
+inline const char* node_driver() {
+    return R"JS(
+'use strict';
+const fs = require('fs'), vm = require('vm');
+let buffer = Buffer.alloc(0), running = false, status = 0;
+function send(tag, payload) {
+    const body = Buffer.isBuffer(payload) ? payload : Buffer.from(String(payload));
+    const frame = Buffer.concat([Buffer.from(tag + ' ' + body.length + '\n'), body]);
+    for (let at = 0; at < frame.length;) at += fs.writeSync(4, frame, at);
+}
+function fill() {
+    const piece = Buffer.alloc(65536), count = fs.readSync(3, piece, 0, piece.length, null);
+    buffer = Buffer.concat([buffer, piece.subarray(0, count)]);
+    return count > 0;
+}
+function receive() {
+    let end;
+    while ((end = buffer.indexOf(10)) < 0) if (!fill()) return null;
+    const [tag, length] = buffer.toString('latin1', 0, end).split(' '), last = end + 1 + Number(length);
+    while (buffer.length < last) if (!fill()) return null;
+    const payload = buffer.subarray(end + 1, last).toString();
+    buffer = buffer.subarray(last);
+    return {tag, payload};
+}
+function ask(text, is_password) {
+    if (text !== undefined) process.stdout.write(String(text));
+    send('w', JSON.stringify({is_password}));
+    for (let frame; (frame = receive()) !== null;) if (frame.tag === 'i') return frame.payload;
+    return null;
+}
+for (const [name, tag] of [['stdout', 'o'], ['stderr', 'e']]) {
+    process[name].write = (chunk, encoding, done) => {
+        const body = typeof chunk === 'string' ? Buffer.from(chunk, typeof encoding === 'string' ? encoding : 'utf8')
+                                               : Buffer.from(chunk);
+        send(tag, body);
+        const callback = typeof encoding === 'function' ? encoding : done;
+        if (typeof callback === 'function') process.nextTick(callback);
+        return true;
+    };
+}
+class Exit { constructor(code) { this.code = code; } }
+process.exit = code => { throw new Exit(Number(code === undefined ? process.exitCode || 0 : code)); };
+function failed(error) {
+    if (error instanceof Exit) { status = error.code; return; }
+    status = 1;
+    const text = error && error.stack ? error.stack.split('\n').filter(line => !line.includes('[eval]') &&
+        !line.includes('node:')).join('\n') : 'Uncaught ' + String(error);
+    send('e', text + '\n');
+}
+process.on('uncaughtException', failed);
+process.on('SIGINT', () => {});
+Object.assign(globalThis, {
+    require, prompt: text => ask(text, false), getpass: text => ask(text, true),
+    backendai_media: (mime, data) => send('m', JSON.stringify([mime, Buffer.isBuffer(data)
+        ? 'data:' + mime + ';base64,' + data.toString('base64') : String(data)]))
+});
+function complete(request) {
+    const text = request.code || (request.options && request.options.line) || '';
+    const word = /[\w$.]*$/.exec(text)[0], dot = word.lastIndexOf('.');
+    const base = dot < 0 ? '' : word.slice(0, dot), start = word.slice(dot + 1), found = new Set();
+    if (!/^([A-Za-z_$][\w$]*(\.[A-Za-z_$][\w$]*)*)?$/.test(base)) return [];
+    try {
+        let object = base ? vm.runInThisContext(base) : globalThis;
+        for (object = Object(object); object !== null; object = Object.getPrototypeOf(object)) {
+            for (const name of Object.getOwnPropertyNames(object)) {
+                if (name.startsWith(start)) found.add(base ? base + '.' + name : name);
+            }
+        }
+    } catch (error) { return []; }
+    return [...found].sort();
+}
+let count = 0;
+process.on('beforeExit', () => {
+    if (running) {
+        running = false;
+        send('f', JSON.stringify({exitCode: status}));
+    }
+    for (;;) {
+        const frame = receive();
+        if (frame === null) process.reallyExit(0);
+        if (frame.tag === 'c') { send('C', JSON.stringify(complete(JSON.parse(frame.payload)))); continue; }
+        if (frame.tag !== 'q') continue;
+        running = true;
+        status = 0;
+        setImmediate(() => {
+            try {
+                vm.runInThisContext(frame.payload, {filename: '<input-' + ++count + '>', breakOnSigint: true});
+            } catch (error) { failed(error); }
+        });
+        return;
+    }
+});
+send('r', '');
+)JS";
+}
+
+inline const char* perl_driver() {
+    return R"PL(
+package BackendAI;
+use strict; use warnings; use IO::Handle;
+our ($in, $out, $running);
+BEGIN { *CORE::GLOBAL::exit = sub { die bless {code => $_[0] // 0}, 'BackendAI::Exit' } }
+open($in, '<&=', 3) or die; open($out, '>&=', 4) or die;
+binmode $in; binmode $out;
+sub put { my ($tag, $data) = @_; utf8::encode($data) if utf8::is_utf8($data);
+    my $frame = $tag . ' ' . length($data) . "\n" . $data; my $at = 0;
+    while ($at < length $frame) { my $n = syswrite($out, $frame, length($frame) - $at, $at); $at += $n if defined $n; } }
+sub get { my $line = <$in>; return unless defined $line; my ($tag, $length) = split ' ', $line; my $data = '';
+    read($in, $data, $length) if $length; return ($tag, $data); }
+sub ask { STDOUT->flush; put('w', $_[0] ? '{"is_password": true}' : '{"is_password": false}');
+    while (my ($tag, $data) = get()) { return "$data\n" if $tag eq 'i' } return undef; }
+sub main::getpass { print @_; my $text = ask(1); chomp $text; return $text; }
+sub main::backendai_media { my ($type, $data) = @_; STDOUT->flush; $data =~ s/(["\\])/\\$1/g; $data =~ s/\n/\\n/g;
+    put('m', "[\"$type\", \"$data\"]"); }
+package BackendAI::Input; sub TIEHANDLE { bless {}, shift } sub READLINE { BackendAI::ask(0) }
+sub FILENO { 0 } sub CLOSE { 1 } sub EOF { 0 }
+package BackendAI;
+tie *STDIN, 'BackendAI::Input';
+STDOUT->autoflush(1); STDERR->autoflush(1);
+$SIG{INT} = sub { die "Interrupted\n" if $running };
+put('r', '');
+while (my ($tag, $data) = get()) {
+    if ($tag eq 'q') {
+        my $status = 0;
+        utf8::decode($data);
+        { local $@; $running = 1;
+          eval { no strict; no warnings; package main; eval("no strict; no warnings;\n#line 1 \"input\"\n$data"); die $@ if ref $@ || $@; 1 };
+          $BackendAI::running = 0;
+          if (ref $@ eq 'BackendAI::Exit') { $status = int $@->{code} } elsif ($@) { print STDERR $@; $status = 1 } }
+        STDOUT->flush; STDERR->flush;
+        put('f', "{\"exitCode\": $status}");
+    } elsif ($tag eq 'c') { put('C', '[]') }
+}
+)PL";
+}
+
+inline const char* lua_driver() {
+    return R"LUA(
+local input, output = assert(io.open('/dev/fd/3', 'rb')), assert(io.open('/dev/fd/4', 'wb'))
+local function send(tag, data) output:write(tag, ' ', #data, '\n', data); output:flush() end
+local function receive()
+    local line = input:read('l')
+    if not line then return nil end
+    local tag, length = line:match('^(%S+) (%d+)$')
+    return tag, tonumber(length) > 0 and input:read(tonumber(length)) or ''
+end
+local function ask(password)
+    io.stdout:flush()
+    send('w', password and '{"is_password": true}' or '{"is_password": false}')
+    while true do
+        local tag, data = receive()
+        if not tag then return nil end
+        if tag == 'i' then return data end
+    end
+end
+io.stdout:setvbuf('no')
+local read, default_input = io.read, io.input()
+io.read = function(format, ...)
+    if io.input() ~= default_input then return read(format, ...) end
+    local text = ask(false)
+    if format == 'n' or format == '*n' then return tonumber(text) end
+    return text
+end
+getpass = function(prompt) io.write(prompt or ''); return ask(true) end
+backendai_media = function(mime, data)
+    io.stdout:flush()
+    send('m', '["' .. mime .. '", "' .. data:gsub('[\\"]', '\\%0'):gsub('\n', '\\n') .. '"]')
+end
+os.exit = function(code)
+    if code == nil or code == true then code = 0 elseif code == false then code = 1 end
+    error({backendai_exit = code}, 0)
+end
+local function trace(message)
+    if type(message) == 'table' then return message end
+    return debug.traceback(tostring(message), 2):gsub("\n%s*%[C%]: in function 'xpcall'.*", '')
+end
+send('r', '')
+while true do
+    local tag, data = receive()
+    if not tag then break end
+    if tag == 'q' then
+        local status, code, problem = 0, load(data, '=input')
+        if not code then
+            status = 1
+            io.stderr:write(problem, '\n')
+        else
+            local good, failure = xpcall(code, trace)
+            if not good then
+                status = 1
+                if type(failure) == 'table' and failure.backendai_exit then status = failure.backendai_exit
+                else io.stderr:write(tostring(failure), '\n') end
+            end
+        end
+        io.stdout:flush()
+        send('f', '{"exitCode": ' .. math.tointeger(status) .. '}')
+    elseif tag == 'c' then send('C', '[]') end
+end
+)LUA";
+}
+
+inline const char* ruby_driver() {
+    return R"RB(
+require 'json'
+module BackendAI
+  INPUT = IO.for_fd(3, 'rb'); OUTPUT = IO.for_fd(4, 'wb')
+  INPUT.close_on_exec = OUTPUT.close_on_exec = true
+  OUTPUT.sync = true
+  def self.put(tag, data) = OUTPUT.write("#{tag} #{data.bytesize}\n".b + data.b)
+  def self.get
+    line = INPUT.gets or return nil
+    tag, length = line.split
+    [tag, length.to_i > 0 ? INPUT.read(length.to_i).force_encoding('UTF-8') : +'']
+  end
+  def self.ask(password)
+    $stdout.flush
+    put('w', JSON.generate({is_password: password}))
+    while (frame = get)
+      return frame[1] + "\n" if frame[0] == 'i'
+    end
+  end
+end
+$stdout.sync = $stderr.sync = true
+def $stdin.gets(*) = BackendAI.ask(false)
+def gets(*) = BackendAI.ask(false)
+def getpass(prompt = '') = (print prompt; BackendAI.ask(true).chomp)
+def backendai_media(mime, data) = BackendAI.put('m', JSON.generate([mime, data]))
+$backendai_running = false
+trap('INT') { Thread.main.raise(Interrupt, 'interrupted') if $backendai_running }
+BackendAI.put('r', '')
+while (frame = BackendAI.get)
+  tag, data = frame
+  if tag == 'q'
+    status = 0
+    begin
+      $backendai_running = true
+      begin
+        TOPLEVEL_BINDING.eval(data, 'input')
+      ensure
+        $backendai_running = false
+      end
+    rescue SystemExit => error
+      status = error.status
+    rescue Exception => error
+      status = 1
+      $stderr.write(error.full_message(highlight: false))
+    end
+    BackendAI.put('f', JSON.generate({exitCode: status}))
+  elsif tag == 'c'
+    request = JSON.parse(data)
+    word = (request['code'] || '')[/\w*\z/]
+    names = TOPLEVEL_BINDING.local_variables + Object.constants + Kernel.methods
+    BackendAI.put('C', JSON.generate(names.map(&:to_s).select { |name| name.start_with?(word) }.uniq.sort))
+  end
+end
+)RB";
+}
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// How code of one language is run here.
+struct interpreter {
+    std::vector<std::string> command; ///< with the driver's text; empty = not installed
+    std::string clean, build, exec;   ///< what "*" means in batch mode
+};
+
+/// An image reference taken apart: "registry/name:tag".
+struct image_name {
+    std::string registry, name, tag;
+    std::string language; ///< the name before the first '-', lower case: "python" of "python-tensorflow"
+};
+
+inline image_name parse_image(std::string_view reference) {
+    image_name result;
+    const std::size_t slash = reference.rfind('/');
+    if (slash != std::string_view::npos) {
+        result.registry = reference.substr(0, slash);
+        reference.remove_prefix(slash + 1);
+    }
+    const std::size_t colon = reference.find(':');
+    result.name = reference.substr(0, colon);
+    if (colon != std::string_view::npos) result.tag = reference.substr(colon + 1);
+    for (const char c : result.name.substr(0, result.name.find('-'))) {
+        result.language += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    }
+    return result;
+}
+
+namespace detail {
+
+inline const char* python_loader() {
+    return "import sys; exec(compile(sys.argv.pop(), '<backendai-driver>', 'exec'), {'__name__': 'backendai_driver'})";
+}
+
+// The interpreter itself behind whatever "python3" is in PATH: wrappers that choose a version take longer to start
+// than the interpreter, and may look for their files in HOME, which is another one in a session.
+inline std::string real_python() {
+    const std::string found = os::find_program("python3");
+    if (found.empty()) return found;
+    os::pipe_ends pipe = os::make_pipe();
+    os::process_options options;
+    options.arguments = {found, "-c", "import sys; sys.stdout.write(sys.executable)"};
+    options.environment = os::current_environment(environ);
+    options.descriptors = {{1, pipe.write_end.get()}};
+    os::child_process process(options);
+    pipe.write_end.close();
+    std::string path;
+    char buffer[1024];
+    ssize_t count = 0;
+    while ((count = ::read(pipe.read_end.get(), buffer, sizeof buffer)) > 0) {
+        path.append(buffer, static_cast<std::size_t>(count));
+    }
+    return process.wait() == 0 && os::find_program(path) == path ? path : found;
+}
+
+inline std::map<std::string, interpreter> find_interpreters() {
+    std::map<std::string, interpreter> found;
+    const auto add = [&found](const std::vector<std::string>& names, const interpreter& entry) {
+        for (const std::string& name : names) found[name] = entry;
+    };
+    const auto first_of = [](const std::vector<std::string>& names) {
+        for (const std::string& name : names) {
+            const std::string path = os::find_program(name);
+            if (!path.empty()) return path;
+        }
+        return std::string();
+    };
+    const std::string python = real_python();
+    if (!python.empty()) {
+        add({"python", "python3"}, {{python, "-u", "-c", python_loader(), python_driver()},
+                                    "rm -rf build dist *.egg-info",
+                                    "if [ -f setup.py ]; then \"" + python + "\" setup.py build; fi",
+                                    "\"" + python + "\" main.py"});
+    }
+    const std::string bash = os::find_program("bash");
+    if (!bash.empty()) {
+        const auto shell = [&bash](const std::string& compiler) {
+            return std::vector<std::string>{bash, "--noprofile", "--norc", "-c", bash_driver(), "backendai", compiler};
+        };
+        add({"bash", "sh", "shell"},
+            {shell(""), "true", "if [ -f Makefile ]; then make; fi", "\"" + bash + "\" main.sh"});
+        const auto compiled = [&](const std::string& compiler, const std::string& pattern) {
+            const std::string build =
+                "if [ -f Makefile ]; then make; else \"" + compiler + "\" -o main " + pattern + " -lm; fi";
+            return interpreter{shell(compiler), "if [ -f Makefile ]; then make clean; else rm -f main; fi", build,
+                               "./main"};
+        };
+        const std::string c = first_of({"gcc", "cc", "clang"}), cpp = first_of({"g++", "c++", "clang++"});
+        if (!c.empty()) add({"c", "gcc"}, compiled(c, "*.c"));
+        if (!cpp.empty()) add({"cpp", "c++"}, compiled(cpp, "*.cpp"));
+    }
+    const std::string node = first_of({"node", "nodejs"});
+    if (!node.empty()) {
+        add({"node", "nodejs", "javascript", "js"}, {{node, "-e", node_driver()},
+                                                     "rm -rf node_modules",
+                                                     "if [ -f package.json ]; then npm install; fi",
+                                                     "\"" + node + "\" main.js"});
+    }
+    const std::string perl = os::find_program("perl");
+    if (!perl.empty()) add({"perl"}, {{perl, "-e", perl_driver()}, "true", "true", "\"" + perl + "\" main.pl"});
+    const std::string lua = first_of({"lua5.4", "lua5.3", "lua"});
+    if (!lua.empty()) add({"lua"}, {{lua, "-e", lua_driver()}, "true", "true", "\"" + lua + "\" main.lua"});
+    const std::string ruby = os::find_program("ruby");
+    if (!ruby.empty()) add({"ruby"}, {{ruby, "-e", ruby_driver()}, "true", "true", "\"" + ruby + "\" main.rb"});
+    return found;
+}
+
+} // namespace detail
+
+/// What is installed here, by language name. Looked up once in a process.
+inline const std::map<std::string, interpreter>& interpreters() {
+    static const std::map<std::string, interpreter> found = detail::find_interpreters();
+    return found;
+}
+
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_run.hpp
+/// @file
+/// One run of code in a session: its console, its phases, and the result object of the protocol.
+#ifndef BACKENDAI_TESTING_GATEWAY_RUN_HPP
+#define BACKENDAI_TESTING_GATEWAY_RUN_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <array>
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// The state of one run loop. Guarded by its kernel's mutex.
+struct run {
+    std::string id;
+    bool is_batch = false;
+    std::string code;
+    std::array<std::string, 3> commands; ///< clean, build, exec
+
+    std::size_t phase = 2;             ///< 0 clean, 1 build, 2 exec; a query has the last one only
+    bool started = false;              ///< the present phase
+    std::optional<bool> asks_password; ///< set while the code waits for input
+    std::optional<int> exit_code;      ///< of the present phase, until it has been told
+    bool is_over = false;              ///< `finished` has been told
+    nlohmann::json console = nlohmann::json::array();
+    std::size_t console_size = 0;
+    nlohmann::json files = nlohmann::json::array();
+
+    bool has_ended() const { return is_over || (phase == 2 && exit_code); }
+    bool has_news() const { return exit_code || asks_password; }
+
+    void print(const std::string& type, const std::string& data) {
+        console_size += data.size();
+        if (!console.empty() && console.back()[0] == type && (type == "stdout" || type == "stderr")) {
+            console.back()[1].get_ref<std::string&>() += data;
+        } else {
+            console.push_back({type, data});
+        }
+    }
+
+    /// The result object as it stands; what it tells is taken out of the run.
+    nlohmann::json take_result() {
+        static const std::array<const char*, 3> names = {"clean-finished", "build-finished", "finished"};
+        nlohmann::json result = {{"runId", id},         {"status", "continued"},
+                                 {"exitCode", nullptr}, {"console", std::move(console)},
+                                 {"options", nullptr},  {"files", nlohmann::json::array()}};
+        console = nlohmann::json::array();
+        console_size = 0;
+        if (exit_code) {
+            result["status"] = names[phase];
+            result["exitCode"] = *exit_code;
+            exit_code.reset();
+            if (phase == 2) {
+                is_over = true;
+                result["files"] = std::move(files);
+            } else {
+                ++phase;
+                started = false;
+            }
+        } else if (asks_password) {
+            result["status"] = "waiting-input";
+            result["options"] = {{"is_password", *asks_password}};
+        }
+        return result;
+    }
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_runner.hpp
+/// @file
+/// A running interpreter or shell command with its pipes: frames to it, console output and frames from it.
+#ifndef BACKENDAI_TESTING_GATEWAY_RUNNER_HPP
+#define BACKENDAI_TESTING_GATEWAY_RUNNER_HPP
+
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <map>
+#include <poll.h>
+#include <string>
+#include <string_view>
+#include <unistd.h>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// One thing that came out of a process, in order.
+struct runner_event {
+    char tag = 0; ///< of gateway_drivers.hpp; 'x' = the process has closed its descriptors
+    std::string payload;
+};
+
+/// Text cut so that no UTF-8 character is torn: returns the whole part of @p pending and leaves the rest in it.
+inline std::string take_whole_utf8(std::string& pending) {
+    std::size_t end = pending.size();
+    for (std::size_t back = 1; back <= 3 && back <= pending.size(); ++back) {
+        const auto byte = static_cast<unsigned char>(pending[pending.size() - back]);
+        if ((byte & 0xC0) == 0x80) continue;
+        const std::size_t length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : byte >= 0xC0 ? 2 : 1;
+        if (length > back) end = pending.size() - back;
+        break;
+    }
+    std::string whole = pending.substr(0, end);
+    pending.erase(0, end);
+    return whole;
+}
+
+/// Owns a process and its pipes. One thread at a time.
+class runner {
+public:
+    runner() = default;
+
+    /// Starts a command. @param frames whether it is a driver, with descriptors 3 and 4.
+    runner(std::vector<std::string> command, const std::map<std::string, std::string>& environment,
+           const std::string& directory, bool frames) {
+        os::process_options options;
+        options.arguments = std::move(command);
+        options.environment = environment;
+        options.directory = directory;
+        os::pipe_ends out = os::make_pipe(), err = os::make_pipe(), requests, events;
+        options.descriptors = {{1, out.write_end.get()}, {2, err.write_end.get()}};
+        if (frames) {
+            requests = os::make_pipe();
+            events = os::make_pipe();
+            options.descriptors[3] = requests.read_end.get();
+            options.descriptors[4] = events.write_end.get();
+            os::set_nonblocking(requests.write_end.get());
+            os::set_nonblocking(events.read_end.get());
+        }
+        os::set_nonblocking(out.read_end.get());
+        os::set_nonblocking(err.read_end.get());
+        process = os::child_process(options);
+        requests_ = std::move(requests.write_end);
+        sources_[0] = std::move(events.read_end);
+        sources_[1] = std::move(out.read_end);
+        sources_[2] = std::move(err.read_end);
+        frames_ = frames;
+    }
+
+    bool is_started() const { return sources_[1].is_open() || sources_[2].is_open() || process.is_running(); }
+
+    /// Puts a frame into the queue to the driver; pump() sends it.
+    void send(char tag, std::string_view payload) {
+        outgoing_ += tag;
+        outgoing_ += ' ' + std::to_string(payload.size()) + '\n';
+        outgoing_.append(payload);
+    }
+
+    /// Waits up to @p timeout for something to happen and returns what came.
+    std::vector<runner_event> pump(std::chrono::milliseconds timeout) {
+        std::array<pollfd, 4> polled{};
+        nfds_t count = 0;
+        for (const os::descriptor& source : sources_) {
+            if (source.is_open()) polled[count++] = {source.get(), POLLIN, 0};
+        }
+        if (!outgoing_.empty() && requests_.is_open()) polled[count++] = {requests_.get(), POLLOUT, 0};
+        ::poll(polled.data(), count, static_cast<int>(timeout.count()));
+        write_outgoing();
+        // The frames are read first and told last: what was written to the descriptors 1 and 2 before a frame is in
+        // their pipes by then, so it is told before the frame.
+        const bool had_frames = sources_[0].is_open();
+        read_source(0, frame_bytes_, 1 << 20);
+        std::vector<runner_event> events;
+        for (std::size_t i = 1; i < sources_.size(); ++i) {
+            read_source(i, torn_[i], 256 * 1024); // more than a pipe holds
+            std::string text = sources_[i].is_open() ? take_whole_utf8(torn_[i]) : std::exchange(torn_[i], {});
+            if (!text.empty()) events.push_back({i == 1 ? 'o' : 'e', std::move(text)});
+        }
+        parse_frames(events);
+        if (frames_ ? had_frames && !sources_[0].is_open() : !sources_[1].is_open() && !sources_[2].is_open()) {
+            events.push_back({'x', {}});
+        }
+        return events;
+    }
+
+    os::child_process process;
+
+private:
+    void write_outgoing() {
+        while (!outgoing_.empty() && requests_.is_open()) {
+            // A driver that is gone must not raise SIGPIPE in a program that has not asked for it.
+            const blocked_sigpipe guard;
+            const ssize_t count = ::write(requests_.get(), outgoing_.data(), outgoing_.size());
+            if (count >= 0) {
+                outgoing_.erase(0, static_cast<std::size_t>(count));
+            } else if (errno == EAGAIN) {
+                return;
+            } else if (errno != EINTR) {
+                requests_.close();
+            }
+        }
+    }
+
+    // Blocks SIGPIPE in this thread, and takes the one that a write may have left pending.
+    class blocked_sigpipe {
+    public:
+        blocked_sigpipe() {
+            sigemptyset(&set_);
+            sigaddset(&set_, SIGPIPE);
+            pthread_sigmask(SIG_BLOCK, &set_, &before_);
+        }
+        ~blocked_sigpipe() {
+            const int error = errno;
+            if (sigismember(&before_, SIGPIPE) == 0) {
+                sigset_t pending;
+                sigpending(&pending);
+                int number = 0;
+                if (sigismember(&pending, SIGPIPE) == 1) sigwait(&set_, &number);
+                pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+            }
+            errno = error;
+        }
+        blocked_sigpipe(const blocked_sigpipe&) = delete;
+        blocked_sigpipe& operator=(const blocked_sigpipe&) = delete;
+
+    private:
+        sigset_t set_, before_;
+    };
+
+    void read_source(std::size_t index, std::string& into, std::size_t limit) {
+        os::descriptor& source = sources_[index];
+        char buffer[65536];
+        while (source.is_open() && limit > 0) {
+            const ssize_t count = ::read(source.get(), buffer, (std::min)(limit, sizeof buffer));
+            if (count > 0) {
+                into.append(buffer, static_cast<std::size_t>(count));
+                limit -= static_cast<std::size_t>(count);
+            } else if (count == 0 || (errno != EINTR && errno != EAGAIN)) {
+                source.close();
+            } else if (errno == EAGAIN) {
+                return;
+            }
+        }
+    }
+
+    void parse_frames(std::vector<runner_event>& events) {
+        std::size_t at = 0;
+        for (;;) {
+            const std::size_t end = frame_bytes_.find('\n', at);
+            if (end == std::string::npos || end < at + 3) break;
+            std::size_t length = 0;
+            for (std::size_t i = at + 2; i < end; ++i) {
+                const char c = frame_bytes_[i];
+                if (c >= '0' && c <= '9' && length < (1u << 30))
+                    length = length * 10 + static_cast<std::size_t>(c - '0');
+            }
+            if (frame_bytes_.size() - end - 1 < length) break;
+            events.push_back({frame_bytes_[at], frame_bytes_.substr(end + 1, length)});
+            at = end + 1 + length;
+        }
+        frame_bytes_.erase(0, at);
+    }
+
+    bool frames_ = false;
+    os::descriptor requests_;
+    std::array<os::descriptor, 3> sources_; ///< frames, stdout, stderr
+    std::array<std::string, 3> torn_;
+    std::string frame_bytes_, outgoing_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// What a session is made of.
+struct kernel_setup {
+    interpreter language;
+    std::map<std::string, std::string> environment;
+    std::filesystem::path directory; ///< exists; working directory and HOME
+    std::string output_url;          ///< what stands before the names of generated files
+    std::chrono::milliseconds start_timeout{};
+    std::size_t max_output = 0;
+};
+
+/// Thread-safe. Runs are served one after the other in the order they came: a query that comes while another runs is
+/// answered `continued` until its turn. Output is read only while somebody waits for a result, so a program whose
+/// output nobody fetches stops at a full pipe instead of filling memory.
+class kernel {
+public:
+    explicit kernel(kernel_setup setup) : setup_(std::move(setup)) {}
+    kernel(const kernel&) = delete;
+    kernel& operator=(const kernel&) = delete;
+    ~kernel() { destroy(); }
+
+    /// Starts the interpreter and waits until it is ready. @throws problem kernel-creation-failed.
+    void start() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        launch(lock, "kernel-creation-failed", "Kernel creation has failed.");
+    }
+
+    /// Queues a run. @throws problem when the id is taken or too many runs wait.
+    void add(run item) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (find(item.id)) throw invalid_parameters("runId: a run of this name is not finished");
+        // A run that ended and whose caller never came back for the result must not stay for ever.
+        while (runs_.size() >= max_runs && runs_.front()->has_ended()) runs_.pop_front();
+        if (runs_.size() >= max_runs) throw problem(503, "service-unavailable", "Too many runs wait in this session.");
+        runs_.push_back(std::make_shared<run>(std::move(item)));
+        ++queries_;
+    }
+
+    /// Answers the question of a run that waits for input.
+    void answer(const std::string& id, const std::string& text) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const std::shared_ptr<run> item = require(id);
+        if (!item->asks_password) throw invalid_parameters("mode: the run does not wait for input");
+        item->asks_password.reset();
+        requests_.emplace_back('i', text);
+    }
+
+    /// Works on a run until it has something to tell that ends a step, its console is full, or the time is over.
+    /// @param eager also return as soon as there is any output.
+    nlohmann::json step(const std::string& id, std::chrono::milliseconds slice, bool eager = false) {
+        const auto deadline = std::chrono::steady_clock::now() + slice;
+        std::unique_lock<std::mutex> lock(mutex_);
+        const std::shared_ptr<run> item = require(id);
+        while (!item->has_news() && item->console_size < setup_.max_output && !(eager && item->console_size > 0)) {
+            if (closed_ || dead_) {
+                end_run(*item, 130); // what the protocol says of a container that has died
+                break;
+            }
+            const auto left = deadline - std::chrono::steady_clock::now();
+            if (left <= left.zero()) break;
+            work(lock, left);
+        }
+        nlohmann::json result = item->take_result();
+        if (item->is_over) drop(item);
+        changed_.notify_all();
+        return result;
+    }
+
+    /// Interrupts the code that runs now, if any.
+    void interrupt() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const std::shared_ptr<run> item = active();
+        if (!item || !item->started || item->exit_code) return;
+        item->asks_password.reset();
+        (item->is_batch ? command_ : interpreter_).process.signal(SIGINT);
+    }
+
+    /// A new interpreter over the same folder; what ran is told `finished` with exit code 130.
+    void restart() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        if (closed_ || dead_) throw kernel_not_found();
+        restarting_ = true;
+        changed_.wait(lock, [this] { return !pumping_; });
+        interpreter_.process.kill_and_wait();
+        command_.process.kill_and_wait();
+        interpreter_ = runner();
+        command_ = runner();
+        requests_.clear();
+        for (const auto& item : runs_) end_run(*item, 130);
+        restarting_ = false;
+        launch(lock, "kernel-restart-failed", "Kernel restart has failed.");
+    }
+
+    /// Candidates to go on after the code; empty while code runs.
+    nlohmann::json complete(const nlohmann::json& request) {
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+        std::unique_lock<std::mutex> lock(mutex_);
+        if (active() || closed_ || dead_) return nlohmann::json::array();
+        completions_.reset();
+        requests_.emplace_back('c', request.dump());
+        while (!completions_ && !closed_ && !dead_ && std::chrono::steady_clock::now() < deadline) {
+            work(lock, deadline - std::chrono::steady_clock::now());
+        }
+        return completions_.value_or(nlohmann::json::array());
+    }
+
+    std::string logs() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return logs_;
+    }
+    std::int64_t queries() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return queries_;
+    }
+    /// Whether the interpreter has ended by itself and every run has been told.
+    bool is_gone() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return dead_ && runs_.empty();
+    }
+    const std::filesystem::path& directory() const { return setup_.directory; }
+
+    /// Kills everything and removes the folder; calls that wait return. Statistics of what it had used.
+    os::process_usage destroy() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        if (!closed_) {
+            closed_ = true;
+            interpreter_.process.signal(SIGKILL);
+            command_.process.signal(SIGKILL);
+            changed_.notify_all();
+            changed_.wait(lock, [this] { return !pumping_; });
+            interpreter_.process.kill_and_wait();
+            command_.process.kill_and_wait();
+            usage_ = interpreter_.process.usage();
+            interpreter_ = runner();
+            command_ = runner();
+            std::error_code ignored; // a file that a stray process still makes there is left to the system's cleaner
+            std::filesystem::remove_all(setup_.directory, ignored);
+        }
+        return usage_;
+    }
+
+private:
+    using file_times = std::map<std::string, std::filesystem::file_time_type>;
+
+    void launch(std::unique_lock<std::mutex>& lock, const char* type, const char* title) {
+        const auto fail = [&](const std::string& why) {
+            dead_ = true;
+            return problem(500, type, title,
+                           {{"agent-details", {{"type", "agent-failure"}, {"title", why}, {"exception", why}}}});
+        };
+        try {
+            interpreter_ = runner(setup_.language.command, setup_.environment, setup_.directory.string(), true);
+        } catch (const std::system_error& error) {
+            throw fail(error.what());
+        }
+        ready_ = false;
+        const auto deadline = std::chrono::steady_clock::now() + setup_.start_timeout;
+        while (!ready_ && !dead_ && !closed_) {
+            const auto left = deadline - std::chrono::steady_clock::now();
+            if (left <= left.zero()) break;
+            work(lock, left);
+        }
+        if (!ready_) throw fail("the interpreter did not start");
+    }
+
+    // One turn for the run in front, by this thread or by waiting for the one that has it.
+    template <class Duration>
+    void work(std::unique_lock<std::mutex>& lock, Duration left) {
+        const auto slot =
+            (std::min)(std::chrono::duration_cast<std::chrono::milliseconds>(left) + std::chrono::milliseconds(1),
+                       std::chrono::milliseconds(50));
+        const std::shared_ptr<run> front = active();
+        const bool is_blocked = front && (front->has_news() || front->console_size >= setup_.max_output);
+        if (pumping_ || restarting_ || is_blocked) {
+            changed_.wait_for(lock, slot);
+            return;
+        }
+        if (front && !front->started) begin(*front);
+        if (front && front->has_news()) return;
+        runner& source = front && front->is_batch ? command_ : interpreter_;
+        for (const auto& request : std::exchange(requests_, {})) interpreter_.send(request.first, request.second);
+        pumping_ = true;
+        lock.unlock();
+        std::vector<runner_event> events = source.pump(slot);
+        lock.lock();
+        pumping_ = false;
+        for (runner_event& event : events) handle(event, front.get());
+        if (source.is_started() && source.process.try_wait()) {
+            // Whoever still holds its pipes is not of its process group any more: what they held until now counts.
+            for (runner_event& event : source.pump(std::chrono::milliseconds(0))) handle(event, front.get());
+            ended(front.get());
+        }
+        changed_.notify_all();
+    }
+
+    void begin(run& item) {
+        item.started = true;
+        if (item.phase == 2) before_ = output_files();
+        if (!item.is_batch) {
+            requests_.emplace_back('q', item.code);
+            return;
+        }
+        std::string text = item.commands[item.phase];
+        const interpreter& language = setup_.language;
+        if (text == "*") text = item.phase == 0 ? language.clean : item.phase == 1 ? language.build : language.exec;
+        if (text.empty()) {
+            end_run(item, 0);
+            return;
+        }
+        try {
+            command_ = runner({"/bin/sh", "-c", text}, setup_.environment, setup_.directory.string(), false);
+        } catch (const std::system_error& error) {
+            item.print("stderr", std::string(error.what()) + '\n');
+            end_run(item, 127);
+        }
+    }
+
+    void handle(runner_event& event, run* item) {
+        switch (event.tag) {
+        case 'o':
+        case 'e': print(item, event.tag == 'o' ? "stdout" : "stderr", event.payload); break;
+        case 'm': {
+            const auto record = nlohmann::json::parse(event.payload, nullptr, false);
+            if (record.is_array() && record.size() == 2 && record[0].is_string() && record[1].is_string()) {
+                print(item, record[0].get<std::string>(), record[1].get<std::string>());
+            }
+            break;
+        }
+        case 'w':
+            if (item != nullptr) item->asks_password = event.payload.find("true") != std::string::npos;
+            break;
+        case 'f':
+            if (item != nullptr && !item->is_batch) {
+                const auto status = nlohmann::json::parse(event.payload, nullptr, false);
+                end_run(*item, status.is_object() ? status.value("exitCode", 1) : 1);
+            }
+            break;
+        case 'C': completions_ = nlohmann::json::parse(event.payload, nullptr, false); break;
+        case 'r': ready_ = true; break;
+        default: break; // 'x': the end of the process is told by try_wait()
+        }
+    }
+
+    void print(run* item, const std::string& type, const std::string& text) {
+        if (type == "stdout" || type == "stderr") {
+            logs_ += text;
+            if (logs_.size() > 128 * 1024) logs_.erase(0, logs_.size() - 64 * 1024);
+        }
+        if (item != nullptr) item->print(type, text);
+    }
+
+    // The process of the run has ended: an interpreter means the end of the session, a command the end of a phase.
+    void ended(run* item) {
+        if (item != nullptr && item->is_batch) {
+            const int status = command_.process.wait();
+            command_ = runner();
+            end_run(*item, status);
+        } else {
+            dead_ = true;
+            usage_ = interpreter_.process.usage();
+        }
+    }
+
+    void end_run(run& item, int status) {
+        if (item.exit_code || item.is_over) return;
+        item.asks_password.reset();
+        if (closed_ || dead_ || restarting_) item.phase = 2;
+        item.exit_code = status;
+        if (item.phase != 2) return;
+        for (const auto& file : output_files()) {
+            const auto old = before_.find(file.first);
+            if (old == before_.end() || old->second != file.second) {
+                item.files.push_back(
+                    {{"name", file.first}, {"url", setup_.output_url + codec::escape_segment(file.first)}});
+            }
+        }
+    }
+
+    // The protocol's generated files: what the code leaves in .output of its working directory.
+    file_times output_files() const {
+        file_times result;
+        std::error_code error;
+        const std::filesystem::path root = setup_.directory / ".output";
+        for (std::filesystem::recursive_directory_iterator entry(root, error), end; !error && entry != end;
+             entry.increment(error)) {
+            std::error_code gone; // a file may vanish while it is looked at
+            if (!entry->is_regular_file(gone) || gone) continue;
+            const auto time = entry->last_write_time(gone);
+            if (!gone) result[entry->path().lexically_relative(root).generic_string()] = time;
+        }
+        return result;
+    }
+
+    std::shared_ptr<run> active() const {
+        for (const auto& item : runs_) {
+            if (!item->has_ended()) return item;
+        }
+        return nullptr;
+    }
+    std::shared_ptr<run> find(const std::string& id) const {
+        for (const auto& item : runs_) {
+            if (item->id == id) return item;
+        }
+        return nullptr;
+    }
+    std::shared_ptr<run> require(const std::string& id) const {
+        std::shared_ptr<run> item = find(id);
+        if (!item) throw invalid_parameters("runId: no such run");
+        return item;
+    }
+    void drop(const std::shared_ptr<run>& item) {
+        for (auto entry = runs_.begin(); entry != runs_.end(); ++entry) {
+            if (*entry == item) {
+                runs_.erase(entry);
+                return;
+            }
+        }
+    }
+
+    static constexpr std::size_t max_runs = 64;
+
+    const kernel_setup setup_;
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    runner interpreter_, command_;
+    std::deque<std::shared_ptr<run>> runs_; ///< in their order; active() is the one that runs
+    std::vector<std::pair<char, std::string>> requests_;
+    std::optional<nlohmann::json> completions_;
+    file_times before_;
+    std::string logs_;
+    std::int64_t queries_ = 0;
+    bool ready_ = false, pumping_ = false, restarting_ = false, closed_ = false, dead_ = false;
+    os::process_usage usage_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <filesystem>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Random hexadecimal digits, two for a byte.
+inline std::string random_token(std::size_t bytes) {
+    std::string raw(bytes, '\0');
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(&raw[0]), static_cast<int>(bytes)) != 1) {
+        throw std::runtime_error("no random numbers");
+    }
+    return codec::to_hex(raw);
+}
+
+/// What a client asks for in a creation, checked.
+struct session_request {
+    std::string token, language, tag;
+    std::map<std::string, std::string> environment;
+    std::vector<std::string> mounts;
+    std::int64_t memory_kib = 0;
+};
+
+/// One session in the table.
+struct session_entry {
+    session_request request;
+    image_name image;
+    std::string secret; ///< part of the URLs of generated files
+    std::chrono::system_clock::time_point created;
+    std::chrono::system_clock::time_point last_used; ///< guarded by the table's mutex
+    int users = 0;                                   ///< calls under way; guarded by the table's mutex
+    std::unique_ptr<kernel> body;
+    std::shared_future<void> started;
+};
+
+/// Thread-safe.
+class session_table {
+public:
+    explicit session_table(const gateway_options& options) : options_(options) {
+        root_ = (options.directory.empty() ? std::filesystem::temp_directory_path()
+                                           : std::filesystem::path(options.directory)) /
+                ("backendai-gateway-" + random_token(8));
+        std::filesystem::create_directories(root_ / "vfolders");
+        std::filesystem::permissions(root_, std::filesystem::perms::owner_all);
+        root_ = std::filesystem::canonical(root_);
+        for (const std::string& name : options.vfolders) std::filesystem::create_directory(root_ / "vfolders" / name);
+    }
+    session_table(const session_table&) = delete;
+    session_table& operator=(const session_table&) = delete;
+    ~session_table() {
+        close();
+        std::error_code ignored; // what is left of a temporary folder is the system's to clean
+        std::filesystem::remove_all(root_, ignored);
+    }
+
+    const std::filesystem::path& root() const { return root_; }
+    void set_endpoint(const std::string& endpoint) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        endpoint_ = endpoint;
+    }
+
+    /// Keeps a session from idle cleanup while a call uses it.
+    class use {
+    public:
+        use(session_table& table, std::shared_ptr<session_entry> entry) : table_(table), entry_(std::move(entry)) {}
+        use(const use&) = delete;
+        use& operator=(const use&) = delete;
+        ~use() { table_.release(*entry_); }
+        session_entry* operator->() const { return entry_.get(); }
+        kernel& body() const { return *entry_->body; }
+
+    private:
+        session_table& table_;
+        std::shared_ptr<session_entry> entry_;
+    };
+
+    /// The session of this token, a new one or the one there is, when its interpreter runs. The second member says
+    /// whether it is new. @throws problem.
+    std::pair<std::shared_ptr<session_entry>, bool> get_or_create(session_request request) {
+        std::shared_ptr<session_entry> entry;
+        std::promise<void> started;
+        bool is_new = false;
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (closed_) throw problem(503, "service-unavailable", "The server is shutting down.");
+            const auto found = entries_.find(request.token);
+            is_new = found == entries_.end() || found->second->body->is_gone();
+            if (!is_new) {
+                entry = found->second;
+                if (entry->request.language != request.language) {
+                    throw problem(400, "kernel-already-exists",
+                                  "The kernel already exists with a different environment.");
+                }
+                entry->last_used = options_.clock();
+            } else {
+                if (found == entries_.end() && entries_.size() >= options_.max_sessions) {
+                    throw problem(412, "quota-exceeded", "You have reached your resource limit.");
+                }
+                entry = prepare(std::move(request));
+                entry->started = started.get_future().share();
+                entries_[entry->request.token] = entry;
+                peak_ = (std::max)(peak_, entries_.size());
+                ++created_;
+            }
+        }
+        if (!is_new) {
+            entry->started.get(); // throws the other caller's problem when the start failed
+            return {entry, false};
+        }
+        try {
+            entry->body->start();
+            started.set_value();
+        } catch (...) {
+            started.set_exception(std::current_exception());
+            remove(entry->request.token, entry.get());
+            throw;
+        }
+        return {entry, true};
+    }
+
+    /// @throws problem kernel-not-found.
+    std::unique_ptr<use> find(const std::string& token) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = entries_.find(token);
+        if (found == entries_.end() || found->second->body->is_gone()) throw kernel_not_found();
+        ++found->second->users;
+        return std::make_unique<use>(*this, found->second);
+    }
+
+    /// Ends a session. Statistics, or null when there is none of this name.
+    nlohmann::json destroy(const std::string& token) {
+        const std::shared_ptr<session_entry> entry = remove(token, nullptr);
+        if (!entry) return nullptr;
+        const os::process_usage usage = entry->body->destroy();
+        return {{"cpu_used", usage.cpu_ms}, {"mem_max_bytes", usage.max_resident_kib * 1024},
+                {"mem_cur_bytes", 0},       {"net_rx_bytes", 0},
+                {"net_tx_bytes", 0},        {"io_read_bytes", 0},
+                {"io_write_bytes", 0},      {"io_max_scratch_size", 0},
+                {"io_cur_scratch_size", 0}};
+    }
+
+    void destroy_all() {
+        for (const std::string& token : tokens()) destroy(token);
+    }
+
+    /// Ends sessions that nobody has used for the idle limit, and forgets those whose interpreter has ended.
+    void sweep() {
+        std::vector<std::shared_ptr<session_entry>> ended;
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            const auto now = options_.clock();
+            for (auto entry = entries_.begin(); entry != entries_.end();) {
+                session_entry& it = *entry->second;
+                const bool is_idle =
+                    options_.idle_timeout.count() > 0 && it.users == 0 && now - it.last_used > options_.idle_timeout;
+                if (is_idle || it.body->is_gone()) {
+                    ended.push_back(entry->second);
+                    entry = entries_.erase(entry);
+                } else {
+                    ++entry;
+                }
+            }
+        }
+        for (const auto& entry : ended) entry->body->destroy();
+    }
+
+    /// No more sessions; those there are end.
+    void close() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            closed_ = true;
+        }
+        destroy_all();
+    }
+
+    std::vector<std::string> tokens() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::vector<std::string> result;
+        for (const auto& entry : entries_) result.push_back(entry.first);
+        return result;
+    }
+    /// The sessions there are, in the order of their tokens.
+    std::vector<std::shared_ptr<session_entry>> list() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::vector<std::shared_ptr<session_entry>> result;
+        for (const auto& entry : entries_) result.push_back(entry.second);
+        return result;
+    }
+    std::size_t live() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return entries_.size();
+    }
+    std::size_t peak() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return peak_;
+    }
+    std::size_t created() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return created_;
+    }
+    /// The folder of generated files that this secret opens; empty when there is none.
+    std::filesystem::path generated_files(const std::string& secret) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (const auto& entry : entries_) {
+            if (entry.second->secret == secret) return entry.second->body->directory() / ".output";
+        }
+        return {};
+    }
+
+private:
+    void release(session_entry& entry) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        --entry.users;
+        entry.last_used = options_.clock();
+    }
+
+    std::shared_ptr<session_entry> remove(const std::string& token, const session_entry* only) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = entries_.find(token);
+        if (found == entries_.end() || (only != nullptr && found->second.get() != only)) return nullptr;
+        const std::shared_ptr<session_entry> entry = found->second;
+        entries_.erase(found);
+        return entry;
+    }
+
+    // The interpreter is looked up by language; a name that has none, or that the options leave out, is unknown.
+    interpreter find_language(const session_request& request, const image_name& image) const {
+        const auto found = interpreters().find(image.language);
+        bool known = found != interpreters().end();
+        if (!options_.images.empty()) {
+            const auto is = [&](const std::string& name) {
+                return name == request.language || name == image.name || name == image.name + ':' + image.tag;
+            };
+            known = known && std::any_of(options_.images.begin(), options_.images.end(), is);
+        }
+        if (!known) throw invalid_parameters("Unknown image reference: " + request.language);
+        return found->second;
+    }
+
+    std::shared_ptr<session_entry> prepare(session_request request) {
+        auto entry = std::make_shared<session_entry>();
+        entry->image = parse_image(request.language);
+        kernel_setup setup;
+        setup.language = find_language(request, entry->image);
+        for (const std::string& name : request.mounts) {
+            if (!std::filesystem::is_directory(root_ / "vfolders" / name)) {
+                throw problem(404, "vfolder-not-found", "No such virtual folder.");
+            }
+        }
+        entry->secret = random_token(16);
+        setup.directory = root_ / ("session-" + random_token(8));
+        std::filesystem::create_directory(setup.directory);
+        for (const std::string& name : request.mounts) {
+            std::filesystem::create_directory_symlink(root_ / "vfolders" / name, setup.directory / name);
+        }
+        setup.environment = base_environment();
+        setup.environment["HOME"] = setup.directory.string();
+        setup.environment["BACKENDAI_KERNEL_ID"] = request.token;
+        for (const auto& variable : request.environment) setup.environment[variable.first] = variable.second;
+        setup.output_url = endpoint_ + options_.path_prefix + "/generated/" + entry->secret + '/';
+        setup.start_timeout = options_.start_timeout;
+        setup.max_output = options_.max_output;
+        entry->body = std::make_unique<kernel>(std::move(setup));
+        entry->request = std::move(request);
+        entry->created = entry->last_used = options_.clock();
+        return entry;
+    }
+
+    // What the code sees of the caller's environment: everything but the client's own settings, secrets above all.
+    static std::map<std::string, std::string> base_environment() {
+        std::map<std::string, std::string> result = os::current_environment(environ);
+        for (auto entry = result.begin(); entry != result.end();) {
+            const bool is_ours =
+                entry->first.compare(0, 8, "BACKEND_") == 0 || entry->first.compare(0, 6, "SORNA_") == 0;
+            entry = is_ours ? result.erase(entry) : std::next(entry);
+        }
+        return result;
+    }
+
+    const gateway_options& options_;
+    std::filesystem::path root_;
+    mutable std::mutex mutex_;
+    std::map<std::string, std::shared_ptr<session_entry>> entries_;
+    std::string endpoint_;
+    std::size_t peak_ = 0, created_ = 0;
+    bool closed_ = false;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_tar.hpp
+/// @file
+/// The archives that the embedded gateway sends: of real files, and of such as no honest server sends.
+#ifndef BACKENDAI_TESTING_GATEWAY_TAR_HPP
+#define BACKENDAI_TESTING_GATEWAY_TAR_HPP
+
+// ---- backendai/codec/tar_writer.hpp
+/// @file
+/// Writes tar archives: ustar, with pax extended headers for what does not fit.
+#ifndef BACKENDAI_CODEC_TAR_WRITER_HPP
+#define BACKENDAI_CODEC_TAR_WRITER_HPP
+
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Writes a tar archive piece by piece; each function returns the bytes that come next in the archive.
+///
+/// An entry is begin_entry(), its content as it is (the writer only counts it: add_content()), end_entry().
+/// Not thread-safe.
+class tar_writer {
+public:
+    /// The header of the next entry. Content of exactly `entry.size` bytes follows.
+    /// @throws std::invalid_argument when the name is empty or has a NUL byte, when a link has no target, when anything
+    /// but a regular file has content; std::logic_error when the entry before is not complete.
+    std::string begin_entry(const tar_entry& entry) {
+        if (open_ || ended_) throw std::logic_error("tar writer: an entry is open, or the archive has ended");
+        check(entry);
+        std::string header(detail::tar_block_size, '\0');
+        std::string records;
+        const std::string_view name = entry.name;
+        const std::size_t split = split_at(name);
+        if (is_ascii(name) && name.size() <= detail::tar_layout::name.length) {
+            put(header, detail::tar_layout::name, name);
+        } else if (is_ascii(name) && split != std::string_view::npos) {
+            put(header, detail::tar_layout::prefix, name.substr(0, split));
+            put(header, detail::tar_layout::name, name.substr(split + 1));
+        } else {
+            records += record("path", name);
+            put(header, detail::tar_layout::name, name);
+        }
+        if (!is_ascii(entry.link_name) || entry.link_name.size() > detail::tar_layout::link_name.length)
+            records += record("linkpath", entry.link_name);
+        put(header, detail::tar_layout::link_name, entry.link_name);
+        constexpr std::uint64_t twelve_digits = std::uint64_t{1} << 33; // eleven octal digits and a NUL
+        if (entry.size >= twelve_digits) records += record("size", std::to_string(entry.size));
+        put_octal(header, detail::tar_layout::size, entry.size < twelve_digits ? entry.size : 0);
+        const bool plain_time = entry.mtime_nanoseconds == 0 && entry.mtime_seconds >= 0 &&
+                                static_cast<std::uint64_t>(entry.mtime_seconds) < twelve_digits;
+        if (!plain_time) records += record("mtime", time_text(entry));
+        const bool fits = entry.mtime_seconds >= 0 && static_cast<std::uint64_t>(entry.mtime_seconds) < twelve_digits;
+        put_octal(header, detail::tar_layout::mtime, fits ? static_cast<std::uint64_t>(entry.mtime_seconds) : 0);
+        put_octal(header, detail::tar_layout::mode, entry.mode & 07777U);
+        header[detail::tar_layout::type.offset] = type_flag(entry.type);
+        complete(header);
+        open_ = true;
+        left_ = entry.size;
+        padding_ = detail::tar_padding(entry.size);
+        return records.empty() ? header : extended(records) + header;
+    }
+
+    /// Says that `bytes` of content have been written. @throws std::logic_error when they are more than announced.
+    void add_content(std::uint64_t bytes) {
+        if (!open_ || bytes > left_) throw std::logic_error("tar writer: more content than announced");
+        left_ -= bytes;
+    }
+
+    /// The padding that ends the entry. @throws std::logic_error when content is missing.
+    std::string end_entry() {
+        if (!open_ || left_ != 0) throw std::logic_error("tar writer: content is missing");
+        open_ = false;
+        return std::string(static_cast<std::size_t>(padding_), '\0');
+    }
+
+    /// The end of the archive. @throws std::logic_error when an entry is open.
+    std::string finish() {
+        if (open_ || ended_) throw std::logic_error("tar writer: an entry is open, or the archive has ended");
+        ended_ = true;
+        return std::string(2 * detail::tar_block_size, '\0');
+    }
+
+private:
+    static void check(const tar_entry& entry) {
+        const bool link = entry.type == tar_type::hard_link || entry.type == tar_type::symbolic_link;
+        const char* why = nullptr;
+        if (entry.name.empty() || entry.name.find('\0') != std::string::npos) why = " has no usable name";
+        if (link && (entry.link_name.empty() || entry.link_name.find('\0') != std::string::npos))
+            why = " is a link without a usable target";
+        if (!link && !entry.link_name.empty()) why = " is no link and has a target";
+        if (entry.type != tar_type::regular && entry.size != 0) why = " is no regular file and has content";
+        if (entry.type == tar_type::regular && !entry.name.empty() && entry.name.back() == '/')
+            why = " is a regular file with a directory's name";
+        if (entry.size > std::uint64_t{1} << 62 || entry.mtime_nanoseconds >= 1'000'000'000) why = " is out of range";
+        if (why != nullptr) throw std::invalid_argument("tar entry " + printable(entry.name) + why);
+    }
+
+    static bool is_ascii(std::string_view text) noexcept {
+        return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    }
+
+    // Where a name of more than 100 bytes may be cut into ustar's prefix and name: at a slash that leaves both in size.
+    static std::size_t split_at(std::string_view name) noexcept {
+        const std::size_t cut = name.substr(0, detail::tar_layout::prefix.length + 1).rfind('/');
+        const bool fits = cut != std::string_view::npos && cut != 0 && cut + 1 < name.size() &&
+                          name.size() - cut - 1 <= detail::tar_layout::name.length;
+        return fits ? cut : std::string_view::npos;
+    }
+
+    static void put(std::string& header, detail::tar_field field, std::string_view text) {
+        const std::size_t count = (std::min)(text.size(), field.length);
+        header.replace(field.offset, count, text.substr(0, count));
+    }
+
+    static void put_octal(std::string& header, detail::tar_field field, std::uint64_t value) {
+        for (std::size_t i = field.length - 1; i-- > 0; value >>= 3)
+            header[field.offset + i] = static_cast<char>('0' + (value & 7));
+    }
+
+    static char type_flag(tar_type type) {
+        switch (type) {
+        case tar_type::regular: return '0';
+        case tar_type::hard_link: return '1';
+        case tar_type::symbolic_link: return '2';
+        case tar_type::character_device: return '3';
+        case tar_type::block_device: return '4';
+        case tar_type::directory: return '5';
+        case tar_type::fifo: return '6';
+        }
+        throw std::invalid_argument("tar entry type out of range");
+    }
+
+    // What every header has: owner 0, the magic and the checksum (six digits, NUL, blank).
+    static void complete(std::string& header) {
+        for (const detail::tar_field field : {detail::tar_layout::uid, detail::tar_layout::gid,
+                                              detail::tar_layout::device_major, detail::tar_layout::device_minor})
+            put_octal(header, field, 0);
+        put(header, detail::tar_layout::magic, detail::posix_magic);
+        const detail::tar_field sum = detail::tar_layout::checksum;
+        put_octal(header, {sum.offset, sum.length - 1},
+                  static_cast<std::uint64_t>(detail::sum_tar_header(header).of_unsigned));
+        header[sum.offset + sum.length - 1] = ' ';
+    }
+
+    // A record's length counts its own digits.
+    static std::string record(std::string_view key, std::string_view value) {
+        const std::size_t rest = key.size() + value.size() + 3; // blank, equals sign, line feed
+        std::size_t length = rest + 1;
+        while (rest + std::to_string(length).size() != length) length = rest + std::to_string(length).size();
+        std::string result = std::to_string(length);
+        result += ' ';
+        result.append(key).append("=").append(value).append("\n");
+        return result;
+    }
+
+    static std::string time_text(const tar_entry& entry) {
+        // seconds are rounded down: -1.5 is -2 s and 500,000,000 ns
+        const bool negative = entry.mtime_seconds < 0;
+        std::uint64_t seconds = negative ? ~static_cast<std::uint64_t>(entry.mtime_seconds) + 1
+                                         : static_cast<std::uint64_t>(entry.mtime_seconds);
+        std::uint32_t nanoseconds = entry.mtime_nanoseconds;
+        if (negative && nanoseconds != 0) {
+            seconds -= 1;
+            nanoseconds = 1'000'000'000 - nanoseconds;
+        }
+        std::string result = (negative ? "-" : "") + std::to_string(seconds);
+        if (nanoseconds != 0) {
+            const std::string digits = std::to_string(nanoseconds);
+            result += '.' + std::string(9 - digits.size(), '0') + digits;
+        }
+        return result;
+    }
+
+    static std::string extended(const std::string& records) {
+        std::string header(detail::tar_block_size, '\0');
+        put(header, detail::tar_layout::name, "././@PaxHeader");
+        put_octal(header, detail::tar_layout::mode, 0644);
+        put_octal(header, detail::tar_layout::size, records.size());
+        put_octal(header, detail::tar_layout::mtime, 0);
+        header[detail::tar_layout::type.offset] = 'x';
+        complete(header);
+        const auto padding = static_cast<std::size_t>(detail::tar_padding(records.size()));
+        return header + records + std::string(padding, '\0');
+    }
+
+    bool open_ = false;
+    bool ended_ = false;
+    std::uint64_t left_ = 0;
+    std::uint64_t padding_ = 0;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <system_error>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// A whole file. @throws std::filesystem::filesystem_error.
+inline std::string read_whole(const std::filesystem::path& path) {
+    try {
+        os::open_file file = os::open_for_reading(path);
+        std::string bytes(static_cast<std::size_t>(file.size()), '\0');
+        std::size_t filled = 0;
+        while (filled < bytes.size()) {
+            const std::size_t count = file.read(&bytes[filled], bytes.size() - filled);
+            if (count == 0) break;
+            filled += count;
+        }
+        bytes.resize(filled);
+        return bytes;
+    } catch (const std::filesystem::filesystem_error&) {
+        throw;
+    } catch (const std::system_error& e) {
+        throw std::filesystem::filesystem_error("read", path, e.code());
+    }
+}
+
+inline void add_to_archive(codec::tar_writer& writer, std::string& bytes, const std::filesystem::path& path,
+                           const std::string& name, std::size_t limit) {
+    if (bytes.size() > limit) return; // too large already; the caller looks at the size
+    struct stat data {};
+    if (::lstat(path.c_str(), &data) != 0) {
+        throw std::filesystem::filesystem_error("stat", path, std::error_code(errno, std::generic_category()));
+    }
+    codec::tar_entry entry;
+    entry.name = name;
+    entry.mode = data.st_mode & 07777U;
+    entry.mtime_seconds = data.st_mtime;
+    if (S_ISDIR(data.st_mode)) {
+        entry.name += '/';
+        entry.type = codec::tar_type::directory;
+        bytes += writer.begin_entry(entry);
+        bytes += writer.end_entry();
+        std::vector<std::filesystem::path> children;
+        for (const auto& child : std::filesystem::directory_iterator(path)) children.push_back(child.path());
+        std::sort(children.begin(), children.end());
+        for (const auto& child : children)
+            add_to_archive(writer, bytes, child, name + '/' + child.filename().string(), limit);
+    } else if (S_ISLNK(data.st_mode)) {
+        entry.type = codec::tar_type::symbolic_link;
+        entry.link_name = std::filesystem::read_symlink(path).string();
+        bytes += writer.begin_entry(entry);
+        bytes += writer.end_entry();
+    } else if (S_ISREG(data.st_mode)) {
+        if (static_cast<std::uint64_t>(data.st_size) > limit) {
+            bytes.resize(limit + 1);
+            return;
+        }
+        const std::string content = read_whole(path);
+        entry.size = content.size();
+        bytes += writer.begin_entry(entry) + content;
+        writer.add_content(content.size());
+        bytes += writer.end_entry();
+    }
+}
+
+/// The archive of a file or directory, under its last name, as the container engine makes it. Something longer than
+/// @p limit, with no meaning, when it would be larger. @throws std::filesystem::filesystem_error.
+inline std::string make_archive(const std::filesystem::path& path, std::size_t limit) {
+    codec::tar_writer writer;
+    std::string bytes;
+    const std::filesystem::path real = std::filesystem::is_symlink(path) ? std::filesystem::canonical(path) : path;
+    std::string name = path.filename().string();
+    if (name.empty()) name = path.has_relative_path() ? path.parent_path().filename().string() : ".";
+    add_to_archive(writer, bytes, real, name, limit);
+    if (bytes.size() <= limit) bytes += writer.finish();
+    return bytes;
+}
+
+inline std::string one_file_archive(const std::string& name, const std::string& content = "hostile") {
+    codec::tar_writer writer;
+    codec::tar_entry entry;
+    entry.name = name;
+    entry.size = content.size();
+    entry.mode = 0644;
+    std::string bytes = writer.begin_entry(entry) + content;
+    writer.add_content(content.size());
+    bytes += writer.end_entry();
+    return bytes + writer.finish();
+}
+
+/// A symbolic link, and a file that would go through it.
+inline std::string link_archive(const std::string& name, const std::string& target) {
+    codec::tar_writer writer;
+    codec::tar_entry entry;
+    entry.name = name;
+    entry.type = codec::tar_type::symbolic_link;
+    entry.link_name = target;
+    std::string bytes = writer.begin_entry(entry);
+    bytes += writer.end_entry();
+    return bytes + one_file_archive(name + "/escaped");
+}
+
+/// So many zero bytes, compressed.
+inline std::string zero_bomb(codec::deflate_format format, std::uint64_t size) {
+    const std::string zeros(1024 * 1024, '\0');
+    std::string bytes;
+    const auto keep = [&bytes](std::string_view piece) { bytes += piece; };
+    codec::deflate_encoder encoder(format, 9);
+    for (std::uint64_t done = 0; done < size; done += zeros.size()) encoder.feed(zeros, keep);
+    encoder.finish(keep);
+    return bytes;
+}
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// How the gateway lies in answers to downloads, so that clients can be tested against a hostile or broken server.
+enum class file_lie {
+    none,
+    traversal_name,  ///< names that lead out of the destination
+    absolute_name,   ///< names from the root directory
+    bomb,            ///< compressed parts that expand to far more than they should
+    truncated_part,  ///< the last part stops in its middle, well-formed around it
+    truncated_body,  ///< the body stops in its middle, with a length that says it is whole
+    total_too_large, ///< X-TOTAL-PAYLOADS-LENGTH one byte more than the truth
+    total_too_small, ///< and one less
+    missing_part,    ///< the last part is left out
+    additional_part, ///< one that nobody asked for
+    symbolic_link    ///< sessions only: a link in the archive, and an entry behind it
+};
+
+namespace detail {
+
+/// A place below @p root. @throws std::filesystem::filesystem_error, problem when it lies outside, by links too.
+inline std::filesystem::path place_below(const std::filesystem::path& root, const std::string& text,
+                                         const std::filesystem::path& also_allowed = {}) {
+    const std::filesystem::path path = (root / text).lexically_normal();
+    const std::filesystem::path real = std::filesystem::weakly_canonical(path);
+    const auto is_below = [&real](const std::filesystem::path& base) {
+        return std::mismatch(base.begin(), base.end(), real.begin(), real.end()).first == base.end();
+    };
+    if (text.find('\0') != std::string::npos || (!is_below(root) && (also_allowed.empty() || !is_below(also_allowed))))
+        throw invalid_parameters("the path leads out of the folder");
+    return path;
+}
+
+/// "drwxr-xr-x", as Python's stat.filemode.
+inline std::string mode_text(mode_t mode) {
+    std::string text = S_ISDIR(mode) ? "d" : S_ISLNK(mode) ? "l" : S_ISFIFO(mode) ? "p" : "-";
+    for (int i = 8; i >= 0; --i) text += ((mode >> i) & 1) != 0 ? "xwr"[i % 3] : '-';
+    return text;
+}
+
+/// The JSON text of a directory's listing.
+inline std::string list_directory(const std::filesystem::path& path) {
+    nlohmann::json list = nlohmann::json::array();
+    std::vector<std::filesystem::path> entries;
+    for (const auto& entry : std::filesystem::directory_iterator(path)) entries.push_back(entry.path());
+    std::sort(entries.begin(), entries.end());
+    for (const auto& entry : entries) {
+        struct stat data {};
+        if (::lstat(entry.c_str(), &data) != 0) continue; // gone meanwhile
+        list.push_back({{"mode", mode_text(data.st_mode)},
+                        {"size", data.st_size},
+                        {"ctime", static_cast<double>(data.st_ctime)},
+                        {"mtime", static_cast<double>(data.st_mtime)},
+                        {"atime", static_cast<double>(data.st_atime)},
+                        {"filename", entry.filename().string()}});
+    }
+    return list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// The `files` member of a request: a list of texts.
+inline std::vector<std::string> file_names(const nlohmann::json& body) {
+    const auto list = body.find("files");
+    if (list == body.end() || !list->is_array()) throw invalid_parameters("files: is required, a list");
+    std::vector<std::string> names;
+    for (const auto& item : *list) {
+        if (!item.is_string()) throw invalid_parameters("files: value is not a string");
+        names.push_back(item.get<std::string>());
+    }
+    return names;
+}
+
+/// Writes the parts of an upload into a directory; they appear when the whole request was good.
+class upload_receiver final : private codec::multipart_handler {
+public:
+    /// @param max_bytes a file must be smaller; 0 = any size
+    upload_receiver(const std::filesystem::path& root, std::size_t max_files, std::uint64_t max_bytes)
+        : target_(root, existing_files::overwrite), max_files_(max_files), max_bytes_(max_bytes) {}
+
+    /// @throws problem.
+    void receive(const http_call& call) {
+        const std::string* type = find_header(call.headers, "Content-Type");
+        try {
+            codec::multipart_handler& parts = *this;
+            codec::multipart_reader reader(codec::multipart_boundary(type == nullptr ? std::string() : *type), parts);
+            reader.feed(call.body);
+            if (call.stream) {
+                std::vector<char> buffer(256 * 1024);
+                while (const std::size_t count = call.stream(buffer.data(), buffer.size()))
+                    reader.feed({buffer.data(), count});
+            }
+            reader.finish();
+        } catch (const codec::decode_error& e) {
+            throw invalid_parameters(e.what());
+        }
+        target_.commit();
+    }
+
+private:
+    void on_part_begin(const codec::part_headers& headers) override {
+        if (++files_ > max_files_) throw invalid_parameters("Too many files");
+        const auto name = headers.disposition().filename;
+        if (!name) throw invalid_parameters("a part has no filename");
+        bytes_ = 0;
+        target_.begin_file(codec::safe_relative_path(*name, codec::root_name::refuse, codec::path_policy::posix));
+    }
+    void on_data(std::string_view data) override {
+        bytes_ += data.size();
+        if (max_bytes_ != 0 && bytes_ >= max_bytes_) throw invalid_parameters("Too large file");
+        target_.write(data);
+    }
+    void on_part_end() override { target_.end_file(); }
+
+    backendai::detail::destination target_;
+    std::size_t max_files_, files_ = 0;
+    std::uint64_t max_bytes_, bytes_ = 0;
+};
+
+/// Handlers of /kernel/S/upload, download and files. Thread-safe.
+class kernel_file_routes {
+public:
+    kernel_file_routes(session_table& sessions, const std::atomic<file_lie>& lie) : sessions_(sessions), lie_(lie) {}
+
+    void add_to(router& table) {
+        table.add("POST", "/kernel/{}/upload", true,
+                  [this](const gateway_request& request) { return upload(request); });
+        table.add("GET", "/kernel/{}/download", true,
+                  [this](const gateway_request& request) { return download(request); });
+        table.add("GET", "/kernel/{}/files", true, [this](const gateway_request& request) { return list(request); });
+    }
+
+private:
+    static constexpr std::uint64_t mebibyte = 1024 * 1024;
+
+    http_reply upload(const gateway_request& request) {
+        const auto session = sessions_.find(request.arguments[0]);
+        upload_receiver(session->body().directory(), 20, mebibyte).receive(request.call);
+        return empty_reply();
+    }
+
+    http_reply download(const gateway_request& request) {
+        const auto session = sessions_.find(request.arguments[0]);
+        const std::vector<std::string> names = file_names(request.json());
+        if (names.size() > 5) throw problem(500, "internal-server-error", "Internal server error.");
+        std::vector<std::string> archives;
+        for (const std::string& name : names) archives.push_back(archive(session->body().directory(), name));
+        return lying_reply(std::move(archives));
+    }
+
+    std::string archive(const std::filesystem::path& directory, const std::string& name) const {
+        std::string bytes;
+        try {
+            const auto path = place_below(directory, name, sessions_.root() / "vfolders");
+            bytes = make_archive(path, mebibyte);
+        } catch (const problem&) {
+            throw execution_failed("ValueError('the path leads out of the working directory')");
+        } catch (const std::filesystem::filesystem_error&) {
+            throw execution_failed("FileNotFoundError('" + name + "')");
+        }
+        if (bytes.size() >= mebibyte) throw execution_failed("ValueError('too large archive file')");
+        return bytes;
+    }
+
+    static problem execution_failed(const std::string& exception) {
+        return {500,
+                "kernel-execution-failed",
+                "Kernel execution has failed.",
+                {{"agent-details",
+                  {{"type", "https://api.backend.ai/probs/agent-failure"},
+                   {"title", "Agent-side exception occurred."},
+                   {"exception", exception}}}}};
+    }
+
+    http_reply lying_reply(std::vector<std::string> archives) const {
+        std::string encoding = "identity";
+        switch (lie_.load()) {
+        case file_lie::traversal_name: archives.assign(archives.size(), one_file_archive("../../escaped")); break;
+        case file_lie::absolute_name: archives.assign(archives.size(), one_file_archive("/tmp/escaped")); break;
+        case file_lie::symbolic_link: archives.assign(archives.size(), link_archive("link", "..")); break;
+        case file_lie::bomb:
+            archives.assign(archives.size(), zero_bomb(codec::deflate_format::gzip, std::uint64_t{1} << 31));
+            encoding = "gzip";
+            break;
+        case file_lie::truncated_part: archives.back().resize(archives.back().size() / 2); break;
+        case file_lie::missing_part: archives.pop_back(); break;
+        case file_lie::additional_part: archives.push_back(one_file_archive("additional")); break;
+        default: break;
+        }
+        const std::string boundary = codec::make_boundary();
+        http_reply reply;
+        reply.headers = {{"Content-Type", "multipart/mixed; boundary=" + boundary}};
+        for (const std::string& bytes : archives) {
+            reply.body += "--" + boundary +
+                          "\r\nContent-Type: application/octet-stream\r\nContent-Encoding: " + encoding + "\r\n\r\n" +
+                          bytes + "\r\n";
+        }
+        reply.body += "--" + boundary + "--\r\n";
+        if (lie_ == file_lie::truncated_body) reply.body.resize(reply.body.size() / 2);
+        return reply;
+    }
+
+    http_reply list(const gateway_request& request) {
+        const auto session = sessions_.find(request.arguments[0]);
+        const nlohmann::json body = request.json();
+        const auto text = body.find("path");
+        const std::string path = text != body.end() && text->is_string() ? text->get<std::string>() : ".";
+        try {
+            const auto place = place_below(session->body().directory(), path, sessions_.root() / "vfolders");
+            return json_reply({{"files", list_directory(place)}, {"errors", ""}, {"abspath", place.string()}});
+        } catch (const problem&) {
+            return json_reply({{"files", ""}, {"errors", "the path leads out of the working directory"}});
+        } catch (const std::filesystem::filesystem_error& e) {
+            return json_reply({{"files", ""}, {"errors", e.code().message() + ": " + path}});
+        }
+    }
+
+    session_table& sessions_;
+    const std::atomic<file_lie>& lie_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_folders.hpp
+/// @file
+/// The embedded gateway's virtual folders: directories under its root, owners, invitations, and the endpoints.
+#ifndef BACKENDAI_TESTING_GATEWAY_FOLDERS_HPP
+#define BACKENDAI_TESTING_GATEWAY_FOLDERS_HPP
+
+// ---- backendai/testing/gateway_folder_download.hpp
+/// @file
+/// The body of a virtual folder download, made while it is read: files of any size in little memory.
+#ifndef BACKENDAI_TESTING_GATEWAY_FOLDER_DOWNLOAD_HPP
+#define BACKENDAI_TESTING_GATEWAY_FOLDER_DOWNLOAD_HPP
+
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// multipart/mixed with a part for each file, compressed on its own, named by its percent-encoded base name. One
+/// thread.
+class folder_download {
+public:
+    /// @param encoding gzip, deflate (raw) or identity
+    folder_download(std::vector<std::filesystem::path> files, std::string encoding, file_lie lie)
+        : files_(std::move(files)), encoding_(std::move(encoding)), lie_(lie), buffer_(64 * 1024) {
+        for (const auto& file : files_) total_ += std::filesystem::file_size(file);
+        if (lie_ == file_lie::missing_part && !files_.empty()) files_.pop_back();
+        if (lie_ == file_lie::additional_part && !files_.empty()) files_.push_back(files_.back());
+    }
+
+    const std::string& boundary() const { return boundary_; }
+    std::uint64_t announced_total() const {
+        if (lie_ == file_lie::total_too_large) return total_ + 1;
+        return lie_ == file_lie::total_too_small && total_ > 0 ? total_ - 1 : total_;
+    }
+
+    /// Up to @p capacity bytes of the body; 0 at its end.
+    std::size_t read(char* buffer, std::size_t capacity) {
+        while (position_ == pending_.size() && next_ <= files_.size() && !ended_) produce();
+        const std::size_t count = (std::min)(capacity, pending_.size() - position_);
+        std::memcpy(buffer, pending_.data() + position_, count);
+        position_ += count;
+        return count;
+    }
+
+private:
+    void produce() {
+        pending_.clear();
+        position_ = 0;
+        if (!file_.is_open()) {
+            begin_part();
+            return;
+        }
+        const bool bomb = lie_ == file_lie::bomb;
+        const std::size_t count = bomb ? bomb_piece() : file_.read(buffer_.data(), buffer_.size());
+        const bool cut = lie_ == file_lie::truncated_part && next_ == files_.size();
+        if (count == 0 || cut) {
+            if (count != 0) put({buffer_.data(), count / 2});
+            end_part(cut);
+        } else {
+            put({buffer_.data(), count});
+        }
+    }
+
+    void begin_part() {
+        if (next_ == files_.size()) {
+            pending_ = "--" + boundary_ + "--\r\n";
+            ended_ = true;
+            return;
+        }
+        const std::filesystem::path& path = files_[next_++];
+        file_ = os::open_for_reading(path);
+        bomb_left_ = std::uint64_t{256} << 20;
+        std::string name = codec::escape_segment(path.filename().string());
+        if (lie_ == file_lie::traversal_name) name = "..%2F..%2Fescaped";
+        if (lie_ == file_lie::absolute_name) name = "%2Ftmp%2Fescaped";
+        pending_ = "--" + boundary_ + "\r\nContent-Type: application/octet-stream\r\nContent-Encoding: " + encoding_ +
+                   "\r\nContent-Disposition: attachment; filename=\"" + name + "\"\r\n\r\n";
+        encoder_.reset();
+        if (encoding_ != "identity") {
+            encoder_.emplace(encoding_ == "deflate" ? codec::deflate_format::raw : codec::deflate_format::gzip, 1);
+        }
+    }
+
+    void put(std::string_view data) {
+        if (encoder_) {
+            encoder_->feed(data, [this](std::string_view piece) { pending_ += piece; });
+        } else {
+            pending_ += data;
+        }
+    }
+
+    void end_part(bool cut) {
+        if (encoder_ && !cut) encoder_->finish([this](std::string_view piece) { pending_ += piece; });
+        pending_ += "\r\n";
+        file_ = os::open_file();
+    }
+
+    std::size_t bomb_piece() {
+        const auto count = static_cast<std::size_t>((std::min)(std::uint64_t{buffer_.size()}, bomb_left_));
+        std::fill_n(buffer_.begin(), count, '\0');
+        bomb_left_ -= count;
+        return count;
+    }
+
+    std::vector<std::filesystem::path> files_;
+    std::string encoding_, boundary_ = codec::make_boundary();
+    file_lie lie_;
+    std::uint64_t total_ = 0, bomb_left_ = 0;
+    std::size_t next_ = 0; // the file after the present one
+    os::open_file file_;
+    std::optional<codec::deflate_encoder> encoder_;
+    std::vector<char> buffer_;
+    std::string pending_;
+    std::size_t position_ = 0;
+    bool ended_ = false;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_folder_table.hpp
+/// @file
+/// Who owns and who may use the embedded gateway's virtual folders.
+#ifndef BACKENDAI_TESTING_GATEWAY_FOLDER_TABLE_HPP
+#define BACKENDAI_TESTING_GATEWAY_FOLDER_TABLE_HPP
+
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// One folder.
+struct folder {
+    std::string id, name, host, owner, created;
+    std::map<std::string, std::string> members; ///< access key -> permission, from accepted invitations
+
+    std::string permission_of(const std::string& user) const {
+        if (user == owner) return "wd";
+        const auto found = members.find(user);
+        return found == members.end() ? std::string() : found->second;
+    }
+};
+
+/// One invitation that waits for an answer.
+struct invitation {
+    std::string id, inviter, invitee, permission, created, folder_id, folder_name; ///< inviter, invitee: e-mails
+};
+
+/// Thread-safe. Names are unique for the whole gateway, so that a session can mount any folder by its name; on real
+/// servers they are for each owner.
+class folder_table {
+public:
+    explicit folder_table(const gateway_options& options) : options_(options) {}
+
+    /// `[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?`
+    static bool is_name(const std::string& text) {
+        const auto alphanumeric = [](char c) {
+            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        };
+        bool good = !text.empty() && alphanumeric(text.front()) && alphanumeric(text.back());
+        for (const char c : text) good = good && (alphanumeric(c) || c == '.' || c == '_' || c == '-');
+        return good;
+    }
+
+    /// @throws problem vfolder-already-exists.
+    folder create(const std::string& owner, const std::string& name, const std::string& host) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (folders_.count(name) != 0)
+            throw problem(400, "vfolder-already-exists", "The virtual folder already exists with the same name.");
+        folder made;
+        made.id = random_token(16);
+        made.name = name;
+        made.host = host.empty() ? "local" : host;
+        made.owner = owner;
+        made.created = codec::format_date(options_.clock());
+        folders_[name] = made;
+        return made;
+    }
+
+    /// A folder that the user may use so: "ro", "rw" or "wd". @throws problem vfolder-not-found.
+    folder find(const std::string& user, const std::string& name, const std::string& permission) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = folders_.find(name);
+        const std::string has = found == folders_.end() ? std::string() : found->second.permission_of(user);
+        static const std::string order = "ro rw wd";
+        if (has.empty() || order.find(has) < order.find(permission)) throw not_found();
+        return found->second;
+    }
+
+    void remove(const std::string& user, const std::string& name) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = folders_.find(name);
+        if (found == folders_.end() || found->second.owner != user) throw not_found();
+        for (auto item = invitations_.begin(); item != invitations_.end();) {
+            item = item->second.folder_name == name ? invitations_.erase(item) : std::next(item);
+        }
+        folders_.erase(found);
+    }
+
+    std::vector<folder> seen_by(const std::string& user) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::vector<folder> result;
+        for (const auto& item : folders_) {
+            if (!item.second.permission_of(user).empty()) result.push_back(item.second);
+        }
+        return result;
+    }
+
+    /// False when nobody of this e-mail address can be invited (again).
+    bool invite(const std::string& user, const std::string& name, const std::string& permission,
+                const std::string& email) {
+        if (permission != "ro" && permission != "rw" && permission != "wd") throw invalid_parameters("perm: unknown");
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = folders_.find(name);
+        if (found == folders_.end() || found->second.owner != user) throw not_found();
+        const std::string invitee = key_of(email);
+        if (invitee.empty() || !found->second.permission_of(invitee).empty()) return false;
+        for (const auto& item : invitations_) {
+            if (item.second.invitee == email && item.second.folder_name == name) return false;
+        }
+        invitation made;
+        made.id = random_token(16);
+        made.inviter = email_of(user);
+        made.invitee = email;
+        made.permission = permission;
+        made.created = codec::format_date(options_.clock());
+        made.folder_id = found->second.id;
+        made.folder_name = name;
+        invitations_[made.id] = made;
+        return true;
+    }
+
+    std::vector<invitation> invitations_of(const std::string& user) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::vector<invitation> result;
+        for (const auto& item : invitations_) {
+            if (item.second.invitee == email_of(user)) result.push_back(item.second);
+        }
+        return result;
+    }
+
+    /// The folder's name, or nothing when there is no such invitation for the user and that access key of theirs.
+    std::string accept(const std::string& user, const std::string& id, const std::string& access_key) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = invitations_.find(id);
+        if (found == invitations_.end() || found->second.invitee != email_of(user) || access_key != user) return {};
+        const std::string name = found->second.folder_name;
+        folders_.at(name).members[user] = found->second.permission;
+        invitations_.erase(found);
+        return name;
+    }
+
+    bool reject(const std::string& user, const std::string& id) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = invitations_.find(id);
+        if (found == invitations_.end() || found->second.invitee != email_of(user)) return false;
+        invitations_.erase(found);
+        return true;
+    }
+
+private:
+    static problem not_found() { return {404, "vfolder-not-found", "No such virtual folder."}; }
+
+    std::string email_of(const std::string& access_key) const {
+        if (access_key == options_.access_key) return options_.email;
+        for (const gateway_user& user : options_.other_users) {
+            if (user.access_key == access_key) return user.email;
+        }
+        return {};
+    }
+    std::string key_of(const std::string& email) const {
+        if (email == options_.email) return options_.access_key;
+        for (const gateway_user& user : options_.other_users) {
+            if (user.email == email) return user.access_key;
+        }
+        return {};
+    }
+
+    const gateway_options& options_;
+    mutable std::mutex mutex_;
+    std::map<std::string, folder> folders_;
+    std::map<std::string, invitation> invitations_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Handlers of /folders. Thread-safe.
+class folder_routes {
+public:
+    folder_routes(const gateway_options& options, session_table& sessions, const std::atomic<file_lie>& lie)
+        : options_(options), root_(sessions.root() / "vfolders"), folders_(options), lie_(lie) {
+        for (const std::string& name : options.vfolders) folders_.create(options.access_key, name, "");
+    }
+
+    /// What GraphQL lists: the folders that the key itself owns.
+    nlohmann::json owned_by(const std::string& access_key) const {
+        nlohmann::json result = nlohmann::json::array();
+        for (const folder& item : folders_.seen_by(access_key)) {
+            if (item.owner != access_key) continue;
+            result.push_back({{"id", item.id}, {"name", item.name}, {"host", item.host}, {"created_at", item.created}});
+        }
+        return result;
+    }
+
+    void add_to(router& table) {
+        const auto bind = [this](http_reply (folder_routes::*handler)(const gateway_request&)) {
+            return [this, handler](const gateway_request& request) { return (this->*handler)(request); };
+        };
+        table.add("POST", "/folders", true, bind(&folder_routes::create));
+        table.add("GET", "/folders", true, bind(&folder_routes::list));
+        table.add("GET", "/folders/invitations/list", true, bind(&folder_routes::invitations));
+        table.add("POST", "/folders/invitations/accept", true, bind(&folder_routes::accept));
+        table.add("DELETE", "/folders/invitations/delete", true, bind(&folder_routes::reject));
+        table.add("GET", "/folders/{}", true, bind(&folder_routes::info));
+        table.add("DELETE", "/folders/{}", true, bind(&folder_routes::remove));
+        table.add("POST", "/folders/{}/mkdir", true, bind(&folder_routes::mkdir));
+        table.add("POST", "/folders/{}/upload", true, bind(&folder_routes::upload));
+        table.add("GET", "/folders/{}/download", true, bind(&folder_routes::download));
+        table.add("DELETE", "/folders/{}/delete_files", true, bind(&folder_routes::delete_files));
+        table.add("GET", "/folders/{}/files", true, bind(&folder_routes::list_files));
+        table.add("POST", "/folders/{}/invite", true, bind(&folder_routes::invite));
+    }
+
+private:
+    http_reply create(const gateway_request& request) {
+        const nlohmann::json body = request.json();
+        const auto name = body.find("name");
+        if (name == body.end() || !name->is_string() || !folder_table::is_name(name->get<std::string>())) {
+            throw problem(500, "internal-server-error", "Internal server error."); // a failed assertion there
+        }
+        const auto host = body.find("host");
+        const std::string place = host != body.end() && host->is_string() ? host->get<std::string>() : std::string();
+        const folder made = folders_.create(access_key_of(request.call), name->get<std::string>(), place);
+        std::filesystem::create_directory(root_ / made.name);
+        return json_reply({{"id", made.id}, {"name", made.name}, {"host", made.host}}, 201);
+    }
+
+    http_reply list(const gateway_request& request) {
+        nlohmann::json result = nlohmann::json::array();
+        const std::string user = access_key_of(request.call);
+        for (const folder& item : folders_.seen_by(user)) {
+            result.push_back({{"name", item.name},
+                              {"id", item.id},
+                              {"host", item.host},
+                              {"is_owner", item.owner == user},
+                              {"permission", item.permission_of(user)}});
+        }
+        return json_reply(result);
+    }
+
+    http_reply info(const gateway_request& request) {
+        const std::string user = access_key_of(request.call);
+        const folder item = folders_.find(user, request.arguments[0], "ro");
+        std::size_t files = 0;
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(root_ / item.name))
+            files += entry.is_regular_file() ? 1 : 0;
+        return json_reply({{"name", item.name},
+                           {"id", item.id},
+                           {"host", item.host},
+                           {"numFiles", files},
+                           {"created", item.created},
+                           {"is_owner", item.owner == user},
+                           {"permission", item.permission_of(user)}});
+    }
+
+    http_reply remove(const gateway_request& request) {
+        folders_.remove(access_key_of(request.call), request.arguments[0]);
+        std::filesystem::remove_all(root_ / request.arguments[0]);
+        return empty_reply();
+    }
+
+    std::filesystem::path directory(const gateway_request& request, const char* permission) const {
+        return root_ / folders_.find(access_key_of(request.call), request.arguments[0], permission).name;
+    }
+
+    http_reply mkdir(const gateway_request& request) {
+        const auto path = place_below(directory(request, "rw"), text_of(request.json(), "path"));
+        std::error_code error;
+        std::filesystem::create_directories(path, error);
+        if (error) throw invalid_parameters(error.message());
+        http_reply reply;
+        reply.status = 201;
+        return reply;
+    }
+
+    http_reply upload(const gateway_request& request) {
+        upload_receiver(directory(request, "rw"), 10, 0).receive(request.call);
+        http_reply reply;
+        reply.status = 201;
+        return reply;
+    }
+
+    http_reply download(const gateway_request& request) {
+        const auto root = directory(request, "ro");
+        std::vector<std::filesystem::path> files;
+        for (const std::string& name : file_names(request.json())) {
+            files.push_back(place_below(root, name));
+            if (!std::filesystem::is_regular_file(files.back()))
+                throw invalid_parameters("You cannot download \"" + name + "\" because it is not a regular file.");
+        }
+        const auto body = std::make_shared<folder_download>(std::move(files), options_.vfolder_encoding, lie_.load());
+        http_reply reply;
+        reply.headers = {{"Content-Type", "multipart/mixed; boundary=" + body->boundary()},
+                         {"X-TOTAL-PAYLOADS-LENGTH", std::to_string(body->announced_total())}};
+        const auto pull = [body](char* buffer, std::size_t capacity) { return body->read(buffer, capacity); };
+        if (request.call.takes_stream && lie_ != file_lie::truncated_body) {
+            reply.stream = pull;
+            return reply;
+        }
+        std::vector<char> buffer(64 * 1024);
+        while (const std::size_t count = pull(buffer.data(), buffer.size())) reply.body.append(buffer.data(), count);
+        if (lie_ == file_lie::truncated_body) reply.body.resize(reply.body.size() / 2);
+        return reply;
+    }
+
+    http_reply delete_files(const gateway_request& request) {
+        const nlohmann::json body = request.json();
+        const auto root = directory(request, "wd");
+        const auto flag = body.find("recursive");
+        const bool recursive = flag != body.end() && flag->is_boolean() && flag->get<bool>();
+        std::vector<std::filesystem::path> places;
+        for (const std::string& name : file_names(body)) {
+            places.push_back(place_below(root, name));
+            const auto status = std::filesystem::symlink_status(places.back());
+            if (!std::filesystem::exists(status)) throw invalid_parameters("no such file: " + name);
+            if (places.back() == root || (std::filesystem::is_directory(status) && !recursive))
+                throw invalid_parameters("cannot delete directories without recursive option");
+        }
+        for (const auto& path : places) std::filesystem::remove_all(path);
+        return json_reply(nlohmann::json::object());
+    }
+
+    http_reply list_files(const gateway_request& request) {
+        const auto root = directory(request, "ro");
+        const nlohmann::json body = request.json();
+        try {
+            const auto found = body.find("path");
+            const auto path = place_below(root, found == body.end() ? "." : found->get<std::string>());
+            return json_reply({{"files", list_directory(path)}});
+        } catch (const problem&) {
+            return json_reply({{"error_msg", "No such file or directory"}}, 404);
+        } catch (const std::filesystem::filesystem_error&) {
+            return json_reply({{"error_msg", "No such file or directory"}}, 404);
+        }
+    }
+
+    http_reply invite(const gateway_request& request) {
+        const nlohmann::json body = request.json();
+        const auto users = body.find("user_ids");
+        if (users == body.end() || !users->is_array()) throw invalid_parameters("user_ids: is required, a list");
+        nlohmann::json invited = nlohmann::json::array();
+        for (const auto& user : *users) {
+            const std::string email = user.is_string() ? user.get<std::string>() : std::string();
+            if (folders_.invite(access_key_of(request.call), request.arguments[0], text_of(body, "perm"), email))
+                invited.push_back(email);
+        }
+        return json_reply({{"invited_ids", invited}}, 201);
+    }
+
+    http_reply invitations(const gateway_request& request) {
+        nlohmann::json list = nlohmann::json::array();
+        for (const invitation& item : folders_.invitations_of(access_key_of(request.call))) {
+            list.push_back({{"id", item.id},
+                            {"inviter", item.inviter},
+                            {"perm", item.permission},
+                            {"state", "pending"},
+                            {"created_at", item.created},
+                            {"vfolder_id", item.folder_id}});
+        }
+        return json_reply({{"invitations", list}});
+    }
+
+    // An unknown invitation is answered {msg}, which is no problem document.
+    http_reply accept(const gateway_request& request) {
+        const nlohmann::json body = request.json();
+        const std::string name =
+            folders_.accept(access_key_of(request.call), text_of(body, "inv_id"), text_of(body, "inv_ak"));
+        if (name.empty()) return json_reply({{"msg", "No such vfolder invitation."}}, 404);
+        return json_reply({{"msg", "Vfolder " + name + " can now be accessed by you."}}, 201);
+    }
+    http_reply reject(const gateway_request& request) {
+        if (!folders_.reject(access_key_of(request.call), text_of(request.json(), "inv_id")))
+            return json_reply({{"msg", "No such vfolder invitation."}}, 404);
+        return json_reply({{"msg", "Vfolder invitation is rejected."}});
+    }
+
+    static std::string text_of(const nlohmann::json& body, const char* key) {
+        const auto found = body.find(key);
+        if (found == body.end() || !found->is_string()) throw invalid_parameters(std::string(key) + ": is required");
+        return found->get<std::string>();
+    }
+
+    const gateway_options& options_;
+    std::filesystem::path root_;
+    folder_table folders_;
+    const std::atomic<file_lie>& lie_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_graphql.hpp
+/// @file
+/// The embedded gateway's GraphQL endpoint: the fields of the 19.03 line's schema, resolved from the gateway's state.
+#ifndef BACKENDAI_TESTING_GATEWAY_GRAPHQL_HPP
+#define BACKENDAI_TESTING_GATEWAY_GRAPHQL_HPP
+
+// ---- backendai/testing/gateway_graphql_executor.hpp
+/// @file
+/// Runs GraphQL documents for the embedded gateway: variables, fragments, directives, aliases, errors with their path.
+#ifndef BACKENDAI_TESTING_GATEWAY_GRAPHQL_EXECUTOR_HPP
+#define BACKENDAI_TESTING_GATEWAY_GRAPHQL_EXECUTOR_HPP
+
+// ---- backendai/testing/gateway_graphql_parser.hpp
+/// @file
+/// GraphQL documents for the embedded gateway: lexer and parser of the executable part of the language as servers of
+/// 2019 had it (GraphQL of October 2016: no null literals, no block strings). Errors are worded as those servers word
+/// them.
+#ifndef BACKENDAI_TESTING_GATEWAY_GRAPHQL_PARSER_HPP
+#define BACKENDAI_TESTING_GATEWAY_GRAPHQL_PARSER_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace graphql {
+
+/// What is wrong with a document: where in its text, and the message.
+class query_error : public std::runtime_error {
+public:
+    query_error(const std::string& message, std::vector<std::size_t> positions, nlohmann::json path = nullptr)
+        : std::runtime_error(message), positions_(std::move(positions)), path_(std::move(path)) {}
+
+    /// {message, locations, path} as the server tells it.
+    nlohmann::json format(std::string_view document) const {
+        nlohmann::json result = {{"message", what()}};
+        for (const std::size_t position : positions_) result["locations"].push_back(locate(document, position));
+        if (!path_.is_null()) result["path"] = path_;
+        return result;
+    }
+    static nlohmann::json locate(std::string_view document, std::size_t position) {
+        int line = 1;
+        std::size_t start = 0;
+        for (std::size_t i = 0; i < position && i < document.size(); ++i) {
+            const bool is_pair = document[i] == '\r' && i + 1 < document.size() && document[i + 1] == '\n';
+            if ((document[i] == '\n' || document[i] == '\r') && !is_pair) {
+                ++line;
+                start = i + 1;
+            }
+        }
+        return {{"line", line}, {"column", position - start + 1}};
+    }
+
+private:
+    std::vector<std::size_t> positions_;
+    nlohmann::json path_;
+};
+
+/// A literal or variable in a document.
+struct value {
+    enum class kind { variable, integer, floating, text, boolean, enumeration, list, object };
+    kind is = kind::text;
+    std::string word; ///< name, number or text
+    std::vector<value> items;
+    std::vector<std::pair<std::string, value>> members;
+    std::size_t position = 0;
+
+    /// As in a document.
+    std::string print() const {
+        switch (is) {
+        case kind::variable: return '$' + word;
+        case kind::text: return nlohmann::json(word).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+        case kind::list: {
+            std::string out;
+            for (const value& item : items) out += (out.empty() ? "" : ", ") + item.print();
+            return '[' + out + ']';
+        }
+        case kind::object: {
+            std::string out;
+            for (const auto& item : members) {
+                out += (out.empty() ? "" : ", ") + item.first + ": " + item.second.print();
+            }
+            return '{' + out + '}';
+        }
+        default: return word;
+        }
+    }
+};
+
+struct argument {
+    std::string name;
+    value content;
+    std::size_t position = 0;
+};
+struct directive {
+    std::string name;
+    std::vector<argument> arguments;
+    std::size_t position = 0;
+};
+struct selection {
+    enum class kind { field, spread, inline_fragment };
+    kind is = kind::field;
+    std::string alias, name; ///< of a field; the name of a spread fragment; the type of an inline one, or empty
+    std::vector<argument> arguments;
+    std::vector<directive> directives;
+    std::vector<selection> selections;
+    bool has_selections = false;
+    std::size_t position = 0;
+
+    const std::string& response_name() const { return alias.empty() ? name : alias; }
+};
+/// "[String!]!": wrappers from outside in, and the named type.
+struct type_name {
+    std::string name;
+    bool required = false, list = false, required_items = false;
+
+    std::string print() const {
+        const std::string inner = name + (list ? (required_items ? "!" : "") : "");
+        return (list ? '[' + inner + ']' : inner) + (required ? "!" : "");
+    }
+};
+struct variable_definition {
+    std::string name;
+    type_name type;
+    std::optional<value> fallback;
+    std::size_t position = 0;
+};
+struct definition {
+    std::string operation; ///< "query", "mutation", "subscription", or "fragment"
+    std::string name, on_type;
+    std::vector<variable_definition> variables;
+    std::vector<directive> directives;
+    std::vector<selection> selections;
+    std::size_t position = 0;
+};
+
+class parser {
+public:
+    explicit parser(std::string_view text) : text_(text) { advance(); }
+
+    /// @throws query_error with the server's wording of syntax errors.
+    std::vector<definition> parse() {
+        std::vector<definition> result;
+        do {
+            result.push_back(parse_definition());
+        } while (token_.is != token::kind::end);
+        return result;
+    }
+
+private:
+    static constexpr int max_depth = 100;
+
+    struct token {
+        enum class kind { end, punctuator, name, integer, floating, text };
+        kind is = kind::end;
+        std::string word;
+        std::size_t position = 0;
+
+        std::string describe() const {
+            switch (is) {
+            case kind::end: return "EOF";
+            case kind::punctuator: return word;
+            case kind::name: return "Name \"" + word + '"';
+            case kind::integer: return "Int \"" + word + '"';
+            case kind::floating: return "Float \"" + word + '"';
+            case kind::text: return word.empty() ? "String" : "String \"" + word + '"';
+            }
+            return word;
+        }
+    };
+
+    [[noreturn]] void fail(std::size_t position, const std::string& message) const {
+        const nlohmann::json place = query_error::locate(text_, position);
+        const std::string where = '(' + place["line"].dump() + ':' + place["column"].dump() + ')';
+        throw query_error("Syntax Error GraphQL " + where + ' ' + message, {position});
+    }
+    [[noreturn]] void unexpected() const { fail(token_.position, "Unexpected " + token_.describe()); }
+
+    bool at(char punctuator) const { return token_.is == token::kind::punctuator && token_.word[0] == punctuator; }
+    bool take(char punctuator) {
+        if (!at(punctuator)) return false;
+        advance();
+        return true;
+    }
+    void expect(char punctuator) {
+        if (!take(punctuator)) {
+            fail(token_.position, std::string("Expected ") + punctuator + ", found " + token_.describe());
+        }
+    }
+    bool at_word(const char* word) const { return token_.is == token::kind::name && token_.word == word; }
+    std::string name() {
+        if (token_.is != token::kind::name) fail(token_.position, "Expected Name, found " + token_.describe());
+        std::string word = token_.word;
+        advance();
+        return word;
+    }
+
+    definition parse_definition() {
+        definition result;
+        result.position = token_.position;
+        if (at('{')) {
+            result.operation = "query";
+            result.selections = parse_selections(0);
+            return result;
+        }
+        if (token_.is != token::kind::name) unexpected();
+        if (at_word("fragment")) {
+            result.operation = "fragment";
+            advance();
+            if (at_word("on")) unexpected();
+            result.name = name();
+            if (!at_word("on")) fail(token_.position, "Expected \"on\", found " + token_.describe());
+            advance();
+            result.on_type = name();
+        } else if (at_word("query") || at_word("mutation") || at_word("subscription")) {
+            result.operation = name();
+            if (token_.is == token::kind::name) result.name = name();
+            if (take('(')) {
+                do {
+                    result.variables.push_back(parse_variable());
+                } while (!take(')'));
+            }
+        } else {
+            unexpected();
+        }
+        result.directives = parse_directives();
+        result.selections = parse_selections(0);
+        return result;
+    }
+
+    variable_definition parse_variable() {
+        variable_definition result;
+        result.position = token_.position;
+        expect('$');
+        result.name = name();
+        expect(':');
+        result.type = parse_type();
+        if (take('=')) result.fallback = parse_value(true, 0);
+        return result;
+    }
+
+    type_name parse_type() {
+        type_name result;
+        if (take('[')) {
+            result.list = true;
+            result.name = name();
+            result.required_items = take('!');
+            expect(']');
+        } else {
+            result.name = name();
+        }
+        result.required = take('!');
+        return result;
+    }
+
+    std::vector<selection> parse_selections(int depth) {
+        if (depth > max_depth) fail(token_.position, "The document is nested too deep");
+        std::vector<selection> result;
+        expect('{');
+        do {
+            result.push_back(parse_selection(depth));
+        } while (!take('}'));
+        return result;
+    }
+
+    selection parse_selection(int depth) {
+        selection result;
+        result.position = token_.position;
+        if (take('.')) {
+            result.is = selection::kind::inline_fragment;
+            if (token_.is == token::kind::name && !at_word("on")) {
+                result.is = selection::kind::spread;
+                result.name = name();
+                result.directives = parse_directives();
+                return result;
+            }
+            if (at_word("on")) {
+                advance();
+                result.name = name();
+            }
+        } else {
+            result.name = name();
+            if (take(':')) {
+                result.alias = result.name;
+                result.name = name();
+            }
+            result.arguments = parse_arguments();
+        }
+        result.directives = parse_directives();
+        if (result.is == selection::kind::inline_fragment || at('{')) {
+            result.selections = parse_selections(depth + 1);
+            result.has_selections = true;
+        }
+        return result;
+    }
+
+    std::vector<argument> parse_arguments() {
+        std::vector<argument> result;
+        if (!take('(')) return result;
+        do {
+            argument item;
+            item.position = token_.position;
+            item.name = name();
+            expect(':');
+            item.content = parse_value(false, 0);
+            result.push_back(std::move(item));
+        } while (!take(')'));
+        return result;
+    }
+
+    std::vector<directive> parse_directives() {
+        std::vector<directive> result;
+        while (at('@')) {
+            directive item;
+            item.position = token_.position;
+            advance();
+            item.name = name();
+            item.arguments = parse_arguments();
+            result.push_back(std::move(item));
+        }
+        return result;
+    }
+
+    value parse_value(bool is_constant, int depth) {
+        if (depth > max_depth) fail(token_.position, "The document is nested too deep");
+        value result;
+        result.position = token_.position;
+        if (at('$') && !is_constant) {
+            advance();
+            result.is = value::kind::variable;
+            result.word = name();
+        } else if (take('[')) {
+            result.is = value::kind::list;
+            while (!take(']')) result.items.push_back(parse_value(is_constant, depth + 1));
+        } else if (take('{')) {
+            result.is = value::kind::object;
+            while (!take('}')) {
+                std::string member = name();
+                expect(':');
+                result.members.emplace_back(std::move(member), parse_value(is_constant, depth + 1));
+            }
+        } else if (token_.is == token::kind::punctuator || token_.is == token::kind::end || at_word("null")) {
+            unexpected();
+        } else {
+            using from = token::kind;
+            result.is = token_.is == from::integer                        ? value::kind::integer
+                        : token_.is == from::floating                     ? value::kind::floating
+                        : token_.is == from::text                         ? value::kind::text
+                        : token_.word == "true" || token_.word == "false" ? value::kind::boolean
+                                                                          : value::kind::enumeration;
+            result.word = token_.word;
+            advance();
+        }
+        return result;
+    }
+
+    // --- lexer -----------------------------------------------------------------------------------------------------
+    static bool is_letter(char c) { return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+    static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+    char peek(std::size_t ahead = 0) const { return at_ + ahead < text_.size() ? text_[at_ + ahead] : '\0'; }
+
+    void advance() {
+        skip_ignored();
+        token_ = token();
+        token_.position = at_;
+        if (at_ >= text_.size()) return;
+        const char c = peek();
+        if (std::string_view("!$():=@[]{|}").find(c) != std::string_view::npos) {
+            token_.is = token::kind::punctuator;
+            token_.word = c;
+            ++at_;
+        } else if (c == '.' && peek(1) == '.' && peek(2) == '.') {
+            token_.is = token::kind::punctuator;
+            token_.word = "...";
+            at_ += 3;
+        } else if (is_letter(c)) {
+            token_.is = token::kind::name;
+            while (is_letter(peek()) || is_digit(peek())) token_.word += text_[at_++];
+        } else if (c == '-' || is_digit(c)) {
+            read_number();
+        } else if (c == '"') {
+            read_text();
+        } else {
+            fail(at_, std::string(static_cast<unsigned char>(c) < 0x20 ? "Invalid" : "Unexpected") + " character " +
+                          quoted(c) + '.');
+        }
+    }
+
+    static std::string quoted(char c) {
+        return nlohmann::json(std::string(1, c)).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    }
+
+    void skip_ignored() {
+        while (at_ < text_.size()) {
+            const char c = text_[at_];
+            if (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == ',') {
+                ++at_;
+            } else if (text_.substr(at_, 3) == "\xef\xbb\xbf") {
+                at_ += 3;
+            } else if (c == '#') {
+                while (at_ < text_.size() && text_[at_] != '\n' && text_[at_] != '\r') ++at_;
+            } else {
+                return;
+            }
+        }
+    }
+
+    void read_digits() {
+        if (!is_digit(peek())) {
+            const std::string found = at_ < text_.size() ? quoted(peek()) : "<EOF>";
+            fail(at_, "Invalid number, expected digit but got: " + found + '.');
+        }
+        while (is_digit(peek())) token_.word += text_[at_++];
+    }
+    void read_number() {
+        token_.is = token::kind::integer;
+        if (peek() == '-') token_.word += text_[at_++];
+        if (peek() == '0' && is_digit(peek(1))) {
+            fail(at_ + 1, "Invalid number, unexpected digit after 0: " + quoted(peek(1)) + '.');
+        }
+        read_digits();
+        if (peek() == '.') {
+            token_.is = token::kind::floating;
+            token_.word += text_[at_++];
+            read_digits();
+        }
+        if (peek() == 'e' || peek() == 'E') {
+            token_.is = token::kind::floating;
+            token_.word += text_[at_++];
+            if (peek() == '+' || peek() == '-') token_.word += text_[at_++];
+            read_digits();
+        }
+    }
+
+    void read_text() {
+        token_.is = token::kind::text;
+        // The escapes are JSON's, so its parser turns the literal into the text.
+        const std::size_t start = at_++;
+        while (at_ < text_.size() && text_[at_] != '"' && text_[at_] != '\n' && text_[at_] != '\r') {
+            const char c = text_[at_];
+            if (static_cast<unsigned char>(c) < 0x20 && c != '\t') {
+                fail(at_, "Invalid character within String: " + quoted(c) + '.');
+            }
+            at_ += c == '\\' && at_ + 1 < text_.size() ? 2 : 1;
+        }
+        if (peek() != '"') fail(at_, "Unterminated string");
+        ++at_;
+        std::string literal;
+        for (const char c : text_.substr(start, at_ - start)) literal += c == '\t' ? "\\t" : std::string(1, c);
+        const nlohmann::json text = nlohmann::json::parse(literal, nullptr, false);
+        if (!text.is_string()) fail(start, "Invalid character escape sequence.");
+        token_.word = text.get<std::string>();
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+    token token_;
+};
+
+} // namespace graphql
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_graphql_schema.hpp
+/// @file
+/// The GraphQL schema of the embedded gateway, that of the 19.03 line, and the rules for values of its types.
+#ifndef BACKENDAI_TESTING_GATEWAY_GRAPHQL_SCHEMA_HPP
+#define BACKENDAI_TESTING_GATEWAY_GRAPHQL_SCHEMA_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <cctype>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace graphql {
+
+/// An argument, a field, or a member of an input type.
+struct member {
+    std::string name;
+    type_name type;
+    std::string other_type; ///< another named type that is as good
+    std::vector<member> arguments;
+
+    const member* argument_of(const std::string& wanted) const {
+        for (const member& item : arguments) {
+            if (item.name == wanted) return &item;
+        }
+        return nullptr;
+    }
+};
+struct named_type {
+    std::string name;
+    bool is_input = false;
+    std::vector<member> members;
+
+    const member* find(const std::string& wanted) const {
+        for (const member& item : members) {
+            if (item.name == wanted) return &item;
+        }
+        return nullptr;
+    }
+};
+
+/// Types by name, read from a text in the schema language. `A|B` after an argument's colon takes either: servers of the
+/// line differ there, or convert.
+class schema {
+public:
+    explicit schema(std::string_view text) : text_(text) {
+        next();
+        while (!word_.empty()) read_type();
+    }
+
+    const named_type* find(const std::string& name) const {
+        const auto found = types_.find(name);
+        return found == types_.end() ? nullptr : &found->second;
+    }
+    bool is_input(const std::string& name) const {
+        const named_type* type = find(name);
+        return type != nullptr ? type->is_input : is_scalar(name);
+    }
+    static bool is_scalar(const std::string& name) {
+        for (const char* known :
+             {"String", "Int", "Float", "Boolean", "ID", "JSONString", "DateTime", "UUID", "BigInt"}) {
+            if (name == known) return true;
+        }
+        return false;
+    }
+
+    /// Why @p given is no value of the type; none when it is one. @param named in place of the type's own name
+    std::vector<std::string> check(const nlohmann::json& given, const type_name& type, const std::string& named) const {
+        if (given.is_null()) {
+            if (!type.required) return {};
+            return {"Expected \"" + with_name(type, named).print() + "\", found null."};
+        }
+        if (type.list && given.is_array()) {
+            std::vector<std::string> wrong;
+            for (std::size_t i = 0; i < given.size(); ++i) {
+                for (const std::string& why : check(given[i], item_of(type), named)) {
+                    wrong.push_back("In element #" + std::to_string(i) + ": " + why);
+                }
+            }
+            return wrong;
+        }
+        if (const named_type* input = find(named)) return check_members(given, *input);
+        if (coerce_scalar(given, named).is_null())
+            return {"Expected type \"" + named + "\", found " + print(given) + '.'};
+        return {};
+    }
+
+    /// The same for a literal.
+    std::vector<std::string> check(const value& given, const type_name& type, const std::string& named) const {
+        if (given.is == value::kind::variable) return {};
+        if (type.list && given.is == value::kind::list) {
+            std::vector<std::string> wrong;
+            for (std::size_t i = 0; i < given.items.size(); ++i) {
+                for (const std::string& why : check(given.items[i], item_of(type), named)) {
+                    wrong.push_back("In element #" + std::to_string(i) + ": " + why);
+                }
+            }
+            return wrong;
+        }
+        if (const named_type* input = find(named)) return check_members(given, *input);
+        if (literal(given, named).is_null()) return {"Expected type \"" + named + "\", found " + given.print() + '.'};
+        return {};
+    }
+
+    /// A checked value as resolvers get it; numbers become texts where a text is wanted, and so on.
+    nlohmann::json coerce(const nlohmann::json& given, const type_name& type, const std::string& named) const {
+        if (given.is_null()) return given;
+        if (type.list) {
+            nlohmann::json result = nlohmann::json::array();
+            if (!given.is_array()) return nlohmann::json::array({coerce(given, item_of(type), named)});
+            for (const auto& item : given) result.push_back(coerce(item, item_of(type), named));
+            return result;
+        }
+        const named_type* input = find(named);
+        if (input == nullptr) return coerce_scalar(given, named);
+        nlohmann::json result = nlohmann::json::object();
+        for (const member& item : input->members) {
+            if (given.contains(item.name)) result[item.name] = coerce(given[item.name], item.type, item.type.name);
+        }
+        return result;
+    }
+
+    /// A checked literal as JSON; null for a variable without a value.
+    nlohmann::json literal_value(const value& given, const type_name& type, const std::string& named,
+                                 const nlohmann::json& variables) const {
+        if (given.is == value::kind::variable) return variables.value(given.word, nlohmann::json());
+        if (type.list) {
+            nlohmann::json result = nlohmann::json::array();
+            if (given.is != value::kind::list) result.push_back(literal_value(given, item_of(type), named, variables));
+            for (const value& item : given.items) {
+                result.push_back(literal_value(item, item_of(type), named, variables));
+            }
+            return result;
+        }
+        const named_type* input = find(named);
+        if (input == nullptr) return literal(given, named);
+        nlohmann::json result = nlohmann::json::object();
+        for (const auto& item : given.members) {
+            if (const member* known = input->find(item.first)) {
+                result[item.first] = literal_value(item.second, known->type, known->type.name, variables);
+            }
+        }
+        return result;
+    }
+
+private:
+    static type_name with_name(type_name type, const std::string& named) {
+        type.name = named;
+        return type;
+    }
+    static type_name item_of(const type_name& type) { return {type.name, type.required_items, false, false}; }
+    static std::string print(const nlohmann::json& value) {
+        return value.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    }
+
+    std::vector<std::string> check_members(const nlohmann::json& given, const named_type& input) const {
+        if (!given.is_object()) return {"Expected \"" + input.name + "\", found not an object."};
+        std::vector<std::string> wrong;
+        for (const auto& item : given.items()) {
+            if (input.find(item.key()) == nullptr) wrong.push_back("In field \"" + item.key() + "\": Unknown field.");
+        }
+        for (const member& item : input.members) {
+            const auto found = given.find(item.name);
+            const nlohmann::json none;
+            for (const std::string& why : check(found == given.end() ? none : *found, item.type, item.type.name)) {
+                wrong.push_back("In field \"" + item.name + "\": " + why);
+            }
+        }
+        return wrong;
+    }
+    std::vector<std::string> check_members(const value& given, const named_type& input) const {
+        if (given.is != value::kind::object) return {"Expected \"" + input.name + "\", found not an object."};
+        std::vector<std::string> wrong;
+        std::map<std::string, const value*> members;
+        for (const auto& item : given.members) {
+            members[item.first] = &item.second;
+            if (input.find(item.first) == nullptr) wrong.push_back("In field \"" + item.first + "\": Unknown field.");
+        }
+        for (const member& item : input.members) {
+            const auto found = members.find(item.name);
+            std::vector<std::string> reasons;
+            if (found != members.end()) {
+                reasons = check(*found->second, item.type, item.type.name);
+            } else if (item.type.required) {
+                reasons = {"Expected \"" + item.type.print() + "\", found null."};
+            }
+            for (const std::string& why : reasons) wrong.push_back("In field \"" + item.name + "\": " + why);
+        }
+        return wrong;
+    }
+
+    // What the server's library makes of a variable's value; null when it refuses it.
+    static nlohmann::json coerce_scalar(const nlohmann::json& given, const std::string& named) {
+        if (named == "Boolean") {
+            if (given.is_boolean()) return given;
+            if (given.is_number()) return given != 0;
+            return !given.empty() && given != "";
+        }
+        if (given.is_object() || given.is_array()) return nullptr;
+        if (named == "Int") return integer(given);
+        if (named == "Float") return given.is_number() ? given : nlohmann::json();
+        return given.is_string() ? given : nlohmann::json(given.dump());
+    }
+    static nlohmann::json integer(const nlohmann::json& given) {
+        double number = 0;
+        if (given.is_boolean()) {
+            number = given.get<bool>() ? 1 : 0;
+        } else if (given.is_number()) {
+            number = given.get<double>();
+        } else {
+            const std::string text = given.get<std::string>();
+            char* end = nullptr;
+            number = std::strtod(text.c_str(), &end);
+            if (text.empty() || *end != '\0') return nullptr;
+        }
+        if (!(number >= -2147483648.0 && number <= 2147483647.0)) return nullptr;
+        return static_cast<std::int64_t>(number);
+    }
+    static nlohmann::json literal(const value& given, const std::string& named) {
+        using kind = value::kind;
+        const bool is_number = given.is == kind::integer || given.is == kind::floating;
+        if (named == "Boolean") return given.is == kind::boolean ? nlohmann::json(given.word == "true") : nullptr;
+        if (named == "Int") return given.is == kind::integer ? integer(given.word) : nullptr;
+        if (named == "Float") return is_number ? nlohmann::json(std::strtod(given.word.c_str(), nullptr)) : nullptr;
+        if (named == "ID" && given.is == kind::integer) return given.word;
+        return given.is == kind::text ? nlohmann::json(given.word) : nullptr;
+    }
+
+    // --- the schema's text -------------------------------------------------------------------------------------------
+    void next() {
+        while (at_ < text_.size() && (std::isspace(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == ',')) {
+            ++at_;
+        }
+        word_.clear();
+        while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_')) {
+            word_ += text_[at_++];
+        }
+        if (word_.empty() && at_ < text_.size()) word_ = text_[at_++];
+    }
+    bool take(const char* word) {
+        if (word_ != word) return false;
+        next();
+        return true;
+    }
+    std::string name() {
+        std::string result = word_;
+        next();
+        return result;
+    }
+    void read_type() {
+        named_type type;
+        type.is_input = take("input");
+        if (!type.is_input) take("type");
+        type.name = name();
+        take("{");
+        while (!take("}")) type.members.push_back(read_member());
+        types_[type.name] = std::move(type);
+    }
+    member read_member() {
+        member result;
+        result.name = name();
+        if (take("(")) {
+            while (!take(")")) result.arguments.push_back(read_member());
+        }
+        take(":");
+        result.type.list = take("[");
+        result.type.name = name();
+        if (take("|")) result.other_type = name();
+        if (result.type.list) {
+            result.type.required_items = take("!");
+            take("]");
+        }
+        result.type.required = take("!");
+        return result;
+    }
+
+    std::string_view text_;
+    std::size_t at_ = 0;
+    std::string word_;
+    std::map<std::string, named_type> types_;
+};
+
+// user_id: a number before 18.12, an e-mail address now. The limits of a KeyPairInput: both are wanted until spring
+// 2019, a resource policy in place of concurrency_limit after that; gateway_graphql.hpp sees to it that one is there.
+// ModifyKeyPairInput, agent_list and compute_session_list came within the line.
+inline constexpr const char* common_types = R"(
+type KVPair { key: String value: String }
+type ResourceLimit { key: String min: String max: String }
+type Image { name: String humanized_name: String tag: String registry: String digest: String labels: [KVPair]
+  aliases: [String] size_bytes: BigInt resource_limits: [ResourceLimit] supported_accelerators: [String]
+  installed: Boolean hash: String }
+type VirtualFolder { id: UUID host: String name: String max_files: Int max_size: Int created_at: DateTime
+  last_used: DateTime num_files: Int cur_size: Int }
+type ComputeSession { sess_id: String id: ID role: String image: String registry: String tag: String status: String
+  status_info: String created_at: DateTime terminated_at: DateTime agent: String container_id: String
+  service_ports: JSONString occupied_slots: JSONString occupied_shares: JSONString lang: String mem_slot: Int
+  cpu_slot: Float gpu_slot: Float tpu_slot: Float num_queries: BigInt cpu_used: BigInt mem_max_bytes: BigInt
+  mem_cur_bytes: BigInt net_rx_bytes: BigInt net_tx_bytes: BigInt io_read_bytes: BigInt io_write_bytes: BigInt
+  io_max_scratch_size: BigInt io_cur_scratch_size: BigInt cpu_using: Float workers(status: String): [ComputeWorker] }
+type ComputeWorker { sess_id: String id: ID role: String image: String registry: String status: String
+  status_info: String created_at: DateTime terminated_at: DateTime agent: String container_id: String
+  service_ports: JSONString occupied_slots: JSONString occupied_shares: JSONString lang: String mem_slot: Int
+  cpu_slot: Float gpu_slot: Float tpu_slot: Float num_queries: BigInt cpu_used: BigInt mem_max_bytes: BigInt
+  mem_cur_bytes: BigInt net_rx_bytes: BigInt net_tx_bytes: BigInt io_read_bytes: BigInt io_write_bytes: BigInt
+  io_max_scratch_size: BigInt io_cur_scratch_size: BigInt cpu_using: Float }
+type KeyPair { user_id: String access_key: String secret_key: String is_active: Boolean is_admin: Boolean
+  resource_policy: String created_at: DateTime last_used: DateTime concurrency_limit: Int concurrency_used: Int
+  rate_limit: Int num_queries: Int vfolders: [VirtualFolder] compute_sessions(status: String): [ComputeSession] }
+)";
+inline constexpr const char* admin_types = R"(
+type Agent { id: String status: String region: String addr: String first_contact: DateTime lost_at: DateTime
+  available_slots: JSONString occupied_slots: JSONString mem_slots: Int cpu_slots: Float gpu_slots: Float
+  tpu_slots: Float used_mem_slots: Int used_cpu_slots: Float used_gpu_slots: Float used_tpu_slots: Float
+  cpu_cur_pct: Float mem_cur_bytes: Float computations(status: String): [ComputeWorker] }
+type AgentList { items: [Agent] total_count: Int }
+type ComputeSessionList { items: [ComputeSession] total_count: Int }
+type QueryForAdmin { agent(agent_id: String!): Agent agents(status: String): [Agent]
+  agent_list(limit: Int! offset: Int! status: String): AgentList
+  image(reference: String!): Image images: [Image] keypair(access_key: String): KeyPair
+  keypairs(user_id: String|Int is_active: Boolean): [KeyPair] vfolders(access_key: String): [VirtualFolder]
+  compute_session_list(limit: Int! offset: Int! access_key: String status: String): ComputeSessionList
+  compute_sessions(access_key: String status: String): [ComputeSession] compute_session(sess_id: String): ComputeSession
+  compute_workers(sess_id: String! status: String): [ComputeWorker] }
+input KeyPairInput { is_active: Boolean is_admin: Boolean resource_policy: String concurrency_limit: Int
+  rate_limit: Int! }
+input ModifyKeyPairInput { is_active: Boolean is_admin: Boolean resource_policy: String concurrency_limit: Int
+  rate_limit: Int }
+type CreateKeyPair { ok: Boolean msg: String keypair: KeyPair }
+type ModifyKeyPair { ok: Boolean msg: String }
+type DeleteKeyPair { ok: Boolean msg: String }
+type RescanImages { ok: Boolean msg: String }
+type AliasImage { ok: Boolean msg: String }
+type DealiasImage { ok: Boolean msg: String }
+type MutationForAdmin { create_keypair(user_id: String|Int! props: KeyPairInput!): CreateKeyPair
+  modify_keypair(access_key: String! props: KeyPairInput|ModifyKeyPairInput!): ModifyKeyPair
+  delete_keypair(access_key: String!): DeleteKeyPair rescan_images(registry: String): RescanImages
+  alias_image(alias: String! target: String!): AliasImage dealias_image(alias: String!): DealiasImage }
+)";
+inline constexpr const char* user_types = R"(
+type QueryForUser { image(reference: String!): Image images: [Image] keypair: KeyPair vfolders: [VirtualFolder]
+  compute_sessions(status: String): [ComputeSession] compute_session(sess_id: String): ComputeSession
+  compute_workers(sess_id: String! status: String): [ComputeWorker] }
+)";
+
+inline const schema& admin_schema() {
+    static const std::string text = std::string(common_types) + admin_types;
+    static const schema instance(text);
+    return instance;
+}
+inline const schema& user_schema() {
+    static const std::string text = std::string(common_types) + user_types;
+    static const schema instance(text);
+    return instance;
+}
+
+} // namespace graphql
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_graphql_validation.hpp
+/// @file
+/// The checks that a GraphQL document passes before the embedded gateway runs it, with the wording of 2019's servers.
+#ifndef BACKENDAI_TESTING_GATEWAY_GRAPHQL_VALIDATION_HPP
+#define BACKENDAI_TESTING_GATEWAY_GRAPHQL_VALIDATION_HPP
+
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace graphql {
+
+/// Names of @p known that resemble @p wanted, as `Did you mean "a" or "b"?` would list them; empty when none does.
+inline std::string suggest(const std::string& wanted, const std::vector<std::string>& known) {
+    const auto distance = [](const std::string& a, const std::string& b) {
+        std::vector<std::size_t> row(b.size() + 1);
+        for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+        for (std::size_t i = 1; i <= a.size(); ++i) {
+            std::size_t diagonal = row[0];
+            row[0] = i;
+            for (std::size_t j = 1; j <= b.size(); ++j) {
+                const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+                diagonal = row[j];
+                row[j] = (std::min)({row[j] + 1, row[j - 1] + 1, substituted});
+            }
+        }
+        return row[b.size()];
+    };
+    std::vector<std::pair<std::size_t, std::string>> near_ones;
+    for (const std::string& name : known) {
+        const std::size_t far = distance(wanted, name);
+        const std::size_t most = (std::max)({wanted.size(), name.size(), std::size_t{2}});
+        if (far * 2 <= most) near_ones.emplace_back(far, name);
+    }
+    std::stable_sort(near_ones.begin(), near_ones.end(),
+                     [](const auto& a, const auto& b) { return a.first < b.first; });
+    if (near_ones.size() > 5) near_ones.resize(5);
+    std::string text;
+    for (std::size_t i = 0; i < near_ones.size(); ++i) {
+        if (i > 0) text += i + 1 < near_ones.size() ? ", " : near_ones.size() > 2 ? ", or " : " or ";
+        text += '"' + near_ones[i].second + '"';
+    }
+    return text;
+}
+
+/// Checks one document. Errors are collected, as a client wants to see all of them.
+class validator {
+public:
+    validator(const schema& types, std::string query_type, std::string mutation_type)
+        : types_(types), query_type_(std::move(query_type)), mutation_type_(std::move(mutation_type)) {}
+
+    std::vector<query_error> check(const std::vector<definition>& document) {
+        std::size_t operations = 0;
+        for (const definition& item : document) {
+            if (item.operation == "fragment") {
+                if (!fragments_.emplace(item.name, &item).second) {
+                    report("There can only be one fragment named \"" + item.name + "\".", {item.position});
+                }
+            } else {
+                ++operations;
+            }
+        }
+        std::set<std::string> names;
+        for (const definition& item : document) {
+            if (item.operation == "fragment") {
+                check_type_condition(item.on_type, item.position, item.name);
+                check_cycle(item);
+                continue;
+            }
+            if (item.name.empty() && operations > 1) {
+                report("This anonymous operation must be the only defined operation.", {item.position});
+            }
+            if (!item.name.empty() && !names.insert(item.name).second) {
+                report("There can only be one operation named \"" + item.name + "\".", {item.position});
+            }
+        }
+        if (!errors_.empty()) return errors_; // what follows walks through fragments, which must end
+        for (const definition& item : document) {
+            if (item.operation != "fragment") check_operation(item);
+        }
+        for (const definition& item : document) {
+            if (item.operation != "fragment" || used_fragments_.count(item.name) > 0) continue;
+            report("Fragment \"" + item.name + "\" is never used.", {item.position});
+        }
+        return errors_;
+    }
+
+private:
+    void report(const std::string& message, std::vector<std::size_t> positions) {
+        // A fragment is walked through wherever it is spread: its errors are told once.
+        if (told_.insert({message, positions}).second) errors_.emplace_back(message, std::move(positions));
+    }
+    static std::string did_you_mean(const std::string& suggestions) {
+        return suggestions.empty() ? "" : " Did you mean " + suggestions + '?';
+    }
+
+    void check_type_condition(const std::string& name, std::size_t position, const std::string& fragment) {
+        if (name.empty()) return;
+        const named_type* type = types_.find(name);
+        if (type == nullptr && !schema::is_scalar(name)) {
+            report("Unknown type \"" + name + "\".", {position});
+        } else if (type == nullptr || type->is_input) {
+            const std::string who = fragment.empty() ? "Fragment" : "Fragment \"" + fragment + '"';
+            report(who + " cannot condition on non composite type \"" + name + "\".", {position});
+        }
+    }
+
+    void check_cycle(const definition& fragment) {
+        std::set<std::string> seen;
+        if (leads_to(fragment.selections, fragment.name, seen)) {
+            report("Cannot spread fragment \"" + fragment.name + "\" within itself.", {fragment.position});
+        }
+    }
+    bool leads_to(const std::vector<selection>& selections, const std::string& wanted, std::set<std::string>& seen) {
+        for (const selection& item : selections) {
+            if (item.is == selection::kind::spread) {
+                if (item.name == wanted) return true;
+                const auto found = fragments_.find(item.name);
+                const bool is_new = found != fragments_.end() && seen.insert(item.name).second;
+                if (is_new && leads_to(found->second->selections, wanted, seen)) return true;
+            } else if (leads_to(item.selections, wanted, seen)) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    void check_operation(const definition& operation) {
+        operation_ = &operation;
+        used_variables_.clear();
+        std::set<std::string> names;
+        for (const variable_definition& item : operation.variables) {
+            if (!names.insert(item.name).second) {
+                report("There can be only one variable named \"" + item.name + "\".", {item.position});
+            }
+            if (types_.find(item.type.name) == nullptr && !schema::is_scalar(item.type.name)) {
+                report("Unknown type \"" + item.type.name + "\".", {item.position});
+            } else if (!types_.is_input(item.type.name)) {
+                report("Variable \"$" + item.name + "\" cannot be non-input type \"" + item.type.print() + "\".",
+                       {item.position});
+            } else if (item.fallback) {
+                check_default(item);
+            }
+        }
+        const std::string root = operation.operation == "query"      ? query_type_
+                                 : operation.operation == "mutation" ? mutation_type_
+                                                                     : std::string();
+        check_directives(operation.directives);
+        if (!root.empty()) {
+            check_selections(operation.selections, *types_.find(root));
+            check_merge(operation.selections, *types_.find(root));
+        }
+        for (const variable_definition& item : operation.variables) {
+            if (root.empty() || used_variables_.count(item.name) > 0) continue;
+            const std::string where = operation.name.empty() ? "" : " in operation \"" + operation.name + '"';
+            report("Variable \"$" + item.name + "\" is never used" + where + '.', {item.position});
+        }
+    }
+
+    void check_default(const variable_definition& item) {
+        if (item.type.required) {
+            type_name optional = item.type;
+            optional.required = false;
+            report("Variable \"$" + item.name + "\" of type \"" + item.type.print() +
+                       "\" is required and will not use the default value. Perhaps you meant to use type \"" +
+                       optional.print() + "\".",
+                   {item.fallback->position});
+            return;
+        }
+        const auto wrong = types_.check(*item.fallback, item.type, item.type.name);
+        if (wrong.empty()) return;
+        report("Variable \"$" + item.name + "\" of type \"" + item.type.print() +
+                   "\" has invalid default value: " + item.fallback->print() + '.' + join(wrong),
+               {item.fallback->position});
+    }
+
+    static std::string join(const std::vector<std::string>& lines) {
+        std::string text;
+        for (const std::string& line : lines) text += '\n' + line;
+        return text;
+    }
+
+    void check_selections(const std::vector<selection>& selections, const named_type& type) {
+        for (const selection& item : selections) {
+            check_directives(item.directives);
+            if (item.is == selection::kind::field) {
+                check_field(item, type);
+                continue;
+            }
+            const bool is_spread = item.is == selection::kind::spread;
+            const auto fragment = is_spread ? fragments_.find(item.name) : fragments_.end();
+            if (is_spread && fragment == fragments_.end()) {
+                report("Unknown fragment \"" + item.name + "\".", {item.position});
+                continue;
+            }
+            if (is_spread) used_fragments_.insert(item.name);
+            const std::string on = is_spread ? fragment->second->on_type : item.name;
+            if (!is_spread) check_type_condition(on, item.position, {});
+            const named_type* wanted = on.empty() ? &type : types_.find(on);
+            if (wanted == nullptr || wanted->is_input) continue;
+            if (wanted->name != type.name) {
+                report("Fragment " + (is_spread ? item.name + ' ' : std::string()) +
+                           "cannot be spread here as objects of type " + type.name + " can never be of type " +
+                           wanted->name,
+                       {item.position});
+            }
+            check_selections(is_spread ? fragment->second->selections : item.selections, *wanted);
+        }
+    }
+
+    void check_field(const selection& item, const named_type& type) {
+        if (item.name == "__typename") {
+            check_arguments(item.arguments, member(), "Unknown argument \"", "\" on field \"__typename\"",
+                            item.position);
+            return;
+        }
+        const member* field = type.find(item.name);
+        if (field == nullptr) {
+            std::vector<std::string> names;
+            for (const member& known : type.members) names.push_back(known.name);
+            report("Cannot query field \"" + item.name + "\" on type \"" + type.name + "\"." +
+                       did_you_mean(suggest(item.name, names)),
+                   {item.position});
+            return;
+        }
+        check_arguments(item.arguments, *field, "Unknown argument \"",
+                        "\" on field \"" + item.name + "\" of type \"" + type.name + '"', item.position);
+        const named_type* inner = types_.find(field->type.name);
+        const std::string of_type = "Field \"" + item.name + "\" of type \"" + field->type.print() + '"';
+        if (inner == nullptr && item.has_selections) {
+            report(of_type + " must not have a sub selection.", {item.position});
+        } else if (inner != nullptr && !item.has_selections) {
+            report(of_type + " must have a sub selection.", {item.position});
+        } else if (inner != nullptr) {
+            check_selections(item.selections, *inner);
+        }
+    }
+
+    void check_arguments(const std::vector<argument>& given, const member& field, const std::string& unknown,
+                         const std::string& on, std::size_t position) {
+        std::set<std::string> names;
+        for (const argument& item : given) {
+            if (!names.insert(item.name).second) {
+                report("There can only be one argument named \"" + item.name + "\".", {item.position});
+            }
+            const member* known = field.argument_of(item.name);
+            if (known == nullptr) {
+                std::vector<std::string> others;
+                for (const member& other : field.arguments) others.push_back(other.name);
+                report(unknown + item.name + on + '.' + did_you_mean(suggest(item.name, others)), {item.position});
+                note_variables(item.content);
+                continue;
+            }
+            std::vector<std::string> wrong = types_.check(item.content, known->type, known->type.name);
+            if (!wrong.empty() && !known->other_type.empty() &&
+                types_.check(item.content, known->type, known->other_type).empty()) {
+                wrong.clear();
+            }
+            if (!wrong.empty()) {
+                report("Argument \"" + item.name + "\" has invalid value " + item.content.print() + '.' + join(wrong),
+                       {item.content.position});
+            }
+            check_variables(item.content, known->type, known->other_type);
+        }
+        for (const member& known : field.arguments) {
+            if (!known.type.required || names.count(known.name) > 0) continue;
+            report("Field \"" + field.name + "\" argument \"" + known.name + "\" of type \"" + known.type.print() +
+                       "\" is required but not provided.",
+                   {position});
+        }
+    }
+
+    // Variables of unknown places count as used.
+    void note_variables(const value& content) {
+        if (content.is == value::kind::variable) used_variables_.insert(content.word);
+        for (const value& item : content.items) note_variables(item);
+        for (const auto& item : content.members) note_variables(item.second);
+    }
+
+    void check_variables(const value& content, const type_name& wanted, const std::string& other) {
+        if (content.is == value::kind::variable) {
+            check_variable(content, wanted, other);
+        }
+        const type_name item_type = {wanted.name, wanted.required_items, false, false};
+        for (const value& item : content.items) check_variables(item, item_type, other);
+        for (const auto& item : content.members) {
+            const named_type* input = types_.find(wanted.name);
+            const member* known = input == nullptr ? nullptr : input->find(item.first);
+            if (known != nullptr) {
+                check_variables(item.second, known->type, {});
+            } else {
+                note_variables(item.second);
+            }
+        }
+    }
+
+    void check_variable(const value& content, const type_name& wanted, const std::string& other) {
+        used_variables_.insert(content.word);
+        for (const variable_definition& item : operation_->variables) {
+            if (item.name != content.word) continue;
+            if (!types_.is_input(item.type.name)) return; // told where it is defined
+            const bool named = item.type.name == wanted.name || (!other.empty() && item.type.name == other);
+            const bool is_set = item.type.required || item.fallback;
+            const bool fits = named && item.type.list == wanted.list && (is_set || !wanted.required) &&
+                              (item.type.required_items || !wanted.required_items);
+            if (!fits) {
+                report("Variable \"" + item.name + "\" of type \"" + item.type.print() +
+                           "\" used in position expecting type \"" + wanted.print() + "\".",
+                       {item.position, content.position});
+            }
+            return;
+        }
+        const std::string by = operation_->name.empty() ? "" : " by operation \"" + operation_->name + '"';
+        report("Variable \"$" + content.word + "\" is not defined" + by + '.',
+               {content.position, operation_->position});
+    }
+
+    void check_directives(const std::vector<directive>& directives) {
+        static const member condition = [] {
+            member made;
+            member argument;
+            argument.name = "if";
+            argument.type = {"Boolean", true, false, false};
+            made.arguments = {argument};
+            return made;
+        }();
+        for (const directive& item : directives) {
+            if (item.name != "include" && item.name != "skip") {
+                report("Unknown directive \"" + item.name + "\".", {item.position});
+                continue;
+            }
+            check_arguments(item.arguments, condition, "Unknown argument \"", "\" on directive \"@" + item.name + '"',
+                            item.position);
+        }
+    }
+
+    // Two fields of one response name must be the same field with the same arguments.
+    void check_merge(const std::vector<selection>& selections, const named_type& type) {
+        std::map<std::string, std::vector<const selection*>> groups;
+        collect(selections, groups);
+        for (const auto& group : groups) {
+            const selection& first = *group.second.front();
+            std::vector<selection> inner;
+            for (const selection* other : group.second) {
+                std::string reason;
+                if (first.name != other->name) {
+                    reason = first.name + " and " + other->name + " are different fields";
+                } else if (print(first) != print(*other)) {
+                    reason = "they have differing arguments";
+                }
+                if (!reason.empty()) {
+                    report("Fields \"" + group.first + "\" conflict because " + reason +
+                               ". Use different aliases on the fields to fetch both if this was intentional.",
+                           {first.position, other->position});
+                    return;
+                }
+                inner.insert(inner.end(), other->selections.begin(), other->selections.end());
+            }
+            const member* field = type.find(first.name);
+            const named_type* inner_type = field == nullptr ? nullptr : types_.find(field->type.name);
+            if (inner_type != nullptr && !inner.empty()) check_merge(inner, *inner_type);
+        }
+    }
+    void collect(const std::vector<selection>& selections,
+                 std::map<std::string, std::vector<const selection*>>& groups) {
+        for (const selection& item : selections) {
+            if (item.is == selection::kind::field) {
+                groups[item.response_name()].push_back(&item);
+            } else if (item.is == selection::kind::inline_fragment) {
+                collect(item.selections, groups);
+            } else if (const auto found = fragments_.find(item.name); found != fragments_.end()) {
+                collect(found->second->selections, groups);
+            }
+        }
+    }
+    static std::string print(const selection& item) {
+        std::map<std::string, std::string> sorted;
+        for (const argument& given : item.arguments) sorted[given.name] = given.content.print();
+        std::string text;
+        for (const auto& given : sorted) text += given.first + ':' + given.second + ',';
+        return text;
+    }
+
+    const schema& types_;
+    std::string query_type_, mutation_type_;
+    std::map<std::string, const definition*> fragments_;
+    std::set<std::string> used_fragments_, used_variables_;
+    std::set<std::pair<std::string, std::vector<std::size_t>>> told_;
+    const definition* operation_ = nullptr;
+    std::vector<query_error> errors_;
+};
+
+} // namespace graphql
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <nlohmann/json.hpp>
+
+#include <exception>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace graphql {
+
+/// JSON whose members keep their order: clients print the fields in the order in which they asked for them.
+using ordered_json = nlohmann::ordered_json;
+
+/// Gives the value of a field. @param parent the object that it belongs to, null for the root. What it throws becomes
+/// an error of that field.
+using resolver = std::function<nlohmann::json(const std::string& type, const std::string& field,
+                                              const nlohmann::json& parent, const nlohmann::json& arguments)>;
+
+/// data, and the errors in the server's form; data may be partial when there are errors.
+struct outcome {
+    ordered_json data;
+    nlohmann::json errors = nlohmann::json::array();
+};
+
+class executor {
+public:
+    /// @param mutation_type empty when the caller may not change anything
+    executor(const schema& types, std::string query_type, std::string mutation_type, resolver resolve)
+        : types_(types),
+          query_type_(std::move(query_type)),
+          mutation_type_(std::move(mutation_type)),
+          resolve_(std::move(resolve)) {}
+
+    /// Runs a document; never throws for what is wrong with it.
+    outcome run(std::string_view document, const nlohmann::json& variables) {
+        result_ = outcome();
+        document_ = document;
+        try {
+            const std::vector<definition> definitions = parser(document).parse();
+            for (const query_error& error : validator(types_, query_type_, mutation_type_).check(definitions)) {
+                result_.errors.push_back(error.format(document));
+            }
+            if (result_.errors.empty()) execute(definitions, variables);
+        } catch (const query_error& error) {
+            result_.errors.push_back(error.format(document));
+        }
+        return std::move(result_);
+    }
+
+private:
+    using group = std::pair<std::string, std::vector<const selection*>>;
+
+    void execute(const std::vector<definition>& definitions, const nlohmann::json& variables) {
+        const definition* operation = nullptr;
+        fragments_.clear();
+        for (const definition& item : definitions) {
+            if (item.operation == "fragment") {
+                fragments_[item.name] = &item;
+            } else if (operation != nullptr) {
+                throw query_error("Must provide operation name if query contains multiple operations.", {});
+            } else {
+                operation = &item;
+            }
+        }
+        if (operation == nullptr) throw query_error("Must provide an operation.", {});
+        const std::string& root = operation->operation == "query" ? query_type_ : mutation_type_;
+        if (operation->operation == "subscription" || root.empty()) {
+            throw query_error("Schema is not configured for " + operation->operation + 's', {operation->position});
+        }
+        coerce_variables(*operation, variables);
+        std::vector<group> groups;
+        collect(operation->selections, groups);
+        result_.data = run_groups(groups, *types_.find(root), nullptr, nlohmann::json::array());
+    }
+
+    void coerce_variables(const definition& operation, const nlohmann::json& given) {
+        variables_ = nlohmann::json::object();
+        for (const variable_definition& item : operation.variables) {
+            const nlohmann::json content =
+                given.is_object() ? given.value(item.name, nlohmann::json()) : nlohmann::json();
+            if (content.is_null()) {
+                if (item.fallback) {
+                    variables_[item.name] = types_.literal_value(*item.fallback, item.type, item.type.name, {});
+                } else if (item.type.required) {
+                    throw query_error("Variable \"$" + item.name + "\" of required type \"" + item.type.print() +
+                                          "\" was not provided.",
+                                      {item.position});
+                }
+                continue;
+            }
+            const std::vector<std::string> wrong = types_.check(content, item.type, item.type.name);
+            if (!wrong.empty()) {
+                std::string text = "Variable \"$" + item.name + "\" got invalid value " +
+                                   content.dump(-1, ' ', true, nlohmann::json::error_handler_t::replace) + '.';
+                for (const std::string& why : wrong) text += '\n' + why;
+                throw query_error(text, {item.position});
+            }
+            variables_[item.name] = types_.coerce(content, item.type, item.type.name);
+        }
+    }
+
+    bool is_included(const selection& item) const {
+        for (const directive& condition : item.directives) {
+            const value& wanted = condition.arguments.front().content;
+            const bool yes =
+                wanted.is == value::kind::variable ? variables_.value(wanted.word, false) : wanted.word == "true";
+            if (yes != (condition.name == "include")) return false;
+        }
+        return true;
+    }
+
+    // The fields of a selection set in the order of their first mention, those of one response name together.
+    void collect(const std::vector<selection>& selections, std::vector<group>& groups) const {
+        for (const selection& item : selections) {
+            if (!is_included(item)) continue;
+            if (item.is == selection::kind::inline_fragment) {
+                collect(item.selections, groups);
+            } else if (item.is == selection::kind::spread) {
+                collect(fragments_.at(item.name)->selections, groups);
+            } else {
+                group* same = nullptr;
+                for (group& other : groups) {
+                    if (other.first == item.response_name()) same = &other;
+                }
+                if (same == nullptr) same = &groups.emplace_back(item.response_name(), std::vector<const selection*>());
+                same->second.push_back(&item);
+            }
+        }
+    }
+
+    ordered_json run_groups(const std::vector<group>& groups, const named_type& type, const nlohmann::json& object,
+                            const nlohmann::json& path) {
+        ordered_json result = ordered_json::object();
+        for (const group& item : groups) {
+            nlohmann::json here = path;
+            here.push_back(item.first);
+            result[item.first] = run_field(item.second, type, object, here);
+        }
+        return result;
+    }
+
+    ordered_json run_field(const std::vector<const selection*>& same, const named_type& type,
+                           const nlohmann::json& object, const nlohmann::json& path) {
+        const selection& first = *same.front();
+        if (first.name == "__typename") return type.name;
+        const member& field = *type.find(first.name);
+        try {
+            const nlohmann::json content = resolve_(type.name, first.name, object, arguments_of(first, field));
+            return complete(content, field.type, field.type.list, same, path);
+        } catch (const std::exception& error) {
+            result_.errors.push_back(query_error(error.what(), {first.position}, path).format(document_));
+            return nullptr;
+        }
+    }
+
+    nlohmann::json arguments_of(const selection& item, const member& field) const {
+        nlohmann::json result = nlohmann::json::object();
+        for (const argument& given : item.arguments) {
+            const member& known = *field.argument_of(given.name);
+            nlohmann::json content = types_.literal_value(given.content, known.type, known.type.name, variables_);
+            if (content.is_null() && !known.other_type.empty()) {
+                content = types_.literal_value(given.content, known.type, known.other_type, variables_);
+            }
+            if (!content.is_null()) result[given.name] = std::move(content);
+        }
+        return result;
+    }
+
+    ordered_json complete(const nlohmann::json& content, const type_name& type, bool is_list,
+                          const std::vector<const selection*>& same, const nlohmann::json& path) {
+        if (content.is_null()) return nullptr;
+        if (is_list) {
+            ordered_json items = ordered_json::array();
+            for (std::size_t i = 0; i < content.size(); ++i) {
+                nlohmann::json here = path;
+                here.push_back(i);
+                items.push_back(complete(content[i], type, false, same, here));
+            }
+            return items;
+        }
+        const named_type* inner = types_.find(type.name);
+        if (inner != nullptr) {
+            std::vector<group> groups;
+            for (const selection* item : same) collect(item->selections, groups);
+            return run_groups(groups, *inner, content, path);
+        }
+        // What the schema calls a JSONString is JSON inside a text.
+        if (type.name == "JSONString") return content.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+        return ordered_json(content);
+    }
+
+    const schema& types_;
+    std::string query_type_, mutation_type_;
+    resolver resolve_;
+    std::string_view document_;
+    std::map<std::string, const definition*> fragments_;
+    nlohmann::json variables_;
+    outcome result_;
+};
+
+} // namespace graphql
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// `POST /admin/graphql`. Thread-safe.
+class graphql_routes {
+public:
+    /// Lists the folders that a key owns: objects with id, host, name and created_at.
+    using folder_lister = std::function<nlohmann::json(const std::string& access_key)>;
+
+    graphql_routes(const gateway_options& options, session_table& sessions, keypair_store& keypairs,
+                   const std::atomic<bool>& frozen, folder_lister folders)
+        : options_(options),
+          sessions_(sessions),
+          keypairs_(keypairs),
+          frozen_(frozen),
+          folders_(std::move(folders)),
+          started_(options.clock()) {}
+
+    void add_to(router& table) {
+        table.add("POST", "/admin/graphql", true, [this](const gateway_request& request) { return answer(request); });
+    }
+
+private:
+    using json = nlohmann::json;
+
+    http_reply answer(const gateway_request& request) {
+        const json body = request.json();
+        const auto query = body.find("query");
+        if (query == body.end()) throw invalid_parameters("The request must have \"query\" JSON field.");
+        if (!query->is_string()) throw invalid_parameters("The \"query\" field must be a JSON string.");
+        const json variables = body.value("variables", json());
+        if (!variables.is_null() && !variables.is_object()) {
+            throw invalid_parameters("The \"variables\" field must be an JSON object or null.");
+        }
+        const std::string caller = access_key_of(request.call);
+        const auto who = keypairs_.find(caller);
+        const bool is_admin = who && who->is_admin;
+        graphql::executor run(
+            is_admin ? graphql::admin_schema() : graphql::user_schema(), is_admin ? "QueryForAdmin" : "QueryForUser",
+            is_admin ? "MutationForAdmin" : "",
+            [this, &caller](const std::string& type, const std::string& field, const json& parent,
+                            const json& arguments) { return resolve(caller, type, field, parent, arguments); });
+        const graphql::outcome result = run.run(query->get_ref<const std::string&>(), variables);
+        if (!result.errors.empty()) {
+            throw problem(400, "graphql-error", "GraphQL-generated error.", {{"data", result.errors}});
+        }
+        http_reply reply = json_reply(nullptr);
+        reply.body = result.data.dump(-1, ' ', false, json::error_handler_t::replace);
+        return reply;
+    }
+
+    json resolve(const std::string& caller, const std::string& type, const std::string& field, const json& parent,
+                 const json& arguments) {
+        if (type == "QueryForAdmin" || type == "QueryForUser") return query(caller, field, arguments);
+        if (type == "MutationForAdmin") return mutate(field, arguments);
+        if (field == "vfolders") return folders_of(parent.at("access_key").get<std::string>());
+        if (field == "compute_sessions") {
+            return sessions_of(parent.at("access_key").get<std::string>(), status_of(arguments));
+        }
+        if (field == "computations") return compute_sessions(status_of(arguments));
+        if (field == "workers") return json::array(); // a session here is one process
+        return parent.value(field, json());
+    }
+
+    json query(const std::string& caller, const std::string& field, const json& arguments) {
+        const std::string access_key = text(arguments, "access_key", caller);
+        if (field == "agent") return text(arguments, "agent_id", "") == agent_id() ? agent() : json();
+        if (field == "agents") return agents(arguments);
+        if (field == "agent_list") return page(agents(arguments), arguments);
+        if (field == "images") return images();
+        if (field == "image") return image(text(arguments, "reference", ""));
+        if (field == "keypair") {
+            const auto found = keypairs_.find(access_key);
+            return found ? keypair(*found) : json();
+        }
+        if (field == "keypairs") return keypairs(arguments);
+        if (field == "vfolders") return folders_of(access_key);
+        if (field == "compute_sessions") {
+            const bool is_admin = keypairs_.find(caller).value_or(stored_keypair()).is_admin;
+            if (!is_admin || arguments.contains("access_key")) return sessions_of(access_key, status_of(arguments));
+            const std::string status = status_of(arguments);
+            return compute_sessions(status.empty() ? "RUNNING" : status);
+        }
+        if (field == "compute_session_list") {
+            const std::string status = status_of(arguments);
+            return page(arguments.contains("access_key") ? sessions_of(access_key, status) : compute_sessions(status),
+                        arguments);
+        }
+        if (field == "compute_session") {
+            for (const json& item : compute_sessions("RUNNING")) {
+                if (item["sess_id"] == text(arguments, "sess_id", "")) return item;
+            }
+            return json::object(); // an object that is null in every field, as 19.03 answers
+        }
+        if (field == "compute_workers") return json::array();
+        throw std::runtime_error("not resolved: " + field);
+    }
+
+    json mutate(const std::string& field, const json& arguments) {
+        if (frozen_) throw std::runtime_error("The server is frozen due to maintenance. Please try again later.");
+        if (field == "create_keypair") return create_keypair(arguments);
+        if (field == "modify_keypair") return modify_keypair(arguments);
+        if (field == "delete_keypair") {
+            const bool done = keypairs_.remove(text(arguments, "access_key", ""));
+            return {{"ok", done}, {"msg", done ? "success" : "failed to delete keypair"}};
+        }
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (field == "alias_image") {
+            const json target = find_image(text(arguments, "target", ""));
+            if (target.is_null()) return {{"ok", false}, {"msg", "Unknown image reference"}};
+            aliases_[text(arguments, "alias", "")] = target["humanized_name"];
+        }
+        if (field == "dealias_image") aliases_.erase(text(arguments, "alias", ""));
+        return {{"ok", true}, {"msg", ""}};
+    }
+
+    // --- key pairs ---------------------------------------------------------------------------------------------------
+    json create_keypair(const json& arguments) {
+        const json& props = arguments.at("props");
+        // The earlier servers of the line want the one, the later ones the other.
+        if (!has(props, "concurrency_limit") && !has(props, "resource_policy")) {
+            throw std::runtime_error("In field \"concurrency_limit\": Expected \"Int!\", found null.");
+        }
+        stored_keypair made;
+        const json& user = arguments.at("user_id");
+        made.user_id = user.is_string() ? user.get<std::string>() : user.dump();
+        keypair_store::make_keys(made);
+        made.is_active = made.is_admin = false; // what is not said is false
+        made.created_at = options_.clock();
+        apply(props, made);
+        keypairs_.put(made);
+        return {{"ok", true}, {"msg", "success"}, {"keypair", keypair(made)}};
+    }
+    json modify_keypair(const json& arguments) {
+        const json& props = arguments.at("props");
+        const bool done =
+            keypairs_.change(text(arguments, "access_key", ""), [&props](stored_keypair& item) { apply(props, item); });
+        return {{"ok", done}, {"msg", done ? "success" : "failed to modify keypair"}};
+    }
+    // Null means: leave it.
+    static void apply(const json& props, stored_keypair& item) {
+        if (has(props, "is_active")) item.is_active = props["is_active"].get<bool>();
+        if (has(props, "is_admin")) item.is_admin = props["is_admin"].get<bool>();
+        if (has(props, "resource_policy")) item.resource_policy = props["resource_policy"].get<std::string>();
+        if (has(props, "rate_limit")) item.rate_limit = props["rate_limit"].get<std::int64_t>();
+        if (has(props, "concurrency_limit")) item.concurrency_limit = props["concurrency_limit"].get<std::int64_t>();
+    }
+    static bool has(const json& object, const char* name) {
+        const auto found = object.find(name);
+        return found != object.end() && !found->is_null();
+    }
+    json keypairs(const json& arguments) const {
+        const json user = arguments.value("user_id", json());
+        json result = json::array();
+        for (const stored_keypair& item : keypairs_.all()) {
+            if (!user.is_null() && item.user_id != (user.is_string() ? user.get<std::string>() : user.dump())) continue;
+            if (arguments.contains("is_active") && item.is_active != arguments["is_active"].get<bool>()) continue;
+            result.push_back(keypair(item));
+        }
+        return result;
+    }
+    json keypair(const stored_keypair& item) const {
+        const bool is_owner = item.access_key == options_.access_key;
+        return {{"user_id", item.user_id},
+                {"access_key", item.access_key},
+                {"secret_key", item.secret_key},
+                {"is_active", item.is_active},
+                {"is_admin", item.is_admin},
+                {"resource_policy", item.resource_policy.empty() ? json() : json(item.resource_policy)},
+                {"created_at", codec::format_date(item.created_at)},
+                {"last_used", item.last_used ? json(codec::format_date(*item.last_used)) : json()},
+                {"concurrency_limit", item.concurrency_limit},
+                {"concurrency_used", is_owner ? sessions_.live() : 0},
+                {"rate_limit", item.rate_limit},
+                {"num_queries", item.num_queries}};
+    }
+
+    // --- sessions ----------------------------------------------------------------------------------------------------
+    // 19.03 looks the name up in its enumeration; the error is Python's KeyError.
+    static std::string status_of(const json& arguments) {
+        const std::string status = text(arguments, "status", "");
+        for (const char* known : {"", "PREPARING", "BUILDING", "RUNNING", "RESTARTING", "RESIZING", "SUSPENDED",
+                                  "TERMINATING", "TERMINATED", "ERROR"}) {
+            if (status == known) return status;
+        }
+        throw std::runtime_error('\'' + status + '\'');
+    }
+    // All sessions are the gateway's own key's.
+    json sessions_of(const std::string& access_key, const std::string& status) const {
+        return access_key == options_.access_key ? compute_sessions(status) : json::array();
+    }
+    json compute_sessions(const std::string& status) const {
+        json result = json::array();
+        for (const auto& entry : sessions_.list()) {
+            json item = compute_session(*entry);
+            if (status.empty() || item["status"] == status) result.push_back(std::move(item));
+        }
+        return result;
+    }
+    json compute_session(const session_entry& entry) const {
+        const session_request& made = entry.request;
+        const bool is_ready = entry.started.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+        const std::string created = codec::format_date(entry.created);
+        std::string id = codec::to_hex(codec::digest("sha256", made.token + created)).substr(0, 32);
+        for (const std::size_t dash : {20, 16, 12, 8}) id.insert(dash, "-");
+        const std::string memory = std::to_string(made.memory_kib * 1024);
+        json result = {{"sess_id", made.token},
+                       {"id", id},
+                       {"role", "master"},
+                       {"image", made.language},
+                       {"lang", made.language},
+                       {"registry", entry.image.registry},
+                       {"tag", made.tag.empty() ? json() : json(made.tag)},
+                       {"status", is_ready ? "RUNNING" : "PREPARING"},
+                       {"created_at", created},
+                       {"agent", agent_id()},
+                       {"container_id", codec::to_hex(codec::digest("sha256", id))},
+                       {"service_ports", json::array()},
+                       {"occupied_slots", {{"cpu", "1"}, {"mem", memory}}},
+                       {"occupied_shares", json::object()},
+                       {"mem_slot", made.memory_kib / 1024},
+                       {"cpu_slot", 1.0},
+                       {"gpu_slot", 0.0},
+                       {"tpu_slot", 0.0},
+                       {"cpu_using", 0.0},
+                       {"num_queries", is_ready ? json(entry.body->queries()) : json(0)}};
+        for (const char* unmeasured :
+             {"cpu_used", "mem_max_bytes", "mem_cur_bytes", "net_rx_bytes", "net_tx_bytes", "io_read_bytes",
+              "io_write_bytes", "io_max_scratch_size", "io_cur_scratch_size"}) {
+            result[unmeasured] = 0;
+        }
+        return result;
+    }
+
+    // --- the one agent, its images, folders --------------------------------------------------------------------------
+    static const char* agent_id() { return "i-embedded"; }
+    json agents(const json& arguments) const {
+        const std::string status = text(arguments, "status", "");
+        bool known = status.empty();
+        for (const char* name : {"ALIVE", "LOST", "RESTARTING", "TERMINATED"}) known = known || status == name;
+        if (!known) throw std::runtime_error('\'' + status + '\'');
+        return status.empty() || status == "ALIVE" ? json::array({agent()}) : json::array();
+    }
+    json agent() const {
+        const unsigned cores = (std::max)(1u, std::thread::hardware_concurrency());
+        const std::size_t used = sessions_.live();
+        std::int64_t used_kib = 0;
+        for (const auto& entry : sessions_.list()) used_kib += entry->request.memory_kib;
+        return {{"id", agent_id()},
+                {"status", "ALIVE"},
+                {"region", "local"},
+                {"addr", "tcp://127.0.0.1:6001"},
+                {"first_contact", codec::format_date(started_)},
+                {"available_slots", {{"cpu", std::to_string(cores)}, {"mem", "8g"}}},
+                {"occupied_slots", {{"cpu", std::to_string(used)}, {"mem", std::to_string(used_kib * 1024)}}},
+                {"mem_slots", 8192},
+                {"cpu_slots", cores},
+                {"gpu_slots", 0.0},
+                {"tpu_slots", 0.0},
+                {"used_mem_slots", used_kib / 1024},
+                {"used_cpu_slots", used},
+                {"used_gpu_slots", 0.0},
+                {"used_tpu_slots", 0.0},
+                {"cpu_cur_pct", 0.0},
+                {"mem_cur_bytes", 0.0}};
+    }
+
+    json images() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return list_images();
+    }
+    json image(const std::string& reference) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        json found = find_image(reference);
+        if (found.is_null()) throw std::runtime_error("Unknown image reference");
+        return found;
+    }
+    json list_images() const {
+        std::vector<std::string> names = options_.images;
+        if (names.empty()) {
+            for (const auto& item : interpreters()) names.push_back(item.first);
+        }
+        json result = json::array();
+        for (const std::string& name : names) {
+            const image_name parts = parse_image(name);
+            const std::string tag = parts.tag.empty() ? "latest" : parts.tag;
+            const std::string humanized = parts.name + ':' + tag;
+            const std::string digest = "sha256:" + codec::to_hex(codec::digest("sha256", humanized));
+            json aliases = json::array();
+            for (const auto& alias : aliases_) {
+                if (alias.second == humanized) aliases.push_back(alias.first);
+            }
+            result.push_back({{"name", parts.name},
+                              {"humanized_name", humanized},
+                              {"tag", tag},
+                              {"registry", parts.registry.empty() ? "local" : parts.registry},
+                              {"digest", digest},
+                              {"hash", digest},
+                              {"labels", json::array({{{"key", "ai.backend.kernelspec"}, {"value", "1"}}})},
+                              {"aliases", aliases},
+                              {"size_bytes", 0},
+                              {"resource_limits", json::array({{{"key", "cpu"}, {"min", "1"}, {"max", nullptr}},
+                                                               {{"key", "mem"}, {"min", "64m"}, {"max", nullptr}}})},
+                              {"supported_accelerators", json::array()},
+                              {"installed", true}});
+        }
+        return result;
+    }
+    json find_image(const std::string& reference) const {
+        const auto alias = aliases_.find(reference);
+        const image_name wanted = parse_image(alias == aliases_.end() ? reference : alias->second);
+        for (const json& item : list_images()) {
+            const bool is_registry = wanted.registry.empty() || item["registry"] == wanted.registry;
+            if (item["name"] == wanted.name && is_registry && (wanted.tag.empty() || item["tag"] == wanted.tag)) {
+                return item;
+            }
+        }
+        return nullptr;
+    }
+
+    json folders_of(const std::string& access_key) const {
+        json result = folders_ ? folders_(access_key) : json::array();
+        for (json& item : result) {
+            item["max_files"] = 1000;
+            item["max_size"] = 1048576;               // KiB
+            item["num_files"] = item["cur_size"] = 0; // 19.03 does not measure them either
+        }
+        return result;
+    }
+
+    static std::string text(const json& arguments, const char* name, const std::string& fallback) {
+        const auto found = arguments.find(name);
+        return found == arguments.end() || !found->is_string() ? fallback : found->get<std::string>();
+    }
+    static json page(const json& all, const json& arguments) {
+        const auto limit = arguments.at("limit").get<std::int64_t>(),
+                   offset = arguments.at("offset").get<std::int64_t>();
+        if (limit < 0 || offset < 0) throw std::runtime_error("limit and offset must not be negative");
+        json items = json::array();
+        for (std::int64_t i = offset; i < static_cast<std::int64_t>(all.size()) && i - offset < limit; ++i) {
+            items.push_back(all[static_cast<std::size_t>(i)]);
+        }
+        return {{"items", items}, {"total_count", all.size()}};
+    }
+
+    const gateway_options& options_;
+    session_table& sessions_;
+    keypair_store& keypairs_;
+    const std::atomic<bool>& frozen_;
+    folder_lister folders_;
+    std::chrono::system_clock::time_point started_;
+    std::mutex mutex_;
+    std::map<std::string, std::string> aliases_; ///< alias -> humanized name
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_kernel_routes.hpp
+/// @file
+/// The embedded gateway's endpoints for compute sessions.
+#ifndef BACKENDAI_TESTING_GATEWAY_KERNEL_ROUTES_HPP
+#define BACKENDAI_TESTING_GATEWAY_KERNEL_ROUTES_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
+#include <cctype>
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// A member that is text, or @p fallback when it is absent or null. @throws problem for another type.
+inline std::string text_member(const nlohmann::json& object, const char* name, const std::string& fallback = {}) {
+    const auto found = object.find(name);
+    if (found == object.end() || found->is_null()) return fallback;
+    if (!found->is_string()) throw invalid_parameters(std::string(name) + ": value is not a string");
+    return found->get<std::string>();
+}
+
+/// A member that is an object, or an empty one when it is absent or null. @throws problem for another type.
+inline nlohmann::json object_member(const nlohmann::json& object, const char* name) {
+    const auto found = object.find(name);
+    if (found == object.end() || found->is_null()) return nlohmann::json::object();
+    if (!found->is_object()) throw invalid_parameters(std::string(name) + ": value is not a dict");
+    return *found;
+}
+
+/// 4 to 64 characters, `\w[\w.-]*\w`.
+inline bool is_session_token(const std::string& text) {
+    const auto is_word = [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || (c & 0x80) != 0;
+    };
+    if (text.size() < 4 || text.size() > 64 || !is_word(text.front()) || !is_word(text.back())) return false;
+    for (const char c : text) {
+        if (!is_word(c) && c != '.' && c != '-') return false;
+    }
+    return true;
+}
+
+/// "4g" in KiB. @throws problem.
+inline std::int64_t memory_kib(const std::string& text) {
+    std::istringstream in(text);
+    double amount = 0;
+    if (!(in >> amount) || amount < 0 || amount > 1e15) throw invalid_parameters("resources: mem is not an amount");
+    std::string unit;
+    in >> unit;
+    const std::string units = "bkmgtp";
+    const std::size_t power =
+        unit.empty() ? 0 : units.find(static_cast<char>(std::tolower(static_cast<unsigned char>(unit[0]))));
+    if (power == std::string::npos || unit.size() > 3) throw invalid_parameters("resources: mem has an unknown unit");
+    for (std::size_t i = 0; i < power; ++i) amount *= 1024;
+    return static_cast<std::int64_t>(amount / 1024);
+}
+
+/// Reads and checks the body of a creation.
+inline session_request read_creation(const nlohmann::json& body) {
+    session_request request;
+    request.language = text_member(body, "lang");
+    if (request.language.empty()) throw invalid_parameters("lang: is required");
+    request.tag = text_member(body, "tag");
+    request.token = text_member(body, "clientSessionToken");
+    if (!is_session_token(request.token)) {
+        throw invalid_parameters("clientSessionToken: is required, 4 to 64 characters, letters, digits, '_', '.', '-'");
+    }
+    const nlohmann::json config = object_member(body, "config");
+    const nlohmann::json variables = object_member(config, "environ");
+    for (const auto& item : variables.items()) {
+        if (!item.value().is_string()) throw invalid_parameters("environ: value is not a string");
+        const bool is_name = !item.key().empty() && item.key().find('=') == std::string::npos;
+        if (!is_name || item.key().find('\0') != std::string::npos)
+            throw invalid_parameters("environ: not a variable's name");
+        request.environment[item.key()] = item.value().get<std::string>();
+    }
+    const auto mounts = config.find("mounts");
+    if (mounts != config.end() && !mounts->is_null()) {
+        if (!mounts->is_array()) throw invalid_parameters("mounts: value is not a list");
+        for (const auto& name : *mounts) {
+            if (!name.is_string() || name.get<std::string>().empty())
+                throw invalid_parameters("mounts: value is not a string");
+            const std::string text = name.get<std::string>();
+            if (text.find('/') != std::string::npos || text.front() == '.') {
+                throw problem(404, "vfolder-not-found", "No such virtual folder.");
+            }
+            request.mounts.push_back(text);
+        }
+    }
+    const auto cluster_size = config.find("clusterSize");
+    if (cluster_size != config.end() && !cluster_size->is_null()) {
+        if (!cluster_size->is_number_integer()) throw invalid_parameters("clusterSize: value is not an integer");
+        if (cluster_size->get<std::int64_t>() < 1) throw invalid_parameters("clusterSize: value is less than 1");
+    }
+    const nlohmann::json resources = object_member(config, "resources");
+    for (const auto& item : resources.items()) {
+        if (!item.value().is_string() && !item.value().is_number())
+            throw invalid_parameters("resources: value is not an amount");
+        if (item.key() != "mem") continue;
+        request.memory_kib =
+            memory_kib(item.value().is_string() ? item.value().get<std::string>() : item.value().dump());
+    }
+    return request;
+}
+
+/// Handlers of /kernel. Thread-safe.
+class kernel_routes {
+public:
+    kernel_routes(const gateway_options& options, session_table& sessions, std::atomic<bool>& frozen)
+        : options_(options), sessions_(sessions), frozen_(frozen) {}
+
+    void add_to(router& table) {
+        const auto bind = [this](http_reply (kernel_routes::*handler)(const gateway_request&)) {
+            return [this, handler](const gateway_request& request) { return (this->*handler)(request); };
+        };
+        table.add("POST", "/kernel", true, bind(&kernel_routes::create));
+        table.add("POST", "/kernel/create", true, bind(&kernel_routes::create));
+        table.add("GET", "/kernel/{}", true, bind(&kernel_routes::info));
+        table.add("DELETE", "/kernel/{}", true, bind(&kernel_routes::destroy));
+        table.add("PATCH", "/kernel/{}", true, bind(&kernel_routes::restart));
+        table.add("POST", "/kernel/{}", true, bind(&kernel_routes::execute));
+        table.add("POST", "/kernel/{}/interrupt", true, bind(&kernel_routes::interrupt));
+        table.add("POST", "/kernel/{}/complete", true, bind(&kernel_routes::complete));
+        table.add("GET", "/kernel/{}/logs", true, bind(&kernel_routes::logs));
+        table.add("GET", "/generated/{}/{}", false, bind(&kernel_routes::generated));
+    }
+
+private:
+    http_reply create(const gateway_request& request) {
+        session_request wanted = read_creation(request.json());
+        if (frozen_)
+            throw problem(503, "server-frozen", "The server is frozen due to maintenance. Please try again later.");
+        const auto result = sessions_.get_or_create(std::move(wanted));
+        return json_reply({{"kernelId", result.first->request.token},
+                           {"servicePorts", nlohmann::json::array()},
+                           {"created", result.second}},
+                          201);
+    }
+
+    http_reply info(const gateway_request& request) {
+        const auto session = sessions_.find(request.arguments[0]);
+        const session_request& made = (*session)->request;
+        const image_name& image = (*session)->image;
+        const std::chrono::duration<double, std::milli> age = options_.clock() - (*session)->created;
+        return json_reply({{"lang", made.language},
+                           {"image", image.name},
+                           {"registry", image.registry},
+                           {"tag", made.tag.empty() ? nlohmann::json(nullptr) : nlohmann::json(made.tag)},
+                           {"age", age.count()},
+                           {"memoryLimit", made.memory_kib},
+                           {"numQueriesExecuted", session->body().queries()},
+                           {"cpuCreditUsed", 0},
+                           // deprecated
+                           {"queryTimeout", -1},
+                           {"idleTimeout", -1},
+                           {"maxCpuCredit", -1},
+                           {"idle", -1},
+                           {"memoryUsed", -1}});
+    }
+
+    http_reply destroy(const gateway_request& request) {
+        return json_reply({{"stats", sessions_.destroy(request.arguments[0])}});
+    }
+
+    http_reply restart(const gateway_request& request) {
+        sessions_.find(request.arguments[0])->body().restart();
+        return empty_reply();
+    }
+
+    http_reply interrupt(const gateway_request& request) {
+        sessions_.find(request.arguments[0])->body().interrupt();
+        return empty_reply();
+    }
+
+    http_reply logs(const gateway_request& request) {
+        return json_reply({{"result", {{"logs", sessions_.find(request.arguments[0])->body().logs()}}}});
+    }
+
+    http_reply complete(const gateway_request& request) {
+        const nlohmann::json body = request.json();
+        const nlohmann::json wanted = {{"code", text_member(body, "code")},
+                                       {"options", object_member(body, "options")}};
+        const auto session = sessions_.find(request.arguments[0]);
+        return json_reply({{"result", {{"status", "finished"}, {"completions", session->body().complete(wanted)}}}});
+    }
+
+    http_reply execute(const gateway_request& request) {
+        const nlohmann::json body = request.json();
+        const std::string mode = text_member(body, "mode");
+        const std::string code = text_member(body, "code");
+        std::string id = text_member(body, "runId");
+        if (code.size() > options_.max_code) throw invalid_parameters("code: too long");
+        if (id.size() > 64) throw invalid_parameters("runId: too long");
+        const nlohmann::json options = object_member(body, "options");
+        const auto session = sessions_.find(request.arguments[0]);
+        kernel& body_of = session->body();
+        if (mode == "complete") {
+            const nlohmann::json found = body_of.complete({{"code", code}, {"options", options}});
+            return json_reply({{"result", {{"status", "finished"}, {"completions", found}}}});
+        }
+        if (mode == "query" || mode == "batch") {
+            if (id.empty()) id = random_token(8);
+            run item;
+            item.id = id;
+            item.code = code;
+            if (mode == "batch") {
+                item.is_batch = true;
+                item.phase = 0;
+                item.commands = {text_member(options, "clean"), text_member(options, "build"),
+                                 text_member(options, "exec")};
+            }
+            body_of.add(std::move(item));
+        } else if (mode == "continue" || mode == "input") {
+            if (id.empty()) throw invalid_parameters("runId: is required");
+            if (mode == "continue" && !code.empty()) throw invalid_parameters("code: must be empty");
+            if (mode == "input") body_of.answer(id, code);
+        } else {
+            throw invalid_parameters("mode: must be one of query, batch, continue, input, complete");
+        }
+        return json_reply({{"result", body_of.step(id, options_.slice)}});
+    }
+
+    // Real servers keep generated files in an object store and tell an unguessable URL there.
+    http_reply generated(const gateway_request& request) {
+        const std::filesystem::path root = sessions_.generated_files(request.arguments[0]);
+        const std::filesystem::path path = (root / request.arguments[1]).lexically_normal();
+        std::error_code error;
+        const std::string relative = path.lexically_relative(root).generic_string();
+        const bool is_inside =
+            !root.empty() && relative.compare(0, 2, "..") != 0 && std::filesystem::is_regular_file(path, error);
+        std::ifstream file(path, std::ios::binary);
+        if (!is_inside || !file) throw problem(404, "generic-not-found", "Unknown URL path.");
+        std::ostringstream content;
+        content << file.rdbuf();
+        http_reply reply;
+        reply.headers = {{"Content-Type", "application/octet-stream"}};
+        reply.body = content.str();
+        return reply;
+    }
+
+    const gateway_options& options_;
+    session_table& sessions_;
+    std::atomic<bool>& frozen_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_server.hpp
+/// @file
+/// The embedded gateway's server: a listening thread, a thread for each connection, and faults on the wire.
+#ifndef BACKENDAI_TESTING_GATEWAY_SERVER_HPP
+#define BACKENDAI_TESTING_GATEWAY_SERVER_HPP
+
+// ---- backendai/testing/gateway_http.hpp
+/// @file
+/// HTTP/1.1 on one server connection (RFC 9112): requests in, replies out, with limits.
+#ifndef BACKENDAI_TESTING_GATEWAY_HTTP_HPP
+#define BACKENDAI_TESTING_GATEWAY_HTTP_HPP
+
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// A request that is no HTTP or goes over a limit: the status to answer before the connection is closed.
+struct bad_request {
+    int status;
+    const char* why;
+};
+
+/// The peer has closed, or kept silent for too long.
+struct end_of_connection {};
+
+inline std::string lower_case(std::string_view text) {
+    std::string result(text);
+    for (char& c : result) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    return result;
+}
+
+inline std::string_view trim(std::string_view text) {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
+/// Whether a comma-separated header has an item, in any case.
+inline bool has_token(const header_list& headers, std::string_view name, std::string_view token) {
+    const std::string* value = find_header(headers, name);
+    std::string_view rest = value != nullptr ? std::string_view(*value) : std::string_view();
+    while (!rest.empty()) {
+        const std::size_t comma = rest.find(',');
+        if (lower_case(trim(rest.substr(0, comma))) == token) return true;
+        if (comma == std::string_view::npos) break;
+        rest.remove_prefix(comma + 1);
+    }
+    return false;
+}
+
+/// Reads requests from one connection. One thread.
+class request_reader {
+public:
+    request_reader(os::tcp_socket& socket, const gateway_options& options) : socket_(socket), options_(options) {}
+
+    /// Reads the next request's head. @throws bad_request, end_of_connection, std::system_error.
+    http_call read_head() {
+        std::size_t end = 0, searched = 0;
+        while (bytes_.compare(0, 2, "\r\n") == 0)
+            bytes_.erase(0, 2); // RFC 9112 section 2.2: empty lines before a request
+        while ((end = bytes_.find("\r\n\r\n", searched)) == std::string::npos) {
+            if (bytes_.size() > options_.max_head) throw bad_request{431, "head too large"};
+            searched = bytes_.size() < 3 ? 0 : bytes_.size() - 3;
+            fill();
+        }
+        if (end > options_.max_head) throw bad_request{431, "head too large"};
+        http_call call;
+        parse_head(std::string_view(bytes_).substr(0, end + 2), call);
+        bytes_.erase(0, end + 4);
+        return call;
+    }
+
+    /// Reads the body that the head announces into @p call.
+    void read_body(http_call& call) {
+        const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
+        const std::size_t length = content_length(call.headers, encoding != nullptr);
+        if (encoding == nullptr && length == 0) return;
+        if (length > options_.max_body) throw bad_request{413, "body too large"};
+        if (has_token(call.headers, "Expect", "100-continue") && bytes_.empty()) {
+            socket_.write("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        if (encoding == nullptr) {
+            take(length, call.body);
+            return;
+        }
+        if (lower_case(trim(*encoding)) != "chunked") throw bad_request{501, "unknown transfer encoding"};
+        for (;;) {
+            const std::size_t size = chunk_size(read_line());
+            if (size > options_.max_body - call.body.size()) throw bad_request{413, "body too large"};
+            if (size == 0) break;
+            take(size, call.body);
+            if (!read_line().empty()) throw bad_request{400, "bad chunk"};
+        }
+        while (!read_line().empty()) continue; // trailer fields
+    }
+
+    /// Leaves a multipart body on the connection, to be read through @p call; false for other requests.
+    bool stream_body(http_call& call) {
+        const std::string* type = find_header(call.headers, "Content-Type");
+        if (type == nullptr || lower_case(*type).compare(0, 20, "multipart/form-data;") != 0) return false;
+        const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
+        stream_left_ = content_length(call.headers, encoding != nullptr);
+        if (encoding != nullptr && lower_case(trim(*encoding)) != "chunked") {
+            throw bad_request{501, "unknown transfer encoding"};
+        }
+        in_chunks_ = encoding != nullptr;
+        first_chunk_ = true;
+        if (has_token(call.headers, "Expect", "100-continue") && bytes_.empty()) {
+            socket_.write("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        call.stream = [this](char* buffer, std::size_t capacity) { return read_stream(buffer, capacity); };
+        return true;
+    }
+    /// Throws away what the handler has left of a body.
+    void drain_stream() {
+        char buffer[16384];
+        while (read_stream(buffer, sizeof buffer) != 0) continue;
+    }
+
+    bool keeps_alive() const { return keeps_alive_; }
+    /// What came behind the request.
+    std::string take_rest() { return std::exchange(bytes_, {}); }
+
+private:
+    std::size_t read_stream(char* buffer, std::size_t capacity) {
+        if (stream_left_ == 0 && in_chunks_) {
+            if (!std::exchange(first_chunk_, false) && !read_line().empty()) throw bad_request{400, "bad chunk"};
+            stream_left_ = chunk_size(read_line());
+            if (stream_left_ == 0) {
+                while (!read_line().empty()) continue; // trailer fields
+                in_chunks_ = false;
+            }
+        }
+        std::size_t count = (std::min)(capacity, stream_left_);
+        if (count == 0) return 0;
+        if (bytes_.empty()) {
+            if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
+            count = socket_.read(buffer, count);
+            if (count == 0) throw end_of_connection{};
+        } else {
+            count = (std::min)(count, bytes_.size());
+            std::copy_n(bytes_.begin(), count, buffer);
+            bytes_.erase(0, count);
+        }
+        stream_left_ -= count;
+        return count;
+    }
+
+    void fill() {
+        if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
+        char buffer[16384];
+        const std::size_t count = socket_.read(buffer, sizeof buffer);
+        if (count == 0) throw end_of_connection{};
+        bytes_.append(buffer, count);
+    }
+
+    void take(std::size_t length, std::string& into) {
+        while (length > 0) {
+            if (bytes_.empty()) fill();
+            const std::size_t count = (std::min)(length, bytes_.size());
+            into.append(bytes_, 0, count);
+            bytes_.erase(0, count);
+            length -= count;
+        }
+    }
+
+    std::string read_line() {
+        std::size_t end = 0;
+        while ((end = bytes_.find("\r\n")) == std::string::npos) {
+            if (bytes_.size() > 4096) throw bad_request{400, "line too long"};
+            fill();
+        }
+        std::string line = bytes_.substr(0, end);
+        bytes_.erase(0, end + 2);
+        return line;
+    }
+
+    static std::size_t chunk_size(const std::string& line) {
+        std::size_t size = 0, digits = 0;
+        for (const char c : line) {
+            int value = -1;
+            if (c >= '0' && c <= '9') value = c - '0';
+            if (c >= 'a' && c <= 'f') value = c - 'a' + 10;
+            if (c >= 'A' && c <= 'F') value = c - 'A' + 10;
+            if (value < 0) {
+                if (c == ';' || c == ' ') break;
+                throw bad_request{400, "bad chunk size"};
+            }
+            if (++digits > 12) throw bad_request{413, "body too large"};
+            size = size * 16 + static_cast<std::size_t>(value);
+        }
+        if (digits == 0) throw bad_request{400, "bad chunk size"};
+        return size;
+    }
+
+    static std::size_t content_length(const header_list& headers, bool is_chunked) {
+        std::size_t length = 0;
+        const std::string* seen = nullptr;
+        for (const auto& field : headers) {
+            if (lower_case(field.first) != "content-length") continue;
+            if (is_chunked || (seen != nullptr && *seen != field.second)) throw bad_request{400, "two lengths"};
+            seen = &field.second;
+            if (field.second.empty() || field.second.size() > 15) throw bad_request{400, "bad length"};
+            length = 0;
+            for (const char c : field.second) {
+                if (c < '0' || c > '9') throw bad_request{400, "bad length"};
+                length = length * 10 + static_cast<std::size_t>(c - '0');
+            }
+        }
+        return length;
+    }
+
+    void parse_head(std::string_view head, http_call& call) {
+        const std::size_t line_end = head.find("\r\n");
+        const std::string_view line = head.substr(0, line_end);
+        const std::size_t first = line.find(' '), last = line.rfind(' ');
+        if (first == std::string_view::npos || first == last) throw bad_request{400, "bad request line"};
+        call.method = line.substr(0, first);
+        call.target = line.substr(first + 1, last - first - 1);
+        const std::string_view version = line.substr(last + 1);
+        if (version.substr(0, 5) != "HTTP/") throw bad_request{400, "bad request line"};
+        if (version != "HTTP/1.1" && version != "HTTP/1.0") throw bad_request{505, "not HTTP/1"};
+        if (call.target.empty() || call.target[0] != '/' || call.target.find(' ') != std::string::npos) {
+            throw bad_request{400, "bad target"};
+        }
+        head.remove_prefix(line_end + 2);
+        while (!head.empty()) {
+            const std::size_t end = head.find("\r\n");
+            const std::string_view field = head.substr(0, end);
+            const std::size_t colon = field.find(':');
+            const bool has_name = colon != std::string_view::npos && colon > 0 && field[colon - 1] != ' ' &&
+                                  field[0] != ' ' && field[0] != '\t';
+            if (!has_name) throw bad_request{400, "bad header"};
+            call.headers.emplace_back(field.substr(0, colon), trim(field.substr(colon + 1)));
+            head.remove_prefix(end + 2);
+        }
+        keeps_alive_ = version == "HTTP/1.1" ? !has_token(call.headers, "Connection", "close")
+                                             : has_token(call.headers, "Connection", "keep-alive");
+        if (version == "HTTP/1.1" && find_header(call.headers, "Host") == nullptr) throw bad_request{400, "no Host"};
+    }
+
+    os::tcp_socket& socket_;
+    const gateway_options& options_;
+    std::string bytes_;
+    bool keeps_alive_ = false;
+    std::size_t stream_left_ = 0; ///< of the body, or of its present chunk
+    bool in_chunks_ = false, first_chunk_ = false;
+};
+
+/// The head of a reply. @param length of the body to announce; npos = none is announced.
+inline std::string head_of(const http_reply& reply, std::size_t length, bool keeps_alive) {
+    std::string head = "HTTP/1.1 " + std::to_string(reply.status) + ' ' +
+                       (reply.reason.empty() ? reason_of(reply.status) : reply.reason) + "\r\n";
+    for (const auto& field : reply.headers) head += field.first + ": " + field.second + "\r\n";
+    const bool has_length = length != std::string::npos && reply.status != 204 && reply.status >= 200;
+    if (has_length) head += "Content-Length: " + std::to_string(length) + "\r\n";
+    if (reply.status >= 200) head += keeps_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+    return head + "\r\n";
+}
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <functional>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Serves a handler on a loopback port. The destructor stops and joins everything.
+class http_server {
+public:
+    using handler = std::function<http_reply(const http_call&)>;
+    /// Asked on a new connection (with null) and when a request's head has come: the fault that ends it there, or null.
+    using early_fault = std::function<std::shared_ptr<const fault>(const http_call*)>;
+
+    http_server(const gateway_options& options, handler handle, early_fault early)
+        : options_(options),
+          handle_(std::move(handle)),
+          early_(std::move(early)),
+          listener_(os::tcp_socket::listen_loopback(options.port)),
+          port_(listener_.local_port()) {
+        acceptor_ = std::thread([this] { accept_loop(); });
+    }
+    http_server(const http_server&) = delete;
+    http_server& operator=(const http_server&) = delete;
+    ~http_server() { stop(); }
+
+    std::uint16_t port() const { return port_; }
+    std::size_t connections() const { return accepted_; }
+
+    /// Closes every connection and joins the threads; handlers that still work are waited for.
+    void stop() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (stopping_) return;
+            stopping_ = true;
+            for (connection& item : connections_) item.shutdown();
+        }
+        stopped_.notify_all();
+        try {
+            os::tcp_socket::connect_loopback(port_); // wakes the listening thread
+        } catch (const std::system_error&) {
+            // It wakes by itself after a short while.
+        }
+        acceptor_.join();
+        for (connection& item : connections_) item.thread.join();
+        connections_.clear();
+        listener_.close();
+    }
+
+private:
+    struct connection {
+        os::tcp_socket socket;
+        std::thread thread;
+        std::mutex mutex; ///< between closing here and shutdown() by stop()
+        std::atomic<bool> is_done{false};
+
+        void shutdown() {
+            const std::lock_guard<std::mutex> lock(mutex);
+            socket.shutdown();
+        }
+        void close(bool by_reset) {
+            const std::lock_guard<std::mutex> lock(mutex);
+            if (by_reset) {
+                socket.reset();
+            } else {
+                socket.close();
+            }
+        }
+    };
+
+    void accept_loop() {
+        for (;;) {
+            os::tcp_socket socket = listener_.accept(std::chrono::milliseconds(200));
+            join_finished();
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (stopping_) return;
+            if (!socket.is_open()) continue;
+            ++accepted_;
+            const auto refused = early_(nullptr);
+            if (refused || connections_.size() >= options_.max_connections) {
+                if (refused && refused->reset) socket.reset();
+                continue;
+            }
+            connections_.emplace_back();
+            connection& item = connections_.back();
+            item.socket = std::move(socket);
+            item.thread = std::thread([this, &item] {
+                serve(item);
+                item.is_done = true;
+            });
+        }
+    }
+
+    void join_finished() {
+        std::list<connection> finished;
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            for (auto item = connections_.begin(); item != connections_.end();) {
+                const auto next = std::next(item);
+                if (item->is_done) finished.splice(finished.end(), connections_, item);
+                item = next;
+            }
+        }
+        for (connection& item : finished) item.thread.join();
+    }
+
+    void serve(connection& item) {
+        bool by_reset = false;
+        try {
+            request_reader reader(item.socket, options_);
+            bool goes_on = true;
+            while (goes_on && !is_stopping()) goes_on = serve_one(item, reader, by_reset);
+        } catch (const bad_request& refused) {
+            refuse(item, refused);
+        } catch (const end_of_connection&) {
+            // The ordinary end of a kept-alive connection.
+        } catch (const std::system_error&) {
+            // The peer is gone: there is nobody left to tell.
+        }
+        item.close(by_reset);
+    }
+
+    bool serve_one(connection& item, request_reader& reader, bool& by_reset) {
+        http_call call = reader.read_head();
+        if (const auto dropped = early_(&call)) {
+            by_reset = dropped->reset;
+            return false;
+        }
+        if (!reader.stream_body(call)) reader.read_body(call);
+        call.takes_stream = true;
+        http_reply reply = handle_(call);
+        reader.drain_stream();
+        if (reply.stream && reply.wire_fault) collect(reply);
+        if (reply.wire_fault) {
+            by_reset = reply.wire_fault->reset;
+            return write_faulty(item, call, reply, *reply.wire_fault, reader.keeps_alive());
+        }
+        if (reply.upgrade) {
+            item.socket.write(head_of(reply, std::string::npos, true));
+            reply.upgrade(item.socket, reader.take_rest());
+            return false;
+        }
+        if (reply.stream && call.method != "HEAD") {
+            write_stream(item.socket, reply, reader.keeps_alive());
+            return reader.keeps_alive();
+        }
+        std::string bytes = head_of(reply, reply.body.size(), reader.keeps_alive());
+        if (call.method != "HEAD") bytes += reply.body;
+        item.socket.write(bytes);
+        return reader.keeps_alive();
+    }
+
+    static void collect(http_reply& reply) {
+        char buffer[16384];
+        while (const std::size_t count = reply.stream(buffer, sizeof buffer)) reply.body.append(buffer, count);
+    }
+
+    static void write_stream(os::tcp_socket& socket, http_reply& reply, bool alive) {
+        reply.headers.emplace_back("Transfer-Encoding", "chunked");
+        socket.write(head_of(reply, std::string::npos, alive));
+        std::vector<char> buffer(256 * 1024);
+        for (;;) {
+            const std::size_t count = reply.stream(buffer.data(), buffer.size());
+            char size[32];
+            std::snprintf(size, sizeof size, "%zx\r\n", count);
+            socket.write(size + std::string(buffer.data(), count) + "\r\n"); // the last one is empty
+            if (count == 0) return;
+        }
+    }
+
+    // Whether the connection goes on after it.
+    bool write_faulty(connection& item, const http_call& call, const http_reply& reply, const fault& what, bool alive) {
+        os::tcp_socket& socket = item.socket;
+        const std::string_view body = reply.body;
+        const std::string head = head_of(reply, body.size(), alive);
+        const auto part = [&what](std::size_t whole) {
+            return (std::min)(whole, what.position != 0 ? what.position : whole / 2);
+        };
+        switch (what.kind) {
+        case fault_kind::drop_in_head: socket.write(std::string_view(head).substr(0, part(head.size()))); return false;
+        case fault_kind::drop_after_head: socket.write(head); return false;
+        case fault_kind::drop_in_body:
+            socket.write(head + std::string(body.substr(0, part(body.size()))));
+            return false;
+        case fault_kind::garbage_response: socket.write("\x16\x03\x01 this is no HTTP\n\n\x7f"); return false;
+        case fault_kind::length_too_long:
+            socket.write(head_of(reply, body.size() + (what.position != 0 ? what.position : 10), alive));
+            socket.write(body);
+            return false;
+        case fault_kind::length_too_short: {
+            const std::size_t less = (std::min)(body.size(), what.position != 0 ? what.position : 1);
+            socket.write(head_of(reply, body.size() - less, alive) + std::string(body));
+            return alive; // the rest now stands where the next answer is expected
+        }
+        case fault_kind::bad_chunk: {
+            http_reply chunked = reply;
+            chunked.headers.emplace_back("Transfer-Encoding", "chunked");
+            socket.write(head_of(chunked, std::string::npos, alive) + "1\r\n{\r\nno length\r\n" + std::string(body));
+            return false;
+        }
+        case fault_kind::drip_head: return drip(socket, head, what.interval) && write_all(socket, body) && alive;
+        case fault_kind::drip_body: return write_all(socket, head) && drip(socket, body, what.interval) && alive;
+        case fault_kind::stall: stall(socket); return false;
+        case fault_kind::stall_in_body:
+            socket.write(head + std::string(body.substr(0, part(body.size()))));
+            stall(socket);
+            return false;
+        case fault_kind::raw: socket.write(what.bytes); return false;
+        default: static_cast<void>(call); return false; // the drops before anything is written
+        }
+    }
+
+    static bool write_all(os::tcp_socket& socket, std::string_view bytes) {
+        socket.write(bytes);
+        return true;
+    }
+
+    // Waits, and returns whether the server goes on.
+    bool pause(std::chrono::milliseconds time) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        return !stopped_.wait_for(lock, time, [this] { return stopping_; });
+    }
+
+    bool drip(os::tcp_socket& socket, std::string_view bytes, std::chrono::milliseconds interval) {
+        for (std::size_t i = 0; i < bytes.size(); ++i) {
+            socket.write(bytes.substr(i, 1));
+            if (!pause(interval)) return false;
+        }
+        return true;
+    }
+
+    // Until the peer closes or the server stops; what the peer still sends is thrown away.
+    void stall(os::tcp_socket& socket) {
+        char buffer[4096];
+        while (!is_stopping()) {
+            if (socket.wait_readable(std::chrono::milliseconds(200)) && socket.read(buffer, sizeof buffer) == 0) return;
+        }
+    }
+
+    // Answers, and reads on for a moment, so that bytes under way do not turn the answer into a reset.
+    void refuse(connection& item, const bad_request& refused) {
+        http_reply reply = problem(refused.status, "generic-bad-request", "Bad request.").reply();
+        try {
+            item.socket.write(head_of(reply, reply.body.size(), false) + reply.body);
+            item.socket.shutdown_writes();
+            char buffer[16384];
+            for (int i = 0; i < 256 && item.socket.wait_readable(std::chrono::milliseconds(500)); ++i) {
+                if (item.socket.read(buffer, sizeof buffer) == 0) break;
+            }
+        } catch (const std::system_error&) {
+            // The peer did not wait for the answer.
+        }
+    }
+
+    bool is_stopping() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return stopping_;
+    }
+
+    const gateway_options& options_;
+    handler handle_;
+    early_fault early_;
+    os::tcp_socket listener_;
+    std::uint16_t port_;
+    std::mutex mutex_;
+    std::condition_variable stopped_;
+    bool stopping_ = false;
+    std::list<connection> connections_;
+    std::atomic<std::size_t> accepted_{0};
+    std::thread acceptor_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// Speaks API v4.20190315. Starts when it is made, and stops when it is destroyed: connections are closed, interpreters
+/// killed, threads joined, folders removed. All functions may be called from several threads at once.
+class gateway {
+public:
+    /// @throws std::system_error when the port is taken.
+    explicit gateway(gateway_options options = {})
+        : options_(std::move(options)),
+          keypairs_(options_),
+          authenticator_(options_, keypairs_),
+          sessions_(options_),
+          kernels_(options_, sessions_, frozen_),
+          kernel_files_(sessions_, file_lie_),
+          folders_(options_, sessions_, file_lie_),
+          graphql_(options_, sessions_, keypairs_, frozen_,
+                   [this](const std::string& access_key) { return folders_.owned_by(access_key); }) {
+        add_routes();
+        server_ = std::make_unique<detail::http_server>(
+            options_, [this](const http_call& call) { return handle(call); },
+            [this](const http_call* call) { return early_fault(call); });
+        sessions_.set_endpoint("http://127.0.0.1:" + std::to_string(port()));
+        sweeper_ = std::thread([this] { sweep_loop(); });
+    }
+    gateway(const gateway&) = delete;
+    gateway& operator=(const gateway&) = delete;
+    ~gateway() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            stopping_ = true;
+        }
+        stopped_.notify_all();
+        sweeper_.join();
+        sessions_.close(); // first, so that calls which wait for code return
+        server_->stop();
+    }
+
+    /// "http://127.0.0.1:PORT" and the path prefix: what a client takes for its endpoint.
+    std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port()) + options_.path_prefix; }
+    std::uint16_t port() const { return server_->port(); }
+    const std::string& access_key() const { return options_.access_key; }
+    const std::string& secret_key() const { return options_.secret_key; }
+
+    /// Scripts a fault for requests to come. Returns its number for fault_uses().
+    std::size_t inject(fault item) { return faults_.add(std::move(item)); }
+    int fault_uses(std::size_t number) const { return faults_.uses(number); }
+    void clear_faults() { faults_.clear(); }
+    /// From now on answers to downloads lie so.
+    void lie_about_files(file_lie lie) { file_lie_ = lie; }
+
+    /// How many whole requests of a method have come for a path (without prefix and query), refused ones included.
+    std::size_t received(const std::string& method, const std::string& path) const {
+        return count(received_, method, path);
+    }
+    /// How many of them have reached their handler, and so may have run code or made something.
+    std::size_t served(const std::string& method, const std::string& path) const {
+        return count(served_, method, path);
+    }
+    /// All whole requests.
+    std::size_t received() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::size_t sum = 0;
+        for (const auto& entry : received_) sum += entry.second;
+        return sum;
+    }
+    std::size_t connections() const { return server_->connections(); } ///< accepted until now
+    std::size_t live_sessions() const { return sessions_.live(); }
+    std::size_t peak_sessions() const { return sessions_.peak(); }
+    std::size_t created_sessions() const { return sessions_.created(); }
+    /// Ends sessions that are over the idle limit by the options' clock; also done on every request, and four times a
+    /// second.
+    void sweep() { sessions_.sweep(); }
+
+    /// Answers one request without a connection, as the server does with one. A fault that only a connection can show
+    /// is handed over in http_reply::wire_fault.
+    http_reply handle(const http_call& call) {
+        const std::string path = path_of(call.target);
+        note(received_, call.method, path);
+        if (options_.on_request) options_.on_request(call);
+        sessions_.sweep();
+        const std::shared_ptr<const fault> wrong = faults_.take(false, call.method, path);
+        if (wrong && wrong->kind == fault_kind::status) return detail::status_reply(*wrong);
+        http_reply reply;
+        if (!wrong || !detail::keeps_from_handler(wrong->kind)) {
+            if (wrong && wrong->kind == fault_kind::delay) pause(wrong->interval);
+            reply = answer(call, path, wrong && wrong->kind == fault_kind::clock_skew);
+        }
+        if (wrong && wrong->kind == fault_kind::garbage_body) {
+            reply.headers = {{"Content-Type", "application/json"}};
+            reply.body = "{\"result\": \x01 nothing";
+            if (reply.status == 204) reply.status = 200;
+        }
+        if (wrong && !detail::is_whole_answer(wrong->kind)) reply.wire_fault = wrong;
+        return reply;
+    }
+
+private:
+    using counters = std::map<std::pair<std::string, std::string>, std::size_t>;
+
+    void add_routes() {
+        kernels_.add_to(router_);
+        kernel_files_.add_to(router_);
+        folders_.add_to(router_);
+        graphql_.add_to(router_);
+        router_.add("GET", "/", false, [](const gateway_request&) {
+            return json_reply({{"version", "v4.20190315"}, {"manager", "19.03.0 (embedded gateway)"}});
+        });
+        const auto echo = [](const gateway_request& request) {
+            const nlohmann::json body = request.json();
+            const auto found = body.find("echo");
+            if (found == body.end() || !found->is_string()) throw invalid_parameters("echo: is required");
+            return json_reply({{"authorized", "yes"}, {"echo", *found}});
+        };
+        router_.add("GET", "/auth/test", true, echo);
+        router_.add("POST", "/auth/test", true, echo);
+        router_.add("GET", "/manager/status", false, [this](const gateway_request&) {
+            return json_reply({{"status", frozen_ ? "frozen" : "running"}, {"active_sessions", sessions_.live()}});
+        });
+        router_.add("PUT", "/manager/status", true,
+                    [this](const gateway_request& request) { return set_status(request); });
+    }
+
+    http_reply set_status(const gateway_request& request) {
+        const auto caller = keypairs_.find(detail::access_key_of(request.call));
+        if (!caller || !caller->is_admin) throw authorization_failed("Admin privilege required");
+        const nlohmann::json body = request.json();
+        const std::string status = detail::text_member(body, "status");
+        if (status != "frozen" && status != "running") throw invalid_parameters("status: must be running or frozen");
+        const auto force = body.find("force_kill");
+        if (force != body.end() && !force->is_boolean()) throw invalid_parameters("force_kill: value is not a bool");
+        frozen_ = status == "frozen";
+        if (frozen_ && force != body.end() && force->get<bool>()) sessions_.destroy_all();
+        return empty_reply();
+    }
+
+    http_reply answer(const http_call& call, const std::string& path, bool clock_is_wrong) {
+        try {
+            check_version(call);
+            const router::match match = router_.find(call.method, path);
+            if (match.found == nullptr) {
+                if (match.allowed.empty()) throw problem(404, "generic-not-found", "Unknown URL path.");
+                http_reply reply = problem(405, "method-not-allowed", "HTTP Method Not Allowed.").reply();
+                reply.headers.emplace_back("Allow", match.allowed);
+                return reply;
+            }
+            if (clock_is_wrong) authenticator_.check(call, std::chrono::minutes(60));
+            if (match.found->needs_authorization) {
+                authenticator_.check(call);
+                keypairs_.note_use(detail::access_key_of(call), options_.clock());
+            }
+            if (match.found->needs_authorization) count_for_limit();
+            note(served_, call.method, path);
+            const std::size_t question = call.target.find('?');
+            const std::string_view query =
+                question == std::string::npos ? std::string_view() : std::string_view(call.target).substr(question + 1);
+            http_reply reply = match.found->handle({call, match.arguments, codec::parse_query(query)});
+            if (match.found->needs_authorization) add_limit_headers(reply);
+            return reply;
+        } catch (const problem& error) {
+            return error.reply();
+        } catch (const std::exception&) {
+            // Told to the client, as a server does; what it was stays out of the answer.
+            return problem(500, "internal-server-error", "Internal server error.").reply();
+        }
+    }
+
+    static void check_version(const http_call& call) {
+        const std::string* version = find_header(call.headers, "X-BackendAI-Version");
+        if (version == nullptr) version = find_header(call.headers, "X-Sorna-Version");
+        if (version == nullptr) return;
+        const bool is_known = version->size() > 3 && (*version)[0] == 'v' && (*version)[1] >= '1' &&
+                              (*version)[1] <= '4' && (*version)[2] == '.';
+        if (!is_known) throw problem(400, "generic-bad-request", "Unsupported API version.");
+    }
+
+    // A window that begins anew every 15 minutes.
+    void count_for_limit() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto now = options_.clock();
+        if (now - window_begin_ >= std::chrono::seconds(900)) {
+            window_begin_ = now;
+            in_window_ = 0;
+        }
+        if (in_window_ >= options_.rate_limit) {
+            throw problem(429, "rate-limit-exceeded", "You have reached your API query rate limit.");
+        }
+        ++in_window_;
+    }
+    void add_limit_headers(http_reply& reply) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        reply.headers.emplace_back("X-RateLimit-Limit", std::to_string(options_.rate_limit));
+        reply.headers.emplace_back("X-RateLimit-Remaining", std::to_string(options_.rate_limit - in_window_));
+        reply.headers.emplace_back("X-RateLimit-Window", "900");
+    }
+
+    std::shared_ptr<const fault> early_fault(const http_call* call) {
+        if (call == nullptr) return faults_.take(true, {}, {});
+        return faults_.take_early(call->method, path_of(call->target));
+    }
+
+    std::string path_of(std::string_view target) const {
+        std::string_view path = target.substr(0, target.find('?'));
+        const std::string& prefix = options_.path_prefix;
+        if (prefix.empty()) return std::string(path);
+        if (path.substr(0, prefix.size()) != prefix) return "//outside"; // matches no route
+        path.remove_prefix(prefix.size());
+        return path.empty() ? "/" : std::string(path);
+    }
+
+    void note(counters& table, const std::string& method, const std::string& path) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        ++table[{method, path}];
+    }
+    std::size_t count(const counters& table, const std::string& method, const std::string& path) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = table.find({method, path});
+        return found == table.end() ? 0 : found->second;
+    }
+
+    void pause(std::chrono::milliseconds time) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        stopped_.wait_for(lock, time, [this] { return stopping_; });
+    }
+    void sweep_loop() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        while (!stopped_.wait_for(lock, std::chrono::milliseconds(250), [this] { return stopping_; })) {
+            lock.unlock();
+            sessions_.sweep();
+            lock.lock();
+        }
+    }
+
+    const gateway_options options_;
+    detail::keypair_store keypairs_;
+    authenticator authenticator_;
+    detail::session_table sessions_;
+    std::atomic<bool> frozen_{false};
+    std::atomic<file_lie> file_lie_{file_lie::none};
+    detail::kernel_routes kernels_;
+    detail::kernel_file_routes kernel_files_;
+    detail::folder_routes folders_;
+    detail::graphql_routes graphql_;
+    router router_;
+    fault_list faults_;
+    mutable std::mutex mutex_;
+    std::condition_variable stopped_;
+    bool stopping_ = false;
+    counters received_, served_;
+    std::chrono::system_clock::time_point window_begin_{};
+    std::int64_t in_window_ = 0;
+    std::unique_ptr<detail::http_server> server_;
+    std::thread sweeper_;
+};
+
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_pty.hpp
+/// @file
+/// A shell on a pseudo terminal.
+#ifndef BACKENDAI_TESTING_GATEWAY_PTY_HPP
+#define BACKENDAI_TESTING_GATEWAY_PTY_HPP
+
+
+#include <chrono>
+#include <cstdlib>
+#include <fcntl.h>
+#include <map>
+#include <optional>
+#include <poll.h>
+#include <string>
+#include <string_view>
+#include <sys/ioctl.h>
+#include <system_error>
+#include <termios.h>
+#include <unistd.h>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Ends the shell when it is destroyed. One thread may read while another writes and resizes.
+class pty_shell {
+public:
+    pty_shell(const std::map<std::string, std::string>& environment, const std::string& directory) {
+        main_ = os::descriptor(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+        char name[128] = {};
+        if (!main_.is_open() || ::grantpt(main_.get()) != 0 || ::unlockpt(main_.get()) != 0 ||
+            ::ptsname_r(main_.get(), name, sizeof name) != 0) {
+            throw std::system_error(errno, std::generic_category(), "pseudo terminal");
+        }
+        resize(24, 80);
+        // A session leader without a terminal gets the first one that it opens: here by the redirection.
+        std::string shell = os::find_program("bash");
+        const bool is_bash = !shell.empty();
+        if (!is_bash) shell = "/bin/sh";
+        os::process_options options;
+        options.arguments = {"/bin/sh", "-c", R"(exec <"$0" >"$0" 2>&1; exec "$@")", name, shell};
+        if (is_bash) options.arguments.insert(options.arguments.end(), {"--noprofile", "--norc", "--noediting"});
+        options.arguments.emplace_back("-i");
+        options.environment = environment;
+        options.environment["TERM"] = "xterm";
+        options.environment["PS1"] = "$ ";
+        options.environment.erase("PROMPT_COMMAND");
+        options.directory = directory;
+        // Held open until the shell has it too: a terminal that nobody holds reads as ended.
+        other_ = os::descriptor(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
+        process_ = os::child_process(options);
+    }
+
+    /// What the terminal shows; empty when nothing came within @p limit; nothing when the shell has ended.
+    std::optional<std::string> read_for(std::chrono::milliseconds limit) {
+        pollfd entry{main_.get(), POLLIN, 0};
+        if (::poll(&entry, 1, static_cast<int>(limit.count())) <= 0) {
+            if (process_.try_wait()) return std::nullopt;
+            return std::string();
+        }
+        char buffer[16384];
+        const ssize_t count = ::read(main_.get(), buffer, sizeof buffer);
+        if (count > 0) {
+            other_.close();
+            return std::string(buffer, static_cast<std::size_t>(count));
+        }
+        if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
+        return std::nullopt;
+    }
+    void write(std::string_view bytes) {
+        while (!bytes.empty()) {
+            const ssize_t count = ::write(main_.get(), bytes.data(), bytes.size());
+            if (count < 0 && errno != EINTR) return; // the shell has ended, which read_for() tells
+            if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
+        }
+    }
+    void resize(int rows, int cols) {
+        winsize size{};
+        size.ws_row = static_cast<unsigned short>(rows);
+        size.ws_col = static_cast<unsigned short>(cols);
+        ::ioctl(main_.get(), TIOCSWINSZ, &size);
+    }
+
+private:
+    os::descriptor main_, other_;
+    os::child_process process_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_services.hpp
+/// @file
+/// The network services in the embedded gateway's sessions: python's http.server as "jupyter", an echo service, and
+/// whatever ports of this machine a test adds.
+#ifndef BACKENDAI_TESTING_GATEWAY_SERVICES_HPP
+#define BACKENDAI_TESTING_GATEWAY_SERVICES_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Sends back what it gets, and ends its side when the peer has.
+class echo_service {
+public:
+    echo_service() : listener_(os::tcp_socket::listen_loopback(0)), port_(listener_.local_port()) {
+        acceptor_ = std::thread([this] { accept_loop(); });
+    }
+    echo_service(const echo_service&) = delete;
+    echo_service& operator=(const echo_service&) = delete;
+    ~echo_service() {
+        stopping_ = true;
+        acceptor_.join();
+        for (connection& item : connections_) item.socket.shutdown();
+        for (connection& item : connections_) item.thread.join();
+    }
+    std::uint16_t port() const { return port_; }
+
+private:
+    struct connection {
+        os::tcp_socket socket;
+        std::thread thread;
+        std::atomic<bool> is_done{false};
+    };
+
+    void accept_loop() {
+        while (!stopping_) {
+            os::tcp_socket socket = listener_.accept(std::chrono::milliseconds(100));
+            for (auto item = connections_.begin(); item != connections_.end();) {
+                if (item->is_done) {
+                    item->thread.join();
+                    item = connections_.erase(item);
+                } else {
+                    ++item;
+                }
+            }
+            if (!socket.is_open()) continue;
+            connections_.emplace_back();
+            connection& item = connections_.back();
+            item.socket = std::move(socket);
+            item.thread = std::thread([&item] {
+                try {
+                    std::vector<char> buffer(128 * 1024);
+                    while (const std::size_t count = item.socket.read(buffer.data(), buffer.size())) {
+                        item.socket.write({buffer.data(), count});
+                    }
+                    item.socket.shutdown_writes();
+                } catch (const std::system_error&) {
+                    // The client went away in the middle.
+                }
+                item.socket.shutdown();
+                item.is_done = true;
+            });
+        }
+    }
+
+    os::tcp_socket listener_;
+    std::uint16_t port_;
+    std::atomic<bool> stopping_{false};
+    std::list<connection> connections_; // of the accepting thread until that has ended
+    std::thread acceptor_;
+};
+
+/// Thread-safe. Services start when they are first asked for.
+class service_table {
+public:
+    /// A port of this machine as a service in every session.
+    void add(const std::string& name, const std::string& protocol, std::uint16_t port) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        added_[name] = {protocol, port};
+    }
+
+    /// As get_or_create tells them.
+    nlohmann::json list() const {
+        nlohmann::json result = nlohmann::json::array();
+        const auto tell = [&result](const std::string& name, const std::string& protocol, int port) {
+            result.push_back({{"name", name}, {"protocol", protocol}, {"container_port", port}, {"host_port", port}});
+        };
+        if (interpreters().count("python") != 0) tell("jupyter", "http", 8080);
+        tell("echo", "tcp", 7000);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (const auto& item : added_) tell(item.first, item.second.first, item.second.second);
+        return result;
+    }
+
+    /// The local port of a service; 0 when there is none of that name.
+    std::uint16_t port_of(const std::string& name, const std::string& session, const std::string& directory,
+                          const std::map<std::string, std::string>& environment) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = added_.find(name);
+        if (found != added_.end()) return found->second.second;
+        if (name == "echo") {
+            if (!echo_) echo_ = std::make_unique<echo_service>();
+            return echo_->port();
+        }
+        const auto python = interpreters().find("python");
+        if (name != "jupyter" || python == interpreters().end()) return 0;
+        std::unique_ptr<web_server>& server = web_servers_[session];
+        if (!server || server->process.try_wait()) {
+            server = std::make_unique<web_server>(python->second.command.at(0), directory, environment);
+        }
+        return server->port;
+    }
+    /// Ends what runs for sessions that are gone.
+    void keep_only(const std::vector<std::string>& sessions) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (auto item = web_servers_.begin(); item != web_servers_.end();) {
+            bool lives = false;
+            for (const std::string& session : sessions) lives = lives || session == item->first;
+            item = lives ? std::next(item) : web_servers_.erase(item);
+        }
+    }
+
+private:
+    struct web_server {
+        web_server(const std::string& python, const std::string& directory,
+                   const std::map<std::string, std::string>& environment) {
+            os::pipe_ends out = os::make_pipe();
+            os::process_options options;
+            options.arguments = {python, "-u", "-c",
+                                 "import http.server\n"
+                                 "class handler(http.server.SimpleHTTPRequestHandler):\n"
+                                 "    protocol_version = 'HTTP/1.1'\n"
+                                 "    def log_message(self, *arguments): pass\n"
+                                 "server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)\n"
+                                 "print(server.server_port, flush=True)\n"
+                                 "server.serve_forever()\n"};
+            options.environment = environment;
+            options.directory = directory;
+            options.descriptors = {{1, out.write_end.get()}};
+            process = os::child_process(options);
+            out.write_end.close();
+            std::string line;
+            char c = 0;
+            while (::read(out.read_end.get(), &c, 1) == 1 && c != '\n') line += c;
+            port = static_cast<std::uint16_t>(std::strtoul(line.c_str(), nullptr, 10));
+        }
+        os::child_process process;
+        std::uint16_t port = 0;
+    };
+
+    mutable std::mutex mutex_;
+    std::map<std::string, std::pair<std::string, std::uint16_t>> added_;
+    std::unique_ptr<echo_service> echo_;
+    std::map<std::string, std::unique_ptr<web_server>> web_servers_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_streams.hpp
+/// @file
+/// The embedded gateway's websocket endpoints: runs, terminals, and connections to services.
+#ifndef BACKENDAI_TESTING_GATEWAY_STREAMS_HPP
+#define BACKENDAI_TESTING_GATEWAY_STREAMS_HPP
+
+// ---- backendai/codec/websocket_handshake.hpp
+/// @file
+/// The opening handshake of RFC 6455 section 4, both sides.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
+
+// ---- backendai/codec/http_response.hpp
+/// @file
+/// A strict push parser of one HTTP/1.x response: what answers a websocket handshake or a proxy's CONNECT, whether it
+/// agrees or sends an error page. (RFC 9112; obsolete line folding and bare line ends are refused.)
+#ifndef BACKENDAI_CODEC_HTTP_RESPONSE_HPP
+#define BACKENDAI_CODEC_HTTP_RESPONSE_HPP
+
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// A response as it came. `body` is that of an error, cut at the limit when `body_cut` is set.
+struct http_response {
+    int status = 0;
+    std::string reason;
+    http_fields headers;
+    std::string body;
+    bool body_cut = false;
+};
+
+/// Bounds of a response.
+struct http_response_limits {
+    std::size_t max_head_size = 32U << 10U; ///< bytes of all heads (interim ones too) and of chunk sizes and trailers
+    std::size_t max_header_count = 100;
+    std::size_t max_body_size = 256U << 10U; ///< bytes of the body that are kept; a longer one is cut, not an error
+};
+
+/// Parses in any chunking. Interim responses (1xx but 101) are skipped. After 101, and after a success to CONNECT, what
+/// follows the head is not HTTP and stays in the caller's input. Not thread-safe. Malformed input and heads over a
+/// limit throw decode_error; the parser is useless then.
+class http_response_parser {
+public:
+    /// `connect_request`: the request was a CONNECT, whose success (2xx) has no body.
+    explicit http_response_parser(http_response_limits limits = {}, bool connect_request = false)
+        : limits_(limits), connect_request_(connect_request) {}
+
+    /// Takes bytes off the front of `input`, as many as belong to the response. True when the response is whole.
+    bool feed(std::string_view& input) {
+        while (state_ != state::done && !input.empty()) {
+            if (state_ == state::body || state_ == state::chunk || state_ == state::until_close) {
+                read_body(input);
+            } else if (read_line(input)) {
+                const std::string line = std::exchange(line_, {});
+                line_done(line);
+            }
+        }
+        return state_ == state::done;
+    }
+
+    /// Tells that the connection ended: that is the end of a body without a length; anywhere else decode_error.
+    void finish() {
+        if (state_ == state::until_close) state_ = state::done;
+        if (state_ != state::done) throw decode_error("http response: the connection ended before its end");
+    }
+
+    /// True when the response is whole.
+    bool done() const noexcept { return state_ == state::done; }
+
+    /// True once status and headers are known, though the body may be outstanding.
+    bool head_done() const noexcept { return state_ != state::status_line && state_ != state::header; }
+
+    /// The response so far.
+    const http_response& response() const noexcept { return response_; }
+
+private:
+    enum class state { status_line, header, body, until_close, chunk_size, chunk, chunk_end, trailer, done };
+
+    [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("http response: ") + what); }
+
+    // A line up to CR LF into line_, without them. Judged as a whole, so the result does not depend on the chunking.
+    bool read_line(std::string_view& input) {
+        const std::size_t end = input.find('\n');
+        const std::size_t size = end == std::string_view::npos ? input.size() : end + 1;
+        if (size > limits_.max_head_size - head_size_) fail("head over the size limit");
+        head_size_ += size;
+        line_.append(input.substr(0, size));
+        input.remove_prefix(size);
+        if (end == std::string_view::npos) return false;
+        line_.pop_back();
+        if (line_.empty() || line_.back() != '\r') fail("line that does not end with CR LF");
+        line_.pop_back();
+        return true;
+    }
+
+    void line_done(std::string_view line) {
+        switch (state_) {
+        case state::status_line: read_status(line); break;
+        case state::header:
+            if (line.empty()) {
+                end_of_head();
+            } else {
+                read_header(line, response_.headers);
+            }
+            break;
+        case state::chunk_size: read_chunk_size(line); break;
+        case state::chunk_end:
+            if (!line.empty()) fail("chunk longer than its size");
+            state_ = state::chunk_size;
+            break;
+        case state::trailer:
+            if (line.empty()) {
+                state_ = state::done;
+            } else {
+                read_header(line, trailers_);
+            }
+            break;
+        default: fail("line where none belongs");
+        }
+    }
+
+    void read_status(std::string_view line) {
+        // "HTTP/1.1 101 Switching Protocols"; the space before an empty reason is often missing in practice.
+        if (line.size() < 12 || line.substr(0, 7) != "HTTP/1." || (line[7] != '0' && line[7] != '1') ||
+            line[8] != ' ' || (line.size() > 12 && line[12] != ' ')) {
+            fail("malformed status line");
+        }
+        int status = 0;
+        for (const char digit : line.substr(9, 3)) {
+            if (digit < '0' || digit > '9') fail("malformed status line");
+            status = status * 10 + (digit - '0');
+        }
+        const std::string_view reason = line.size() > 13 ? line.substr(13) : std::string_view();
+        if (status < 100 || status > 599 || !is_field_value(reason)) fail("malformed status line");
+        http_1_0_ = line[7] == '0';
+        response_.status = status;
+        response_.reason = std::string(reason);
+        state_ = state::header;
+    }
+
+    void read_header(std::string_view line, http_fields& fields) const {
+        if (fields.size() == limits_.max_header_count) fail("too many headers");
+        const std::size_t colon = line.find(':');
+        if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) fail("malformed header");
+        const std::string_view value = trim_field(line.substr(colon + 1));
+        if (!is_field_value(value)) fail("control character in a header");
+        fields.emplace_back(std::string(line.substr(0, colon)), std::string(value));
+    }
+
+    void end_of_head() {
+        const int status = response_.status;
+        if (status == 101 || (connect_request_ && status / 100 == 2)) {
+            if (http_1_0_ && status == 101) fail("protocol switch in HTTP/1.0");
+            state_ = state::done;
+        } else if (status < 200) {
+            response_ = http_response();
+            state_ = state::status_line;
+        } else if (status == 204 || status == 304) {
+            state_ = state::done;
+        } else {
+            start_body();
+        }
+    }
+
+    void start_body() {
+        const std::size_t codings = count_fields(response_.headers, "Transfer-Encoding");
+        const std::size_t lengths = count_fields(response_.headers, "Content-Length");
+        if (codings + lengths > 1) fail("more than one length of the body");
+        if (codings == 1) {
+            if (http_1_0_ || !equals_ignoring_case(*find_field(response_.headers, "Transfer-Encoding"), "chunked")) {
+                fail("unknown transfer coding");
+            }
+            state_ = state::chunk_size;
+        } else if (lengths == 1) {
+            remaining_ = parse_length(*find_field(response_.headers, "Content-Length"), 10);
+            state_ = remaining_ == 0 ? state::done : state::body;
+        } else {
+            state_ = state::until_close;
+        }
+    }
+
+    static std::uint64_t parse_length(std::string_view digits, unsigned base) {
+        // 18 decimal or 15 hexadecimal digits fit into 64 bits; nothing longer is honest.
+        if (digits.empty() || digits.size() > (base == 10 ? 18U : 15U)) fail("malformed length");
+        std::uint64_t value = 0;
+        for (const char c : digits) {
+            unsigned digit = base;
+            if (c >= '0' && c <= '9') digit = static_cast<unsigned>(c - '0');
+            if (c >= 'a' && c <= 'f') digit = static_cast<unsigned>(c - 'a') + 10;
+            if (c >= 'A' && c <= 'F') digit = static_cast<unsigned>(c - 'A') + 10;
+            if (digit >= base) fail("malformed length");
+            value = value * base + digit;
+        }
+        return value;
+    }
+
+    void read_chunk_size(std::string_view line) {
+        const std::size_t extension = line.find(';');
+        if (!is_field_value(line)) fail("control character in a chunk's head");
+        if (extension != std::string_view::npos) line = trim_field(line.substr(0, extension));
+        remaining_ = parse_length(line, 16);
+        state_ = remaining_ == 0 ? state::trailer : state::chunk;
+    }
+
+    void read_body(std::string_view& input) {
+        std::size_t n = input.size();
+        if (state_ != state::until_close && remaining_ < n) n = static_cast<std::size_t>(remaining_);
+        const std::size_t kept = (std::min)(n, limits_.max_body_size - response_.body.size());
+        response_.body.append(input.substr(0, kept));
+        input.remove_prefix(kept);
+        remaining_ -= state_ == state::until_close ? 0 : kept;
+        if (kept < n) {
+            // Nobody reads the rest of an endless error page: the connection is of no more use anyway.
+            response_.body_cut = true;
+            state_ = state::done;
+        } else if (state_ != state::until_close && remaining_ == 0) {
+            state_ = state_ == state::chunk ? state::chunk_end : state::done;
+        }
+    }
+
+    http_response_limits limits_;
+    bool connect_request_;
+    state state_ = state::status_line;
+    bool http_1_0_ = false;
+    std::size_t head_size_ = 0;
+    std::uint64_t remaining_ = 0; // bytes of the body, or of the chunk, still to come
+    std::string line_;
+    http_fields trailers_;
+    http_response response_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <array>
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// The Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
+inline std::string websocket_accept(std::string_view key) {
+    return base64_encode(digest("sha1", std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+}
+
+/// The client's side of one handshake: makes the headers, then reads and judges the answer. Not thread-safe.
+class websocket_client_handshake {
+public:
+    /// `nonce`: 16 fresh random bytes. `protocols`: the subprotocols offered, the preferred one first.
+    /// Throws std::invalid_argument for a subprotocol that is no token or is offered twice.
+    explicit websocket_client_handshake(const std::array<unsigned char, 16>& nonce,
+                                        std::vector<std::string> protocols = {}, http_response_limits limits = {})
+        : key_(base64_encode(std::string_view(reinterpret_cast<const char*>(nonce.data()), nonce.size()))),
+          protocols_(std::move(protocols)),
+          parser_(limits) {
+        for (std::size_t i = 0; i < protocols_.size(); ++i) {
+            if (!is_token(protocols_[i])) throw std::invalid_argument("websocket: malformed subprotocol");
+            for (std::size_t j = 0; j < i; ++j) {
+                if (protocols_[i] == protocols_[j]) throw std::invalid_argument("websocket: subprotocol offered twice");
+            }
+        }
+    }
+
+    /// What the request needs besides its line (GET, HTTP/1.1), Host and whatever else the caller sends.
+    http_fields headers() const {
+        http_fields fields = {{"Upgrade", "websocket"},
+                              {"Connection", "Upgrade"},
+                              {"Sec-WebSocket-Key", key_},
+                              {"Sec-WebSocket-Version", "13"}};
+        std::string offered;
+        for (const std::string& protocol : protocols_) offered += (offered.empty() ? "" : ", ") + protocol;
+        if (!offered.empty()) fields.emplace_back("Sec-WebSocket-Protocol", std::move(offered));
+        return fields;
+    }
+
+    /// Takes bytes off the front of `input`. True when the answer is whole: either accepted(), and what is left in
+    /// `input` are frames for the decoder; or refused, and response() has status, headers and body.
+    /// Throws decode_error for malformed HTTP and for a 101 that does not agree to what was asked.
+    bool feed(std::string_view& input) {
+        if (done_) return true;
+        if (!parser_.feed(input)) return false;
+        if (response().status == 101) verify();
+        done_ = true;
+        return true;
+    }
+
+    /// Tells that the connection ended, which completes a refusal without a length; else throws decode_error.
+    void finish() {
+        if (done_) return;
+        parser_.finish();
+        done_ = true;
+    }
+
+    /// True when the websocket is open.
+    bool accepted() const noexcept { return done_ && response().status == 101; }
+
+    /// The subprotocol that the server chose among ours; empty for none.
+    const std::string& protocol() const noexcept { return protocol_; }
+
+    /// The server's answer; of a refusal with its body.
+    const http_response& response() const noexcept { return parser_.response(); }
+
+private:
+    [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("websocket handshake: ") + what); }
+
+    const std::string* single(const char* name) const {
+        if (count_fields(response().headers, name) > 1) {
+            throw decode_error(std::string("websocket handshake: repeated header ") + name);
+        }
+        return find_field(response().headers, name);
+    }
+
+    // RFC 6455 section 4.1, what the client must check in the server's answer.
+    void verify() {
+        const std::string* upgrade = single("Upgrade");
+        if (upgrade == nullptr || !equals_ignoring_case(*upgrade, "websocket")) fail("no upgrade to websocket");
+        if (!list_has(response().headers, "Connection", "Upgrade")) fail("no upgrade of the connection");
+        const std::string* accept = single("Sec-WebSocket-Accept");
+        if (accept == nullptr || *accept != websocket_accept(key_)) fail("wrong Sec-WebSocket-Accept");
+        if (count_fields(response().headers, "Sec-WebSocket-Extensions") != 0) {
+            fail("extension that was not offered");
+        }
+        // A body has no place in front of frames: whoever announces one disagrees with us about where they begin.
+        if (const std::string* length = single("Content-Length")) {
+            if (*length != "0") fail("101 with a body");
+        }
+        if (count_fields(response().headers, "Transfer-Encoding") != 0) fail("101 with a body");
+        const std::string* protocol = single("Sec-WebSocket-Protocol");
+        if (protocol == nullptr) return; // none chosen: allowed, the caller decides whether it can live with that
+        for (const std::string& offered : protocols_) {
+            if (*protocol == offered) protocol_ = offered;
+        }
+        if (protocol_.empty()) fail("subprotocol that was not offered");
+    }
+
+    std::string key_;
+    std::vector<std::string> protocols_;
+    http_response_parser parser_;
+    bool done_ = false;
+    std::string protocol_;
+};
+
+/// A server's answer to a handshake.
+struct websocket_server_answer {
+    int status = 101;     ///< 101 when the websocket is open; else 400, 405 or 426
+    std::string reason;   ///< of the status line; of a refusal it says what was wrong
+    http_fields headers;  ///< of the answer
+    std::string protocol; ///< the subprotocol chosen; empty for none
+
+    bool accepted() const noexcept { return status == 101; }
+
+    /// The answer's head for the wire; the caller may add headers before.
+    std::string head() const {
+        std::string text = "HTTP/1.1 " + std::to_string(status) + " " + reason + "\r\n";
+        for (const auto& field : headers) text += field.first + ": " + field.second + "\r\n";
+        return text + "\r\n";
+    }
+};
+
+/// Judges a request's method and headers and makes the answer (RFC 6455 section 4.2). `supported`: the subprotocols we
+/// speak; the first one of the client's list among them is chosen. Extensions are declined. Never throws for a bad
+/// request: that is an answer too.
+inline websocket_server_answer websocket_answer(std::string_view method, const http_fields& request,
+                                                const std::vector<std::string>& supported = {}) {
+    const auto refuse = [](int status, const char* reason, http_fields headers = {}) {
+        headers.emplace_back("Connection", "close");
+        headers.emplace_back("Content-Length", "0");
+        return websocket_server_answer{status, reason, std::move(headers), {}};
+    };
+    if (method != "GET") return refuse(405, "Method Not Allowed", {{"Allow", "GET"}});
+    if (count_fields(request, "Host") != 1) return refuse(400, "Bad Request: Host");
+    if (!list_has(request, "Upgrade", "websocket")) {
+        return refuse(426, "Upgrade Required", {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}});
+    }
+    if (!list_has(request, "Connection", "Upgrade")) return refuse(400, "Bad Request: Connection");
+    const std::string* version = find_field(request, "Sec-WebSocket-Version");
+    if (version == nullptr || count_fields(request, "Sec-WebSocket-Version") != 1 || *version != "13") {
+        return refuse(426, "Upgrade Required", {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}});
+    }
+    const std::string* key = find_field(request, "Sec-WebSocket-Key");
+    bool good_key = key != nullptr && key->size() == 24 && count_fields(request, "Sec-WebSocket-Key") == 1;
+    if (good_key) {
+        try {
+            const std::string nonce = base64_decode(*key);
+            good_key = nonce.size() == 16 && base64_encode(nonce) == *key;
+        } catch (const decode_error&) {
+            good_key = false; // answered with 400 below
+        }
+    }
+    if (!good_key) return refuse(400, "Bad Request: Sec-WebSocket-Key");
+    websocket_server_answer answer;
+    answer.reason = "Switching Protocols";
+    answer.headers = {
+        {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", websocket_accept(*key)}};
+    for (const std::string& offered : list_members(request, "Sec-WebSocket-Protocol")) {
+        if (!is_token(offered)) return refuse(400, "Bad Request: Sec-WebSocket-Protocol");
+        for (const std::string& ours : supported) {
+            if (answer.protocol.empty() && offered == ours) answer.protocol = ours;
+        }
+    }
+    if (!answer.protocol.empty()) answer.headers.emplace_back("Sec-WebSocket-Protocol", answer.protocol);
+    return answer;
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_websocket.hpp
+/// @file
+/// The server's side of a websocket on a connection of the embedded gateway, which can also lie.
+#ifndef BACKENDAI_TESTING_GATEWAY_WEBSOCKET_HPP
+#define BACKENDAI_TESTING_GATEWAY_WEBSOCKET_HPP
+
+// ---- backendai/codec/websocket.hpp
+/// @file
+/// WebSockets (RFC 6455) without I/O, both roles: the front of the handshake, the decoder, the encoder and the control
+/// state, and one object that ties the last three together for a connection.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_HPP
+
+// ---- backendai/codec/websocket_control.hpp
+/// @file
+/// RFC 6455 sections 5.5 and 7: what has to be answered to control frames, and where the closing handshake stands.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_CONTROL_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_CONTROL_HPP
+
+// ---- backendai/codec/websocket_encoder.hpp
+/// @file
+/// Messages to RFC 6455 frames.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
+
+// ---- backendai/codec/websocket_types.hpp
+/// @file
+/// The words of RFC 6455 that encoder, decoder and handshake share: roles, opcodes, close codes, events, the error.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
+
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Which side of the connection we are. A client masks every frame it sends, a server none (RFC 6455 section 5.1).
+enum class websocket_role { client, server };
+
+/// RFC 6455 section 5.2. The values are those of the wire.
+enum class websocket_opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
+
+/// Close codes of RFC 6455 section 7.4.1 and of the IANA registry that followed it.
+namespace websocket_close {
+inline constexpr std::uint16_t normal = 1000;
+inline constexpr std::uint16_t going_away = 1001;
+inline constexpr std::uint16_t protocol_error = 1002;
+inline constexpr std::uint16_t unsupported_data = 1003;
+inline constexpr std::uint16_t no_status = 1005; ///< never on the wire: a close frame without a code
+inline constexpr std::uint16_t abnormal = 1006;  ///< never on the wire: the connection ended without a close frame
+inline constexpr std::uint16_t invalid_payload = 1007;
+inline constexpr std::uint16_t policy_violation = 1008;
+inline constexpr std::uint16_t message_too_big = 1009;
+inline constexpr std::uint16_t extension_required = 1010;
+inline constexpr std::uint16_t internal_error = 1011;
+inline constexpr std::uint16_t service_restart = 1012;
+inline constexpr std::uint16_t try_again_later = 1013;
+inline constexpr std::uint16_t bad_gateway = 1014; ///< Backend.AI: the service port refused the connection
+} // namespace websocket_close
+
+/// True when a close frame may carry this code: registered ones, and the ranges for libraries and applications.
+constexpr bool is_valid_close_code(unsigned code) noexcept {
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+/// True for close, ping and pong: at most 125 bytes, never fragmented, allowed between the fragments of a message.
+constexpr bool is_control(websocket_opcode opcode) noexcept {
+    return static_cast<unsigned>(opcode) >= 8;
+}
+
+/// The peer broke RFC 6455 (or one of our limits). close_code() is what to send in the close frame; what() says why.
+class websocket_error : public decode_error {
+public:
+    websocket_error(std::uint16_t close_code, const std::string& what)
+        : decode_error("websocket: " + what), close_code_(close_code) {}
+
+    /// 1002 protocol error, 1007 invalid UTF-8, 1009 too big.
+    std::uint16_t close_code() const noexcept { return close_code_; }
+
+private:
+    std::uint16_t close_code_;
+};
+
+/// What a decoder found. Views stay valid until the decoder's next call and as long as the input they came from.
+struct websocket_event {
+    websocket_opcode opcode = websocket_opcode::text; ///< text, binary, ping, pong or close; never continuation
+    std::string_view payload;                         ///< the message or its piece; of a close frame the reason
+    std::uint16_t code = 0;                           ///< of a close frame: its code, 1005 when it had none
+    bool first = true;                                ///< false for later pieces of a streamed message
+    bool last = true;                                 ///< false while more pieces of a streamed message follow
+};
+
+/// What a decoder accepts and how it hands messages out.
+struct websocket_limits {
+    std::uint64_t max_frame_size = 0;            ///< bytes of payload in one frame; 0: only the message limit
+    std::uint64_t max_message_size = 64U << 20U; ///< bytes of a whole message, fragments together; 0: no limit
+    bool stream_fragments = false;               ///< hand out pieces as they arrive instead of whole messages
+};
+
+/// The four bytes of a client's mask, in the order of the wire.
+using websocket_mask_key = std::array<unsigned char, 4>;
+
+/// XORs `size` bytes at `source` with the mask into `target` (the same address, or not overlapping). `offset` is the
+/// position of the first byte in the frame's payload: a payload may be masked in pieces. Masking twice restores.
+inline void websocket_mask(char* target, const char* source, std::size_t size, const websocket_mask_key& key,
+                           std::uint64_t offset = 0) noexcept {
+    unsigned char turned[8];
+    for (std::size_t i = 0; i < 8; ++i) turned[i] = key[static_cast<std::size_t>((offset + i) & 3U)];
+    std::uint64_t wide;
+    std::memcpy(&wide, turned, 8); // bytes in, bytes out: right on either endianness
+    std::size_t i = 0;
+    for (; size - i >= 32; i += 32) {
+        std::uint64_t block[4];
+        std::memcpy(block, source + i, 32);
+        block[0] ^= wide;
+        block[1] ^= wide;
+        block[2] ^= wide;
+        block[3] ^= wide;
+        std::memcpy(target + i, block, 32);
+    }
+    for (; size - i >= 8; i += 8) {
+        std::uint64_t block;
+        std::memcpy(&block, source + i, 8);
+        block ^= wide;
+        std::memcpy(target + i, &block, 8);
+    }
+    for (std::size_t rest = 0; i < size; ++i, ++rest) {
+        target[i] = static_cast<char>(static_cast<unsigned char>(source[i]) ^ turned[rest]);
+    }
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Room for the longest frame header: two bytes, a 64-bit length, a mask.
+inline constexpr std::size_t websocket_max_header_size = 14;
+
+/// Writes a frame's header to `target` (room for websocket_max_header_size bytes) and returns its size in bytes.
+/// `mask` is the key of a client's frame, null for a server's. For callers that send the payload from where it lies.
+inline std::size_t websocket_write_header(unsigned char* target, websocket_opcode opcode, bool last,
+                                          std::uint64_t payload_size, const websocket_mask_key* mask) noexcept {
+    target[0] = static_cast<unsigned char>((last ? 0x80U : 0U) | static_cast<unsigned>(opcode));
+    const unsigned mask_bit = mask != nullptr ? 0x80U : 0U;
+    std::size_t size = 2;
+    std::size_t length_bytes = 0;
+    if (payload_size < 126) {
+        target[1] = static_cast<unsigned char>(mask_bit | static_cast<unsigned>(payload_size));
+    } else {
+        length_bytes = payload_size < 65536 ? 2 : 8;
+        target[1] = static_cast<unsigned char>(mask_bit | (length_bytes == 2 ? 126U : 127U));
+    }
+    for (std::size_t i = length_bytes; i != 0; --i) {
+        target[size++] = static_cast<unsigned char>((payload_size >> (8 * (i - 1))) & 0xFFU);
+    }
+    if (mask != nullptr) {
+        for (const unsigned char byte : *mask) target[size++] = byte;
+    }
+    return size;
+}
+
+/// Appends one frame to `out`, its payload masked with `mask` unless that is null. Checks nothing: the caller keeps to
+/// the protocol (or, in a test, breaks it on purpose).
+inline void websocket_append_frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload,
+                                   const websocket_mask_key* mask) {
+    unsigned char header[websocket_max_header_size];
+    const std::size_t header_size = websocket_write_header(header, opcode, last, payload.size(), mask);
+    const std::size_t needed = out.size() + header_size + payload.size();
+    if (needed > out.capacity()) out.reserve((std::max)(needed, 2 * out.capacity()));
+    out.append(reinterpret_cast<const char*>(header), header_size);
+    if (mask == nullptr) {
+        out.append(payload);
+        return;
+    }
+    // In blocks that stay in the cache, so that memory is written once.
+    constexpr std::size_t block = 16U << 10U;
+    for (std::size_t done = 0; done < payload.size();) {
+        const std::string_view piece = payload.substr(done, block);
+        const std::size_t at = out.size();
+        out.append(piece);
+        websocket_mask(&out[at], &out[at], piece.size(), *mask, done);
+        done += piece.size();
+    }
+}
+
+/// Frames what we send and keeps it legal: control frames, text that is UTF-8, fragments in order. Frames are appended
+/// to the caller's buffer. Not thread-safe: callers that send from several threads hold a lock.
+class websocket_encoder {
+public:
+    /// Gives a fresh mask for every frame of a client: unpredictable, from a cryptographic source (RFC 6455 section
+    /// 10.3), since a page must not choose the bytes that a proxy sees.
+    using mask_source = std::function<websocket_mask_key()>;
+
+    /// `masks` is required for a client and unused for a server. Throws std::invalid_argument for a client without.
+    explicit websocket_encoder(websocket_role role, mask_source masks = {}) : role_(role), masks_(std::move(masks)) {
+        if (role == websocket_role::client && !masks_) {
+            throw std::invalid_argument("websocket: a client needs a source of masks");
+        }
+    }
+
+    /// Appends a whole message (text or binary), in one frame or, with `fragment_size` bytes other than 0, in as many
+    /// as that takes. Throws std::invalid_argument for text that is not UTF-8, std::logic_error inside a message that
+    /// fragment() has begun.
+    void message(std::string& out, websocket_opcode opcode, std::string_view payload, std::size_t fragment_size = 0) {
+        require_data(opcode);
+        if (in_message_) throw std::logic_error("websocket: a fragmented message is not finished");
+        if (opcode == websocket_opcode::text && !is_utf8(payload)) {
+            throw std::invalid_argument("websocket: text that is not UTF-8");
+        }
+        if (fragment_size == 0) fragment_size = (std::max)(payload.size(), std::size_t{1});
+        bool first = true;
+        do {
+            const std::string_view piece = payload.substr(0, fragment_size);
+            payload.remove_prefix(piece.size());
+            frame(out, first ? opcode : websocket_opcode::continuation, payload.empty(), piece);
+            first = false;
+        } while (!payload.empty());
+    }
+
+    /// Appends the next piece of a message whose end is not known yet; the first piece sets the type, the later ones
+    /// must repeat it. Control frames may go between. Throws std::invalid_argument for text that is not UTF-8
+    /// (characters may be cut by pieces), std::logic_error when the type changes inside a message.
+    void fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
+        require_data(opcode);
+        if (in_message_ && opcode != message_opcode_) {
+            throw std::logic_error("websocket: another type inside a fragmented message");
+        }
+        if (!in_message_) utf8_.reset();
+        if (opcode == websocket_opcode::text && (!utf8_.feed(piece) || (last && !utf8_.complete()))) {
+            throw std::invalid_argument("websocket: text that is not UTF-8");
+        }
+        frame(out, in_message_ ? websocket_opcode::continuation : opcode, last, piece);
+        message_opcode_ = opcode;
+        in_message_ = !last;
+    }
+
+    /// Appends a ping. `payload` of 125 bytes at most, else std::invalid_argument.
+    void ping(std::string& out, std::string_view payload) { control(out, websocket_opcode::ping, payload); }
+
+    /// Appends a pong. `payload` of 125 bytes at most, else std::invalid_argument.
+    void pong(std::string& out, std::string_view payload) { control(out, websocket_opcode::pong, payload); }
+
+    /// Appends a close frame; `code` 1005 makes an empty one. Throws std::invalid_argument for a code that may not
+    /// be sent, and for a reason that is not UTF-8, longer than 123 bytes or without a code.
+    void close(std::string& out, std::uint16_t code, std::string_view reason) {
+        require_close(code, reason);
+        std::string payload;
+        if (code != websocket_close::no_status) {
+            payload.push_back(static_cast<char>(static_cast<unsigned char>(code >> 8U)));
+            payload.push_back(static_cast<char>(static_cast<unsigned char>(code & 0xFFU)));
+            payload.append(reason);
+        }
+        control(out, websocket_opcode::close, payload);
+    }
+
+    /// Throws std::invalid_argument unless close() would take these.
+    static void require_close(std::uint16_t code, std::string_view reason) {
+        if (code != websocket_close::no_status && !is_valid_close_code(code)) {
+            throw std::invalid_argument("websocket: close code " + std::to_string(code) + " may not be sent");
+        }
+        if (code == websocket_close::no_status && !reason.empty()) {
+            throw std::invalid_argument("websocket: close reason without a code");
+        }
+        if (reason.size() > 123) throw std::invalid_argument("websocket: close reason of more than 123 bytes");
+        if (!is_utf8(reason)) throw std::invalid_argument("websocket: close reason that is not UTF-8");
+    }
+
+    /// True between the first and the last piece of a message sent by fragment().
+    bool in_message() const noexcept { return in_message_; }
+
+private:
+    static void require_data(websocket_opcode opcode) {
+        if (opcode != websocket_opcode::text && opcode != websocket_opcode::binary) {
+            throw std::invalid_argument("websocket: a message is text or binary");
+        }
+    }
+
+    void control(std::string& out, websocket_opcode opcode, std::string_view payload) {
+        if (payload.size() > 125) throw std::invalid_argument("websocket: control frame of more than 125 bytes");
+        frame(out, opcode, true, payload);
+    }
+
+    void frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload) {
+        if (role_ == websocket_role::server) {
+            websocket_append_frame(out, opcode, last, payload, nullptr);
+        } else {
+            const websocket_mask_key mask = masks_();
+            websocket_append_frame(out, opcode, last, payload, &mask);
+        }
+    }
+
+    websocket_role role_;
+    mask_source masks_;
+    bool in_message_ = false;
+    websocket_opcode message_opcode_ = websocket_opcode::text;
+    utf8_validator utf8_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// A control frame that waits to be sent.
+struct websocket_reply {
+    websocket_opcode opcode = websocket_opcode::pong; ///< pong or close
+    std::string payload;                              ///< of a close frame the reason
+    std::uint16_t code = 0;                           ///< of a close frame its code; 1005: none
+};
+
+/// Says what to answer and when the connection is over. One pong at most is pending, the one for the latest ping
+/// (section 5.5.3 allows it): a peer that pings faster than we can write does not fill our memory.
+/// Not thread-safe: reader and writer share it under the connection's lock.
+class websocket_control {
+public:
+    /// Tells it what the decoder found. Messages and pongs need no answer.
+    void received(const websocket_event& event) {
+        if (peer_close_code_) return;
+        if (event.opcode == websocket_opcode::ping) {
+            if (!close_queued_) pong_ = std::string(event.payload);
+        } else if (event.opcode == websocket_opcode::close) {
+            peer_close_code_ = event.code;
+            peer_close_reason_ = std::string(event.payload);
+            pong_.reset();
+            // Section 5.5.1: the echo carries the code that came; an empty close is answered by an empty one.
+            queue_close(event.code, {});
+        }
+    }
+
+    /// Tells it that the decoder threw: a close frame with the error's code goes out, nothing more is expected.
+    void failed(const websocket_error& error) {
+        failed_ = true;
+        pong_.reset();
+        queue_close(error.close_code(), {});
+    }
+
+    /// Begins the closing handshake from our side. False when a close was already begun or answered (nothing changes).
+    /// Throws std::invalid_argument for a code or reason that may not be sent. Code 1005 sends an empty close frame.
+    bool close(std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
+        websocket_encoder::require_close(code, reason);
+        if (close_queued_) return false;
+        queue_close(code, reason);
+        return true;
+    }
+
+    /// The next control frame to send, which then counts as sent; nothing after our close frame.
+    std::optional<websocket_reply> next_reply() {
+        std::optional<websocket_reply> reply;
+        if (pong_) {
+            reply = websocket_reply{websocket_opcode::pong, std::move(*pong_), 0};
+            pong_.reset();
+        } else if (close_) {
+            reply = std::move(close_);
+            close_.reset();
+            close_sent_ = true;
+        }
+        return reply;
+    }
+
+    /// True when next_reply() has something.
+    bool has_reply() const noexcept { return pong_.has_value() || close_.has_value(); }
+
+    /// True while messages and pings may be sent: no close frame of ours is sent or waiting.
+    bool may_send() const noexcept { return !close_queued_; }
+
+    /// True when both close frames went their way, or ours after an error: the server now ends the connection, the
+    /// client waits for that (section 7.1.1).
+    bool finished() const noexcept { return close_sent_ && (peer_close_code_.has_value() || failed_); }
+
+    /// True when both sides said goodbye: the connection was closed cleanly (section 7.1.4).
+    bool clean() const noexcept { return close_sent_ && peer_close_code_.has_value() && !failed_; }
+
+    /// The code of the peer's close frame: 1005 when it had none, 1006 while no close frame has come (section 7.1.5).
+    std::uint16_t peer_close_code() const noexcept { return peer_close_code_.value_or(websocket_close::abnormal); }
+
+    /// The reason of the peer's close frame, UTF-8.
+    const std::string& peer_close_reason() const noexcept { return peer_close_reason_; }
+
+private:
+    void queue_close(std::uint16_t code, std::string_view reason) {
+        if (close_queued_) return;
+        close_queued_ = true;
+        close_ = websocket_reply{websocket_opcode::close, std::string(reason), code};
+    }
+
+    std::optional<std::string> pong_;
+    std::optional<websocket_reply> close_;
+    bool close_queued_ = false;
+    bool close_sent_ = false;
+    bool failed_ = false;
+    std::optional<std::uint16_t> peer_close_code_;
+    std::string peer_close_reason_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/codec/websocket_decoder.hpp
+/// @file
+/// RFC 6455 frames to messages: a push parser that takes bytes in any chunking.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_DECODER_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_DECODER_HPP
+
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Decodes what the peer sends after the handshake. `role` is our own: a client's decoder wants unmasked frames, a
+/// server's masked ones. Not thread-safe: one thread (the reader) uses it.
+///
+/// The sequence of events and the error, if any, do not depend on how the bytes are cut into calls (but for the sizes
+/// of the pieces when fragments are streamed). UTF-8 is checked as it comes, so a bad text fails before its end.
+class websocket_decoder {
+public:
+    explicit websocket_decoder(websocket_role role, websocket_limits limits = {}) : role_(role), limits_(limits) {}
+
+    /// Takes bytes off the front of `input` until one event is complete and returns it; without an event all input is
+    /// taken. Call again with the rest until it returns nothing. After a close frame everything is taken and ignored.
+    /// An unmasked, unfragmented message that lies wholly in `input` is handed out as a view into it, uncopied.
+    /// Throws websocket_error when the peer broke the protocol or a limit, and again on every later call.
+    std::optional<websocket_event> next(std::string_view& input) {
+        if (failed_) throw *failed_;
+        payload_ = {};
+        recycle();
+        while (!closed_) {
+            if (!in_payload_ && !read_header(input)) return std::nullopt;
+            if (remaining_ != 0 && input.empty()) return std::nullopt;
+            std::optional<websocket_event> event = is_control(opcode_) ? read_control(input) : read_data(input);
+            if (event) {
+                payload_ = event->payload;
+                return event;
+            }
+        }
+        input.remove_prefix(input.size());
+        return std::nullopt;
+    }
+
+    /// Feeds one chunk and calls `sink(const websocket_event&)` for every event in it. Throws as next() does.
+    template <typename Sink>
+    void feed(std::string_view chunk, Sink&& sink) {
+        while (const std::optional<websocket_event> event = next(chunk)) sink(*event);
+    }
+
+    /// The payload of the event that next() returned last, as a string of its own: moved out of the decoder where the
+    /// message was assembled there, else copied. Once per event, before the next call and while the input lives.
+    std::string take() {
+        std::string taken;
+        if (handed_out_ && payload_.data() == message_.data() && payload_.size() == message_.size()) {
+            taken.swap(message_);
+        } else {
+            taken.assign(payload_);
+        }
+        payload_ = {};
+        return taken;
+    }
+
+    /// True after a close frame: nothing more will come.
+    bool closed() const noexcept { return closed_; }
+
+    /// True inside a frame or between the fragments of a message: an end of the connection here cuts something off.
+    bool in_message() const noexcept { return in_payload_ || header_size_ != 0 || fragmented_; }
+
+private:
+    [[noreturn]] void fail(std::uint16_t code, const char* what) {
+        failed_.emplace(code, what);
+        throw *failed_;
+    }
+
+    // The buffer of the message that the last event handed out is ours again, but for a fragment still being gathered.
+    void recycle() {
+        if (!handed_out_) return;
+        handed_out_ = false;
+        // One huge message must not hold its memory for the rest of a long connection.
+        if (message_.capacity() > kept_capacity) std::string().swap(message_);
+        message_.clear();
+    }
+
+    bool read_header(std::string_view& input) {
+        for (;;) {
+            const std::size_t wanted = header_size_ < 2 ? 2 : header_wanted();
+            if (header_size_ < wanted) {
+                const std::size_t n = (std::min)(wanted - header_size_, input.size());
+                // An empty view may hold a null pointer, which memcpy must not get.
+                if (n != 0) std::memcpy(header_ + header_size_, input.data(), n);
+                header_size_ += n;
+                input.remove_prefix(n);
+                if (header_size_ < wanted) return false;
+                if (wanted == 2) check_start();
+                if (header_wanted() != wanted) continue;
+            }
+            start_frame();
+            return true;
+        }
+    }
+
+    std::size_t header_wanted() const noexcept {
+        const unsigned length = header_[1] & 0x7FU;
+        return 2 + (length == 127 ? 8U : length == 126 ? 2U : 0U) + ((header_[1] & 0x80U) != 0 ? 4U : 0U);
+    }
+
+    // Everything that the first two bytes of a frame can already get wrong.
+    void check_start() {
+        using websocket_close::protocol_error;
+        if ((header_[0] & 0x70U) != 0) fail(protocol_error, "reserved bit set without an extension");
+        const unsigned opcode = header_[0] & 0x0FU;
+        const bool control = opcode >= 8;
+        if ((opcode > 2 && !control) || opcode > 10) fail(protocol_error, "reserved opcode");
+        const bool masked = (header_[1] & 0x80U) != 0;
+        if (masked && role_ == websocket_role::client) fail(protocol_error, "masked frame from a server");
+        if (!masked && role_ == websocket_role::server) fail(protocol_error, "unmasked frame from a client");
+        if (control) {
+            if ((header_[0] & 0x80U) == 0) fail(protocol_error, "fragmented control frame");
+            if ((header_[1] & 0x7FU) > 125) fail(protocol_error, "control frame of more than 125 bytes");
+            if (opcode == 8 && (header_[1] & 0x7FU) == 1) fail(protocol_error, "close frame with half a code");
+        } else if (opcode == 0 && !fragmented_) {
+            fail(protocol_error, "continuation of no message");
+        } else if (opcode != 0 && fragmented_) {
+            fail(protocol_error, "new message inside a fragmented one");
+        }
+    }
+
+    std::uint64_t read_length() {
+        const unsigned marker = header_[1] & 0x7FU;
+        if (marker < 126) return marker;
+        const std::size_t bytes = marker == 126 ? 2 : 8;
+        std::uint64_t length = 0;
+        for (std::size_t i = 0; i < bytes; ++i) length = (length << 8U) | header_[2 + i];
+        if ((length >> 63U) != 0) fail(websocket_close::protocol_error, "length with its highest bit set");
+        if (length < 126 || (bytes == 8 && length < 65536)) {
+            fail(websocket_close::protocol_error, "length not in its shortest form");
+        }
+        return length;
+    }
+
+    void start_frame() {
+        const std::uint64_t length = read_length();
+        opcode_ = static_cast<websocket_opcode>(header_[0] & 0x0FU);
+        last_frame_ = (header_[0] & 0x80U) != 0;
+        masked_ = (header_[1] & 0x80U) != 0;
+        if (masked_) std::memcpy(mask_.data(), header_ + header_size_ - 4, 4);
+        if (!is_control(opcode_)) start_data(length);
+        remaining_ = length;
+        offset_ = 0;
+        header_size_ = 0;
+        in_payload_ = true;
+    }
+
+    // Refused by the announced length, before a byte of the payload was taken.
+    void start_data(std::uint64_t length) {
+        if (limits_.max_frame_size != 0 && length > limits_.max_frame_size) {
+            fail(websocket_close::message_too_big, "frame over the size limit");
+        }
+        std::uint64_t most = limits_.max_message_size != 0 ? limits_.max_message_size : ~std::uint64_t{0};
+        if (!limits_.stream_fragments) most = (std::min)(most, std::uint64_t{message_.max_size()});
+        if (most < message_size_ || length > most - message_size_) {
+            fail(websocket_close::message_too_big, "message over the size limit");
+        }
+        message_size_ += length;
+        if (opcode_ != websocket_opcode::continuation) {
+            message_opcode_ = opcode_;
+            first_piece_ = true;
+            utf8_.reset();
+        }
+        fragmented_ = !last_frame_;
+    }
+
+    std::string_view take_payload(std::string_view& input) {
+        const std::size_t n = remaining_ < input.size() ? static_cast<std::size_t>(remaining_) : input.size();
+        const std::string_view piece = input.substr(0, n);
+        input.remove_prefix(n);
+        remaining_ -= n;
+        return piece;
+    }
+
+    // The piece as the peer meant it, behind what `buffer` already holds.
+    std::string_view append_unmasked(std::string& buffer, std::string_view piece) {
+        const std::size_t before = buffer.size();
+        buffer.append(piece);
+        if (masked_) websocket_mask(&buffer[before], &buffer[before], piece.size(), mask_, offset_);
+        offset_ += piece.size();
+        return std::string_view(buffer).substr(before);
+    }
+
+    void check_text(std::string_view piece, bool end_of_message) {
+        if (message_opcode_ != websocket_opcode::text) return;
+        if (!utf8_.feed(piece)) fail(websocket_close::invalid_payload, "text that is not UTF-8");
+        if (end_of_message && !utf8_.complete()) {
+            fail(websocket_close::invalid_payload, "text that ends inside a character");
+        }
+    }
+
+    std::optional<websocket_event> read_data(std::string_view& input) {
+        const bool whole_in_input = remaining_ <= input.size() && last_frame_ && !masked_ && message_.empty();
+        if (limits_.stream_fragments) return read_piece(input);
+        if (whole_in_input) {
+            const std::string_view payload = take_payload(input);
+            check_text(payload, true);
+            return end_of_data_frame(payload);
+        }
+        if (offset_ == 0) {
+            // A length is only a promise: reserve a megabyte of it at most, then grow with what really comes.
+            const std::uint64_t ahead = (std::min)(remaining_, std::uint64_t{1U << 20U});
+            if (message_.empty()) message_.reserve(static_cast<std::size_t>(ahead));
+        }
+        while (remaining_ != 0 && !input.empty()) {
+            // Blocks that stay in the first-level cache: copied, unmasked and checked while they are there.
+            std::string_view block = input.substr(0, block_size);
+            const std::size_t offered = block.size();
+            const std::string_view piece = append_unmasked(message_, take_payload(block));
+            input.remove_prefix(offered - block.size());
+            check_text(piece, remaining_ == 0 && last_frame_);
+        }
+        if (remaining_ != 0) return std::nullopt;
+        if (last_frame_) {
+            check_text({}, true); // an empty last fragment ends the text too
+            handed_out_ = true;
+        }
+        return end_of_data_frame(message_);
+    }
+
+    std::optional<websocket_event> end_of_data_frame(std::string_view message) {
+        in_payload_ = false;
+        if (!last_frame_) return std::nullopt;
+        message_size_ = 0;
+        websocket_event event;
+        event.opcode = message_opcode_;
+        event.payload = message;
+        return event;
+    }
+
+    // Streaming: hands out what is there of this frame, a view into the input where it is unmasked.
+    std::optional<websocket_event> read_piece(std::string_view& input) {
+        std::string_view rest = masked_ ? input.substr(0, stream_piece_size) : input;
+        const std::size_t offered = rest.size();
+        std::string_view piece = take_payload(rest);
+        input.remove_prefix(offered - rest.size());
+        const bool last = remaining_ == 0 && last_frame_;
+        if (masked_) {
+            piece = append_unmasked(message_, piece);
+            handed_out_ = true;
+        }
+        check_text(piece, last);
+        if (remaining_ == 0) in_payload_ = false;
+        if (last) message_size_ = 0;
+        if (piece.empty() && !last) return std::nullopt;
+        websocket_event event;
+        event.opcode = message_opcode_;
+        event.payload = piece;
+        event.first = std::exchange(first_piece_, false);
+        event.last = last;
+        return event;
+    }
+
+    std::optional<websocket_event> read_control(std::string_view& input) {
+        if (offset_ == 0) control_.clear();
+        append_unmasked(control_, take_payload(input));
+        if (remaining_ != 0) return std::nullopt;
+        in_payload_ = false;
+        websocket_event event;
+        event.opcode = opcode_;
+        event.payload = control_;
+        if (opcode_ != websocket_opcode::close) return event;
+        if (control_.empty()) {
+            event.code = websocket_close::no_status;
+        } else {
+            event.code = static_cast<std::uint16_t>((static_cast<unsigned char>(control_[0]) << 8U) |
+                                                    static_cast<unsigned char>(control_[1]));
+            event.payload.remove_prefix(2);
+            if (!is_valid_close_code(event.code)) fail(websocket_close::protocol_error, "invalid close code");
+            if (!is_utf8(event.payload)) fail(websocket_close::invalid_payload, "close reason that is not UTF-8");
+        }
+        closed_ = true;
+        return event;
+    }
+
+    static constexpr std::size_t block_size = 16U << 10U;
+    static constexpr std::size_t stream_piece_size = 64U << 10U;
+    static constexpr std::size_t kept_capacity = 4U << 20U;
+
+    websocket_role role_;
+    websocket_limits limits_;
+    std::optional<websocket_error> failed_;
+    unsigned char header_[14] = {};
+    std::size_t header_size_ = 0;
+    bool in_payload_ = false; // the header is read, the payload (which may be empty) is not yet done
+    bool last_frame_ = false;
+    bool masked_ = false;
+    websocket_opcode opcode_ = websocket_opcode::text;
+    websocket_mask_key mask_ = {};
+    std::uint64_t remaining_ = 0;    // bytes of this frame's payload still to come
+    std::uint64_t offset_ = 0;       // bytes of this frame's payload already unmasked into a buffer
+    bool fragmented_ = false;        // between the first and the last frame of a message
+    std::uint64_t message_size_ = 0; // announced so far, all fragments together
+    websocket_opcode message_opcode_ = websocket_opcode::text;
+    bool first_piece_ = true;
+    utf8_validator utf8_;
+    std::string message_;
+    std::string control_;
+    std::string_view payload_;
+    bool handed_out_ = false; // the last event's payload lies in message_
+    bool closed_ = false;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// An open websocket without its socket: bytes that came go in by next(), bytes to send come out of the writing
+/// functions, which append to the caller's buffer.
+///
+/// Threads: a connection with one reader and one writer calls decode() in the reader without a lock (it touches the
+/// decoder only) and everything else, note() and the writing functions, under its one lock. next() is both at once,
+/// for a single thread.
+class websocket_codec {
+public:
+    /// `masks` gives a fresh, unpredictable mask per frame; required for a client, unused for a server.
+    /// Throws std::invalid_argument for a client without.
+    explicit websocket_codec(websocket_role role, websocket_limits limits = {},
+                             websocket_encoder::mask_source masks = {})
+        : decoder_(role, limits), encoder_(role, std::move(masks)) {}
+
+    /// The next event at the front of `input`, whose answer (pong, close) is then pending; see websocket_decoder::next
+    /// for the lifetime of its payload. Nothing when all of `input` is taken. Throws websocket_error when the peer
+    /// broke the protocol; the close frame that says so is then pending.
+    std::optional<websocket_event> next(std::string_view& input) {
+        try {
+            std::optional<websocket_event> event = decode(input);
+            if (event) note(*event);
+            return event;
+        } catch (const websocket_error& error) {
+            note(error);
+            throw;
+        }
+    }
+
+    /// next() without noting the answer: the reader's half, see the class.
+    std::optional<websocket_event> decode(std::string_view& input) { return decoder_.next(input); }
+
+    /// The last event's payload as a string of its own, moved where possible; see websocket_decoder::take.
+    std::string take() { return decoder_.take(); }
+
+    /// Queues what the event or the error demands: a pong, the echo of a close, the close that reports an error.
+    void note(const websocket_event& event) { control_.received(event); }
+    void note(const websocket_error& error) { control_.failed(error); }
+
+    /// Appends the pending control frames (a pong, a close) to `out`. Returns false when there was none.
+    bool write_pending(std::string& out) {
+        bool any = false;
+        while (const std::optional<websocket_reply> reply = control_.next_reply()) {
+            any = true;
+            if (reply->opcode == websocket_opcode::pong) {
+                encoder_.pong(out, reply->payload);
+            } else {
+                encoder_.close(out, reply->code, reply->payload);
+            }
+        }
+        return any;
+    }
+
+    /// Appends a message; see websocket_encoder::message. Throws std::logic_error after a close was begun.
+    void write_message(std::string& out, websocket_opcode opcode, std::string_view payload,
+                       std::size_t fragment_size = 0) {
+        require_open();
+        encoder_.message(out, opcode, payload, fragment_size);
+    }
+
+    /// Appends a piece of a message; see websocket_encoder::fragment. Throws std::logic_error after a close was begun.
+    void write_fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
+        require_open();
+        encoder_.fragment(out, opcode, piece, last);
+    }
+
+    /// Appends a ping (125 bytes at most, else std::invalid_argument). Throws std::logic_error after a close was begun.
+    void write_ping(std::string& out, std::string_view payload) {
+        require_open();
+        encoder_.ping(out, payload);
+    }
+
+    /// Begins the closing handshake: appends what is pending and the close frame. Returns false, and appends nothing
+    /// new, when a close was begun before. Throws std::invalid_argument for a code or reason that may not be sent.
+    bool write_close(std::string& out, std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
+        const bool begun = control_.close(code, reason);
+        write_pending(out);
+        return begun;
+    }
+
+    /// True when write_pending() would append something.
+    bool has_pending() const noexcept { return control_.has_reply(); }
+
+    /// Where the closing handshake stands.
+    const websocket_control& control() const noexcept { return control_; }
+
+    /// The reading half: whether it stands inside a message.
+    const websocket_decoder& decoder() const noexcept { return decoder_; }
+
+private:
+    void require_open() const {
+        if (!control_.may_send()) throw std::logic_error("websocket: nothing may be sent after a close frame");
+    }
+
+    websocket_decoder decoder_;
+    websocket_encoder encoder_;
+    websocket_control control_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// What came from a client.
+struct client_message {
+    bool is_closed = false; ///< by a close frame, or by the end of the connection
+    std::string data;
+};
+
+/// Thrown out of a handler when its websocket is over for a scripted fault.
+struct scripted_end {};
+
+/// One thread receives while others send.
+class server_websocket {
+public:
+    server_websocket(os::tcp_socket& socket, std::string rest, std::shared_ptr<const fault> wrong)
+        : socket_(socket), early_(std::move(rest)), wrong_(std::move(wrong)), buffer_(65536), input_(early_) {}
+
+    /// The next message, or nothing when none came within @p limit.
+    std::optional<client_message> receive_for(std::chrono::milliseconds limit) {
+        const auto end = std::chrono::steady_clock::now() + limit;
+        try {
+            for (;;) {
+                while (const auto event = codec_.decode(input_)) {
+                    const bool is_data = !codec::is_control(event->opcode);
+                    if (is_data) return client_message{false, codec_.take()};
+                    const bool is_close = event->opcode == codec::websocket_opcode::close;
+                    answer([&] { codec_.note(*event); });
+                    if (is_close) return client_message{true, {}};
+                }
+                const auto left =
+                    std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+                if (!socket_.wait_readable((std::max)(left, std::chrono::milliseconds(0)))) return std::nullopt;
+                const std::size_t count = socket_.read(buffer_.data(), buffer_.size());
+                if (count == 0) return client_message{true, {}};
+                input_ = std::string_view(buffer_.data(), count);
+            }
+        } catch (const codec::websocket_error& error) {
+            answer([&] { codec_.note(error); });
+        } catch (const std::system_error&) {
+            // A broken connection is an end like another to a server.
+        }
+        return client_message{true, {}};
+    }
+
+    /// @throws std::system_error when the client is gone, scripted_end.
+    void send_text(std::string_view text) { send(codec::websocket_opcode::text, text); }
+    void send_binary(std::string_view bytes) { send(codec::websocket_opcode::binary, bytes); }
+
+    /// Says goodbye; another thread that receives sees the client's.
+    void close_nowait(std::uint16_t code, std::string_view reason = {}) {
+        try {
+            answer([&] { codec_.write_close(out_, code, reason); });
+        } catch (const std::system_error&) {
+            // Gone without a goodbye.
+        }
+    }
+    /// Says goodbye and waits a moment for the client's.
+    void close(std::uint16_t code, std::string_view reason = {}) {
+        try {
+            answer([&] { codec_.write_close(out_, code, reason); });
+            const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+            while (std::chrono::steady_clock::now() < end) {
+                const auto message = receive_for(std::chrono::milliseconds(200));
+                if (message && message->is_closed) break;
+            }
+        } catch (const std::system_error&) {
+            // Gone without a goodbye.
+        }
+    }
+
+private:
+    template <class Note>
+    void answer(Note&& note) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        note();
+        codec_.write_pending(out_);
+        flush();
+    }
+
+    void send(codec::websocket_opcode opcode, std::string_view payload) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (!codec_.control().may_send()) return; // it will see the client's close soon
+        if (wrong_ && sent_++ == wrong_->position) lie(opcode, payload);
+        codec_.write_message(out_, opcode, payload);
+        flush();
+    }
+
+    void flush() {
+        const std::string bytes = std::exchange(out_, {});
+        if (!bytes.empty()) socket_.write(bytes);
+    }
+
+    [[noreturn]] void lie(codec::websocket_opcode opcode, std::string_view payload) {
+        std::string bytes;
+        switch (wrong_->kind) {
+        case fault_kind::websocket_drop:
+            codec::websocket_append_frame(bytes, opcode, true, payload, nullptr);
+            bytes.resize(bytes.size() / 2);
+            break;
+        case fault_kind::websocket_bad_frame: bytes = "\x83\x02??"; break; // opcode 3 is reserved
+        case fault_kind::websocket_oversized_frame: {
+            unsigned char head[codec::websocket_max_header_size];
+            const std::size_t size =
+                codec::websocket_write_header(head, opcode, true, std::uint64_t{1} << 40U, nullptr);
+            bytes.assign(reinterpret_cast<const char*>(head), size);
+            break;
+        }
+        case fault_kind::websocket_close:
+            codec_.write_close(bytes, static_cast<std::uint16_t>(wrong_->status), wrong_->bytes);
+            break;
+        default: break; // websocket_stall sends nothing more
+        }
+        if (!bytes.empty()) socket_.write(bytes);
+        if (wrong_->kind != fault_kind::websocket_drop) {
+            // Until the client gives up: what it still sends is thrown away.
+            while (socket_.read(buffer_.data(), buffer_.size()) != 0) continue;
+        }
+        throw scripted_end{};
+    }
+
+    os::tcp_socket& socket_;
+    const std::string early_;
+    const std::shared_ptr<const fault> wrong_;
+    std::vector<char> buffer_;
+    std::string_view input_;
+    std::mutex mutex_; // of everything below but codec_.decode()
+    codec::websocket_codec codec_{codec::websocket_role::server};
+    std::string out_;
+    std::size_t sent_ = 0;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Handlers of /stream/kernel. Thread-safe.
+class stream_routes {
+public:
+    stream_routes(const gateway_options& options, session_table& sessions, fault_list& faults)
+        : options_(options), sessions_(sessions), faults_(faults) {}
+
+    void add_to(router& table) {
+        const auto add = [&](const char* path, void (stream_routes::*serve)(server_websocket&, const peer&)) {
+            table.add("GET", path, true,
+                      [this, serve](const gateway_request& request) { return open(request, serve); });
+        };
+        add("/stream/kernel/{}/execute", &stream_routes::execute);
+        add("/stream/kernel/{}/pty", &stream_routes::terminal);
+        add("/stream/kernel/{}/httpproxy", &stream_routes::proxy);
+        add("/stream/kernel/{}/tcpproxy", &stream_routes::proxy);
+    }
+
+    service_table& services() { return services_; }
+    std::size_t open_streams() const { return open_; }
+
+private:
+    struct peer {
+        std::string session;
+        std::string app;
+    };
+    using serve_function = void (stream_routes::*)(server_websocket&, const peer&);
+
+    http_reply open(const gateway_request& request, serve_function serve) {
+        peer who;
+        who.session = request.arguments[0];
+        sessions_.find(who.session); // 404 while it can still be told so
+        services_.keep_only(sessions_.tokens());
+        for (const auto& item : request.query) {
+            if (item.first == "app") who.app = item.second;
+        }
+        if (serve == &stream_routes::proxy) {
+            if (who.app.empty()) throw invalid_parameters("app: is required");
+            bool known = false;
+            for (const auto& item : services_.list()) known = known || item["name"] == who.app;
+            if (!known) throw problem(404, "app-not-found", "No such app service provided by the session.");
+        }
+        const codec::websocket_server_answer answer =
+            codec::websocket_answer(request.call.method, request.call.headers);
+        http_reply reply;
+        reply.status = answer.status;
+        reply.reason = answer.reason;
+        for (const auto& field : answer.headers) {
+            const bool is_connections =
+                field.first == "Content-Length" || (!answer.accepted() && field.first == "Connection");
+            if (!is_connections) reply.headers.push_back(field);
+        }
+        if (!answer.accepted()) return reply;
+        const std::string path =
+            request.call.target.substr(0, request.call.target.find('?')).substr(options_.path_prefix.size());
+        reply.upgrade = [this, who, serve, wrong = faults_.take_websocket(request.call.method, path)](
+                            os::tcp_socket& socket, std::string rest) {
+            ++open_;
+            server_websocket stream(socket, std::move(rest), wrong);
+            try {
+                (this->*serve)(stream, who);
+            } catch (const scripted_end&) {
+                // As the script wants it.
+            } catch (const std::system_error&) {
+                // The client is gone.
+            }
+            --open_;
+        };
+        return reply;
+    }
+
+    bool is_gone(const std::string& session) {
+        try {
+            sessions_.find(session);
+            return false;
+        } catch (const problem&) {
+            return true;
+        }
+    }
+
+    // --- runs --------------------------------------------------------------------------------------------------------
+
+    void execute(server_websocket& stream, const peer& who) {
+        std::string id;
+        try {
+            const auto first = stream.receive_for(options_.keep_alive);
+            if (!first || first->is_closed) return;
+            const auto session = sessions_.find(who.session);
+            kernel& body = session->body();
+            id = add_run(body, first->data);
+            if (!run_to_end(stream, body, id)) abandon(body, id);
+        } catch (const problem& wrong) {
+            stream.send_text(nlohmann::json({{"status", "error"}, {"msg", wrong.what()}}).dump());
+        }
+        stream.close(codec::websocket_close::normal);
+    }
+
+    std::string add_run(kernel& body, const std::string& text) {
+        const nlohmann::json command = nlohmann::json::parse(text, nullptr, false);
+        if (!command.is_object()) throw invalid_parameters("the first message is not an object");
+        const std::string mode = text_member(command, "mode");
+        const nlohmann::json options = object_member(command, "options");
+        run item;
+        item.id = random_token(8);
+        item.code = text_member(command, "code");
+        if (mode == "batch") {
+            item.is_batch = true;
+            item.phase = 0;
+            item.commands = {text_member(options, "clean"), text_member(options, "build"),
+                             text_member(options, "exec")};
+        } else if (mode != "query") {
+            throw invalid_parameters("mode: must be one of query, batch");
+        }
+        const std::string id = item.id;
+        body.add(std::move(item));
+        return id;
+    }
+
+    // False when the client left before.
+    bool run_to_end(server_websocket& stream, kernel& body, const std::string& id) {
+        for (;;) {
+            nlohmann::json result = body.step(id, std::chrono::milliseconds(100), true);
+            const std::string status = result["status"];
+            result.erase("runId");
+            if (status != "continued" || !result["console"].empty()) {
+                try {
+                    stream.send_text(result.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+                } catch (...) {
+                    if (status != "finished") abandon(body, id);
+                    throw;
+                }
+            }
+            if (status == "finished") return true;
+            const bool waits = status == "waiting-input";
+            std::optional<client_message> message;
+            do {
+                message = stream.receive_for(std::chrono::milliseconds(waits ? 200 : 0));
+                if (message && message->is_closed) return false;
+            } while (waits && !message && !is_gone_run(body));
+            if (message) body.answer(id, message->data);
+        }
+    }
+    static bool is_gone_run(kernel& body) { return body.is_gone(); }
+
+    // The client left: its code is interrupted, and the end of it taken, so that the next run can begin.
+    static void abandon(kernel& body, const std::string& id) {
+        try {
+            for (int i = 0; i < 20; ++i) {
+                if (i == 0) body.interrupt();
+                if (body.step(id, std::chrono::milliseconds(100))["status"] == "finished") return;
+            }
+        } catch (const problem&) {
+            // The run is over already.
+        }
+    }
+
+    // --- terminals ---------------------------------------------------------------------------------------------------
+
+    void terminal(server_websocket& stream, const peer& who) {
+        std::map<std::string, std::string> environment;
+        std::string directory;
+        {
+            const auto session = sessions_.find(who.session);
+            directory = session->body().directory().string();
+            environment = session->body().environment();
+        }
+        auto shell = std::make_shared<pty_shell>(environment, directory);
+        std::mutex mutex; // of the pointer: restart replaces the shell
+        const auto present = [&] {
+            const std::lock_guard<std::mutex> lock(mutex);
+            return shell;
+        };
+        std::atomic<bool> is_over{false}, has_ended{false};
+        std::thread output([&] {
+            try {
+                while (!is_over) {
+                    const std::shared_ptr<pty_shell> source = present();
+                    const std::optional<std::string> bytes = source->read_for(std::chrono::milliseconds(50));
+                    if (!bytes && source == present()) break;
+                    if (!bytes || bytes->empty()) continue;
+                    stream.send_text(nlohmann::json({{"type", "out"}, {"data", codec::base64_encode(*bytes)}}).dump());
+                }
+            } catch (const std::system_error&) {
+                // The client is gone, which the other thread sees too.
+            } catch (const scripted_end&) {
+                // As the script wants it.
+            }
+            has_ended = true;
+        });
+        while (!has_ended && !is_gone(who.session)) {
+            const auto message = stream.receive_for(std::chrono::milliseconds(50));
+            if (!message) continue;
+            if (message->is_closed) break;
+            const nlohmann::json command = nlohmann::json::parse(message->data, nullptr, false);
+            const std::string type = command.is_object() ? command.value("type", "") : "";
+            if (type == "stdin") {
+                present()->write(decode(command.value("chars", "")));
+            } else if (type == "resize") {
+                present()->resize(command.value("rows", 24), command.value("cols", 80));
+            } else if (type == "restart") {
+                auto fresh = std::make_shared<pty_shell>(environment, directory);
+                const std::lock_guard<std::mutex> lock(mutex);
+                shell = std::move(fresh);
+            }
+        }
+        is_over = true;
+        output.join();
+        stream.close(codec::websocket_close::normal);
+    }
+
+    static std::string decode(const std::string& text) {
+        try {
+            return codec::base64_decode(text);
+        } catch (const codec::decode_error&) {
+            return {}; // the official server drops it too
+        }
+    }
+
+    // --- services ----------------------------------------------------------------------------------------------------
+
+    void proxy(server_websocket& stream, const peer& who) {
+        os::tcp_socket service;
+        try {
+            std::uint16_t port = 0;
+            {
+                const auto session = sessions_.find(who.session);
+                port = services_.port_of(who.app, who.session, session->body().directory().string(),
+                                         session->body().environment());
+            }
+            service = os::tcp_socket::connect_loopback(port);
+        } catch (const std::system_error&) {
+            stream.close(codec::websocket_close::bad_gateway, "the service refused the connection");
+            return;
+        } catch (const problem&) {
+            stream.close(codec::websocket_close::going_away, "the session is gone");
+            return;
+        }
+        std::atomic<bool> has_ended{false};
+        std::thread downward([&] {
+            try {
+                std::vector<char> buffer(128 * 1024);
+                while (const std::size_t count = service.read(buffer.data(), buffer.size())) {
+                    stream.send_binary({buffer.data(), count});
+                }
+            } catch (const std::system_error&) {
+                // Either side broke: the end of both.
+            } catch (const scripted_end&) {
+                // As the script wants it.
+            }
+            has_ended = true;
+            stream.close_nowait(codec::websocket_close::normal);
+        });
+        try {
+            for (int idle_after_end = 0; idle_after_end < 25;) {
+                const auto message = stream.receive_for(std::chrono::milliseconds(200));
+                if (!message) {
+                    idle_after_end += has_ended ? 1 : 0;
+                    if (!has_ended && is_gone(who.session)) stream.close_nowait(codec::websocket_close::going_away);
+                    continue;
+                }
+                if (message->is_closed) break;
+                if (!has_ended) service.write(message->data);
+            }
+        } catch (const std::system_error&) {
+            stream.close_nowait(codec::websocket_close::normal);
+        }
+        service.shutdown();
+        downward.join();
+    }
+
+    const gateway_options& options_;
+    session_table& sessions_;
+    fault_list& faults_;
+    service_table services_;
+    std::atomic<std::size_t> open_{0};
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/memory_transport.hpp
+/// @file
+/// A transport without sockets: calls the embedded gateway in the same process.
+#ifndef BACKENDAI_TESTING_MEMORY_TRANSPORT_HPP
+#define BACKENDAI_TESTING_MEMORY_TRANSPORT_HPP
+
+// ---- backendai/transport/framing.hpp
+/// @file
+/// The framing rules of an answer (RFC 7230 section 3.3.3) that an HTTP library may be lenient about, checked here for
+/// every transport: a body whose end is in doubt must not pass as whole.
+#ifndef BACKENDAI_TRANSPORT_FRAMING_HPP
+#define BACKENDAI_TRANSPORT_FRAMING_HPP
+
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Checks an answer's head, then counts its body.
+class body_framing {
+public:
+    /// @throws client_error{protocol} when the head leaves the body's length in doubt or is out of bounds
+    body_framing(const response_head& head, const std::string& method) {
+        if (head.status < 200 || head.status > 599)
+            bad("the status " + std::to_string(head.status) + " was not asked for");
+        std::size_t size = 0;
+        for (const auto& field : head.headers) {
+            size += field.first.size() + field.second.size();
+            // "Content-Length : 5" would otherwise pass as a header of another name.
+            if (!codec::is_token(field.first)) bad("a header line is not \"name: value\"");
+            if (field.second.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+                bad("a header holds a line break or NUL");
+            }
+        }
+        if (head.headers.size() > 256 || size > 256 * 1024) bad("its head is larger than 256 fields or 256 KiB");
+        const std::string* coding = head.headers.find("Transfer-Encoding");
+        if (coding != nullptr &&
+            (head.headers.count("Transfer-Encoding") != 1 || !equal_ignoring_case(*coding, "chunked"))) {
+            bad("its transfer coding is not \"chunked\"");
+        }
+        const std::string* length = head.headers.find("Content-Length");
+        if (length == nullptr) {
+            open_ended_ = coding == nullptr && method != "HEAD" && head.status != 204 && head.status != 304;
+            return;
+        }
+        if (head.headers.count("Content-Length") != 1) bad("it has more than one Content-Length");
+        if (coding != nullptr) bad("it has both Content-Length and Transfer-Encoding");
+        if (length->empty() || length->size() > 18) bad("its Content-Length is not a number");
+        std::uint64_t value = 0;
+        for (const char c : *length) {
+            if (c < '0' || c > '9') bad("its Content-Length is not a number");
+            value = value * 10 + static_cast<std::uint64_t>(c - '0');
+        }
+        if (method != "HEAD" && head.status != 204 && head.status != 304) expected_ = value;
+    }
+
+    /// Whether the body goes on until the connection ends, so that breaking it off looks like its end.
+    bool ends_with_connection() const noexcept { return open_ended_; }
+
+    void count(std::uint64_t bytes) noexcept { received_ += bytes; }
+
+    /// @throws client_error{protocol} when the body is not as long as the head said
+    void finish() const {
+        if (expected_ && *expected_ != received_) {
+            bad("its body is cut short: " + std::to_string(received_) + " of " + std::to_string(*expected_) + " bytes");
+        }
+    }
+
+private:
+    [[noreturn]] static void bad(const std::string& what) {
+        throw client_error(error_kind::protocol, "the answer is not usable: " + what,
+                           client_error::progress::maybe_sent);
+    }
+
+    std::optional<std::uint64_t> expected_;
+    std::uint64_t received_ = 0;
+    bool open_ended_ = false;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// Hands requests to a gateway by a function call. A scripted fault that needs a connection to show (a drop, a wrong
+/// length) comes out as the error that a connection would have led to.
+/// Thread-safe. The gateway must live longer; destroying the transport waits for calls that were given up on.
+class memory_transport {
+public:
+    explicit memory_transport(gateway& server) : state_(std::make_shared<shared>(server)) {}
+    memory_transport(memory_transport&&) noexcept = default;
+    memory_transport& operator=(memory_transport&&) = delete;
+    ~memory_transport() {
+        if (!state_) return;
+        std::unique_lock<std::mutex> lock(state_->mutex);
+        state_->idle.wait(lock, [this] { return state_->running == 0; });
+    }
+
+    /// See transport/concept.hpp.
+    response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) {
+        context.check();
+        const http_reply reply = ask(make_call(request), context);
+        if (reply.wire_fault) {
+            throw client_error(error_kind::protocol, "the gateway's scripted fault broke the answer",
+                               client_error::progress::maybe_sent);
+        }
+        response_head head;
+        head.status = reply.status;
+        head.reason = reply.reason.empty() ? reason_of(reply.status) : reply.reason;
+        for (const auto& field : reply.headers) head.headers.add(field.first, field.second);
+        if (head.status != 204) head.headers.set("Content-Length", std::to_string(reply.body.size()));
+        backendai::detail::body_framing framing(head, request.method);
+        sink.on_head(head);
+        if (request.method != "HEAD" && !reply.body.empty()) {
+            framing.count(reply.body.size());
+            sink.on_data(reply.body);
+        }
+        framing.finish();
+        return head;
+    }
+
+private:
+    struct shared {
+        explicit shared(gateway& g) : server(g) {}
+        gateway& server;
+        std::mutex mutex;
+        std::condition_variable idle;
+        int running = 0;
+    };
+    // One call, which outlives its caller when that cannot wait.
+    struct pending {
+        std::mutex mutex;
+        std::condition_variable changed;
+        bool done = false, interrupted = false;
+        http_reply reply;
+        std::exception_ptr failure;
+    };
+
+    static http_call make_call(http_request& request) {
+        http_call call;
+        call.method = request.method;
+        call.target = request.url.target();
+        call.headers.emplace_back("Host", request.url.host_header());
+        for (const auto& field : request.headers) call.headers.push_back(field);
+        call.body = request.body;
+        if (request.source) {
+            call.body.resize(static_cast<std::size_t>(request.source->size()));
+            std::size_t filled = 0;
+            while (filled < call.body.size()) {
+                const std::size_t count = request.source->read(&call.body[filled], call.body.size() - filled);
+                if (count == 0) {
+                    throw client_error(error_kind::io, "the body ended before its announced length",
+                                       client_error::progress::maybe_sent);
+                }
+                filled += count;
+            }
+        }
+        if (request.has_body()) call.headers.emplace_back("Content-Length", std::to_string(call.body.size()));
+        return call;
+    }
+
+    http_reply ask(http_call call, const exchange_context& context) {
+        auto work = std::make_shared<pending>();
+        {
+            const std::lock_guard<std::mutex> lock(state_->mutex);
+            ++state_->running;
+        }
+        std::thread([work, state = state_, call = std::move(call)] {
+            http_reply reply;
+            std::exception_ptr failure;
+            try {
+                reply = state->server.handle(call);
+            } catch (...) {
+                failure = std::current_exception();
+            }
+            {
+                const std::lock_guard<std::mutex> lock(work->mutex);
+                work->done = true;
+                work->reply = std::move(reply);
+                work->failure = failure;
+                work->changed.notify_all();
+            }
+            const std::lock_guard<std::mutex> lock(state->mutex);
+            if (--state->running == 0) state->idle.notify_all();
+        }).detach();
+
+        const auto interrupt = [work] {
+            const std::lock_guard<std::mutex> lock(work->mutex);
+            work->interrupted = true;
+            work->changed.notify_all();
+        };
+        const cancel_token::listener on_cancel(context.cancel, interrupt);
+        const cancel_token::listener on_close(context.closing, interrupt);
+        const auto limit = context.within(context.read_timeout);
+        std::unique_lock<std::mutex> lock(work->mutex);
+        const auto ready = [&] { return work->done || work->interrupted; };
+        if (limit.count() == 0) {
+            work->changed.wait(lock, ready);
+        } else {
+            work->changed.wait_for(lock, limit, ready);
+        }
+        if (!work->done) {
+            lock.unlock();
+            context.check(client_error::progress::maybe_sent);
+            throw client_error(error_kind::timeout, "the gateway did not answer in time",
+                               client_error::progress::maybe_sent);
+        }
+        if (work->failure) std::rethrow_exception(work->failure);
+        return std::move(work->reply);
+    }
+
+    std::shared_ptr<shared> state_;
+};
+
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+#endif
