@@ -15340,8 +15340,7 @@ private:
             detail::httplib_exchange work(*connection, request, sink, context);
             httplib::Error error = httplib::Error::Unknown;
             {
-                std::optional<os::sigpipe_guard> guard; // OpenSSL writes without MSG_NOSIGNAL
-                if (request.url.is_tls()) guard.emplace();
+                const os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
                 const detail::watched watch(dog_, *connection, context);
                 context.check();
                 error = work.run();
@@ -15708,7 +15707,6 @@ public:
         curl_set(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
         curl_set(handle, CURLOPT_TCP_NODELAY, 1L);
         curl_set(handle, CURLOPT_BUFFERSIZE, 64L * 1024);
-        curl_set(handle, CURLOPT_PROXY, ""); // not what environment variables say
         curl_set(handle, CURLOPT_ERRORBUFFER, error_);
         curl_set(handle, CURLOPT_SOCKOPTDATA, static_cast<void*>(this));
         curl_set(handle, CURLOPT_SOCKOPTFUNCTION, &on_socket);
@@ -15962,6 +15960,391 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/transport/proxy.hpp
+/// @file
+/// HTTP proxies: which one, if any, leads to a URL, and CONNECT, by which websockets and TLS pass through it.
+#ifndef BACKENDAI_TRANSPORT_PROXY_HPP
+#define BACKENDAI_TRANSPORT_PROXY_HPP
+
+// ---- backendai/codec/http_response.hpp
+/// @file
+/// A strict push parser of one HTTP/1.x response: what answers a websocket handshake or a proxy's CONNECT, whether it
+/// agrees or sends an error page. (RFC 9112; obsolete line folding and bare line ends are refused.)
+#ifndef BACKENDAI_CODEC_HTTP_RESPONSE_HPP
+#define BACKENDAI_CODEC_HTTP_RESPONSE_HPP
+
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// A response as it came. `body` is that of an error, cut at the limit when `body_cut` is set.
+struct http_response {
+    int status = 0;
+    std::string reason;
+    http_fields headers;
+    std::string body;
+    bool body_cut = false;
+};
+
+/// Bounds of a response.
+struct http_response_limits {
+    std::size_t max_head_size = 32U << 10U; ///< bytes of all heads (interim ones too) and of chunk sizes and trailers
+    std::size_t max_header_count = 100;
+    std::size_t max_body_size = 256U << 10U; ///< bytes of the body that are kept; a longer one is cut, not an error
+};
+
+/// Parses in any chunking. Interim responses (1xx but 101) are skipped. After 101, and after a success to CONNECT, what
+/// follows the head is not HTTP and stays in the caller's input. Not thread-safe. Malformed input and heads over a
+/// limit throw decode_error; the parser is useless then.
+class http_response_parser {
+public:
+    /// `connect_request`: the request was a CONNECT, whose success (2xx) has no body.
+    explicit http_response_parser(http_response_limits limits = {}, bool connect_request = false)
+        : limits_(limits), connect_request_(connect_request) {}
+
+    /// Takes bytes off the front of `input`, as many as belong to the response. True when the response is whole.
+    bool feed(std::string_view& input) {
+        while (state_ != state::done && !input.empty()) {
+            if (state_ == state::body || state_ == state::chunk || state_ == state::until_close) {
+                read_body(input);
+            } else if (read_line(input)) {
+                const std::string line = std::exchange(line_, {});
+                line_done(line);
+            }
+        }
+        return state_ == state::done;
+    }
+
+    /// Tells that the connection ended: that is the end of a body without a length; anywhere else decode_error.
+    void finish() {
+        if (state_ == state::until_close) state_ = state::done;
+        if (state_ != state::done) throw decode_error("http response: the connection ended before its end");
+    }
+
+    /// True when the response is whole.
+    bool done() const noexcept { return state_ == state::done; }
+
+    /// True once status and headers are known, though the body may be outstanding.
+    bool head_done() const noexcept { return state_ != state::status_line && state_ != state::header; }
+
+    /// The response so far.
+    const http_response& response() const noexcept { return response_; }
+
+private:
+    enum class state { status_line, header, body, until_close, chunk_size, chunk, chunk_end, trailer, done };
+
+    [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("http response: ") + what); }
+
+    // A line up to CR LF into line_, without them. Judged as a whole, so the result does not depend on the chunking.
+    bool read_line(std::string_view& input) {
+        const std::size_t end = input.find('\n');
+        const std::size_t size = end == std::string_view::npos ? input.size() : end + 1;
+        if (size > limits_.max_head_size - head_size_) fail("head over the size limit");
+        head_size_ += size;
+        line_.append(input.substr(0, size));
+        input.remove_prefix(size);
+        if (end == std::string_view::npos) return false;
+        line_.pop_back();
+        if (line_.empty() || line_.back() != '\r') fail("line that does not end with CR LF");
+        line_.pop_back();
+        return true;
+    }
+
+    void line_done(std::string_view line) {
+        switch (state_) {
+        case state::status_line: read_status(line); break;
+        case state::header:
+            if (line.empty()) {
+                end_of_head();
+            } else {
+                read_header(line, response_.headers);
+            }
+            break;
+        case state::chunk_size: read_chunk_size(line); break;
+        case state::chunk_end:
+            if (!line.empty()) fail("chunk longer than its size");
+            state_ = state::chunk_size;
+            break;
+        case state::trailer:
+            if (line.empty()) {
+                state_ = state::done;
+            } else {
+                read_header(line, trailers_);
+            }
+            break;
+        default: fail("line where none belongs");
+        }
+    }
+
+    void read_status(std::string_view line) {
+        // "HTTP/1.1 101 Switching Protocols"; the space before an empty reason is often missing in practice.
+        if (line.size() < 12 || line.substr(0, 7) != "HTTP/1." || (line[7] != '0' && line[7] != '1') ||
+            line[8] != ' ' || (line.size() > 12 && line[12] != ' ')) {
+            fail("malformed status line");
+        }
+        int status = 0;
+        for (const char digit : line.substr(9, 3)) {
+            if (digit < '0' || digit > '9') fail("malformed status line");
+            status = status * 10 + (digit - '0');
+        }
+        const std::string_view reason = line.size() > 13 ? line.substr(13) : std::string_view();
+        if (status < 100 || status > 599 || !is_field_value(reason)) fail("malformed status line");
+        http_1_0_ = line[7] == '0';
+        response_.status = status;
+        response_.reason = std::string(reason);
+        state_ = state::header;
+    }
+
+    void read_header(std::string_view line, http_fields& fields) const {
+        if (fields.size() == limits_.max_header_count) fail("too many headers");
+        const std::size_t colon = line.find(':');
+        if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) fail("malformed header");
+        const std::string_view value = trim_field(line.substr(colon + 1));
+        if (!is_field_value(value)) fail("control character in a header");
+        fields.emplace_back(std::string(line.substr(0, colon)), std::string(value));
+    }
+
+    void end_of_head() {
+        const int status = response_.status;
+        if (status == 101 || (connect_request_ && status / 100 == 2)) {
+            if (http_1_0_ && status == 101) fail("protocol switch in HTTP/1.0");
+            state_ = state::done;
+        } else if (status < 200) {
+            response_ = http_response();
+            state_ = state::status_line;
+        } else if (status == 204 || status == 304) {
+            state_ = state::done;
+        } else {
+            start_body();
+        }
+    }
+
+    void start_body() {
+        const std::size_t codings = count_fields(response_.headers, "Transfer-Encoding");
+        const std::size_t lengths = count_fields(response_.headers, "Content-Length");
+        if (codings + lengths > 1) fail("more than one length of the body");
+        if (codings == 1) {
+            if (http_1_0_ || !equals_ignoring_case(*find_field(response_.headers, "Transfer-Encoding"), "chunked")) {
+                fail("unknown transfer coding");
+            }
+            state_ = state::chunk_size;
+        } else if (lengths == 1) {
+            remaining_ = parse_length(*find_field(response_.headers, "Content-Length"), 10);
+            state_ = remaining_ == 0 ? state::done : state::body;
+        } else {
+            state_ = state::until_close;
+        }
+    }
+
+    static std::uint64_t parse_length(std::string_view digits, unsigned base) {
+        // 18 decimal or 15 hexadecimal digits fit into 64 bits; nothing longer is honest.
+        if (digits.empty() || digits.size() > (base == 10 ? 18U : 15U)) fail("malformed length");
+        std::uint64_t value = 0;
+        for (const char c : digits) {
+            unsigned digit = base;
+            if (c >= '0' && c <= '9') digit = static_cast<unsigned>(c - '0');
+            if (c >= 'a' && c <= 'f') digit = static_cast<unsigned>(c - 'a') + 10;
+            if (c >= 'A' && c <= 'F') digit = static_cast<unsigned>(c - 'A') + 10;
+            if (digit >= base) fail("malformed length");
+            value = value * base + digit;
+        }
+        return value;
+    }
+
+    void read_chunk_size(std::string_view line) {
+        const std::size_t extension = line.find(';');
+        if (!is_field_value(line)) fail("control character in a chunk's head");
+        if (extension != std::string_view::npos) line = trim_field(line.substr(0, extension));
+        remaining_ = parse_length(line, 16);
+        state_ = remaining_ == 0 ? state::trailer : state::chunk;
+    }
+
+    void read_body(std::string_view& input) {
+        std::size_t n = input.size();
+        if (state_ != state::until_close && remaining_ < n) n = static_cast<std::size_t>(remaining_);
+        const std::size_t kept = (std::min)(n, limits_.max_body_size - response_.body.size());
+        response_.body.append(input.substr(0, kept));
+        input.remove_prefix(kept);
+        remaining_ -= state_ == state::until_close ? 0 : kept;
+        if (kept < n) {
+            // Nobody reads the rest of an endless error page: the connection is of no more use anyway.
+            response_.body_cut = true;
+            state_ = state::done;
+        } else if (state_ != state::until_close && remaining_ == 0) {
+            state_ = state_ == state::chunk ? state::chunk_end : state::done;
+        }
+    }
+
+    http_response_limits limits_;
+    bool connect_request_;
+    state state_ = state::status_line;
+    bool http_1_0_ = false;
+    std::size_t head_size_ = 0;
+    std::uint64_t remaining_ = 0; // bytes of the body, or of the chunk, still to come
+    std::string line_;
+    http_fields trailers_;
+    http_response response_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// A proxy, and who we are to it.
+struct proxy_server {
+    std::string host;
+    std::uint16_t port = 0;
+    std::string user, password; ///< empty: none
+
+    std::string authorization() const {
+        return user.empty() && password.empty() ? std::string()
+                                                : "Basic " + codec::base64_encode(user + ':' + password);
+    }
+};
+
+/// Reads "http://user:password@host:port", or without the scheme. @throws client_error{argument}; the message holds no
+/// credentials
+inline proxy_server parse_proxy(std::string_view text) {
+    proxy_server proxy;
+    std::string address(text);
+    if (address.find("://") == std::string::npos) address.insert(0, "http://");
+    const std::size_t start = address.find("://") + 3;
+    const std::size_t at = address.find_last_of('@', address.find('/', start));
+    if (at != std::string::npos && at >= start) {
+        const std::string user_info = address.substr(start, at - start);
+        const std::size_t colon = user_info.find(':');
+        proxy.user = codec::unescape(user_info.substr(0, colon), false);
+        if (colon != std::string::npos) proxy.password = codec::unescape(user_info.substr(colon + 1), false);
+        address.erase(start, at + 1 - start);
+    }
+    try {
+        const codec::url url = codec::parse_url(address);
+        if (url.is_tls())
+            throw client_error(error_kind::argument, "a proxy is spoken to by plain HTTP: http://host:port");
+        proxy.host = url.host;
+        proxy.port = url.port;
+    } catch (const codec::decode_error& e) {
+        throw client_error(error_kind::argument, std::string("the proxy is not usable, ") + e.what());
+    }
+    return proxy;
+}
+
+/// Whether a list as of NO_PROXY ("*", "host", ".domain", "domain:port") takes this URL out.
+inline bool is_excluded(std::string_view list, const codec::url& url) {
+    for (std::string item : split_list(list)) {
+        if (item == "*") return true;
+        for (char& c : item) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+        // A port, unless the colon is one of several of an IPv6 address.
+        const std::size_t colon = item.rfind(':');
+        if (colon != std::string::npos && (item.find(':') == colon || item[colon - 1] == ']')) {
+            if (item.substr(colon + 1) != std::to_string(url.port)) continue;
+            item.erase(colon);
+        }
+        if (item.size() > 1 && item.front() == '[' && item.back() == ']') item = item.substr(1, item.size() - 2);
+        if (!item.empty() && item.front() == '*') item.erase(0, 1);
+        if (!item.empty() && item.front() == '.') item.erase(0, 1);
+        if (item.empty()) continue;
+        if (url.host == item) return true;
+        const std::size_t longer = url.host.size() > item.size() ? url.host.size() - item.size() : 0;
+        if (longer != 0 && url.host[longer - 1] == '.' && url.host.compare(longer, std::string::npos, item) == 0)
+            return true;
+    }
+    return false;
+}
+
+inline bool is_this_machine(const std::string& host) {
+    return host == "localhost" || host == "::1" || host.compare(0, 4, "127.") == 0;
+}
+
+/// The proxy for a URL. api_config::proxy, when set, holds for everything (empty: none); else the environment's
+/// HTTPS_PROXY, for plain http http_proxy (the upper-case name can be set by a web server's caller), then ALL_PROXY,
+/// less NO_PROXY and this machine. @throws client_error{argument} for one that cannot be read
+inline std::optional<proxy_server> find_proxy(const api_config& config, const codec::url& url) {
+    if (config.proxy) {
+        if (config.proxy->empty()) return {};
+        return parse_proxy(*config.proxy);
+    }
+    const auto variable = [](std::initializer_list<const char*> names) {
+        for (const char* name : names) {
+            const char* value = std::getenv(name);
+            if (value != nullptr && *value != '\0') return std::string(value);
+        }
+        return std::string();
+    };
+    const std::string text = url.is_tls() ? variable({"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
+                                          : variable({"http_proxy", "all_proxy", "ALL_PROXY"});
+    if (text.empty() || is_this_machine(url.host) || is_excluded(variable({"no_proxy", "NO_PROXY"}), url)) return {};
+    return parse_proxy(text);
+}
+
+/// Asks a proxy, to which @p stream leads, for a tunnel to @p url. @throws client_error{connect} when it refuses
+inline void connect_through(os::byte_stream& stream, const proxy_server& proxy, const codec::url& url,
+                            const exchange_context& context) {
+    const std::string target =
+        (url.host.find(':') == std::string::npos ? url.host : '[' + url.host + ']') + ':' + std::to_string(url.port);
+    std::string head = "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n";
+    const std::string authorization = proxy.authorization();
+    if (!authorization.empty()) head += "Proxy-Authorization: " + authorization + "\r\n";
+    head += "\r\n";
+    const std::string name = "the proxy " + proxy.host + ':' + std::to_string(proxy.port);
+    const os::phase_clock clock(context, context.connect_timeout, "the answer of " + name,
+                                client_error::progress::nothing_sent);
+    std::string_view rest = head;
+    while (!rest.empty()) {
+        const os::io_result sent = stream.write(rest);
+        if (sent.state == os::io_state::done) {
+            rest.remove_prefix(sent.count);
+        } else {
+            clock.wait(stream.handle(), sent.state);
+        }
+    }
+    codec::http_response_parser parser({}, true);
+    try {
+        // A byte at a time: what follows the head belongs to the peer behind the proxy.
+        while (!parser.done()) {
+            char byte = 0;
+            const os::io_result got = stream.read(&byte, 1);
+            if (got.state == os::io_state::ended) {
+                parser.finish();
+            } else if (got.state != os::io_state::done) {
+                clock.wait(stream.handle(), got.state);
+            } else {
+                std::string_view input(&byte, 1);
+                parser.feed(input);
+            }
+            if (parser.head_done() && parser.response().status / 100 != 2) break;
+        }
+    } catch (const codec::decode_error& e) {
+        throw client_error(error_kind::connect, name + " gave no usable answer: " + e.what());
+    }
+    if (parser.response().status / 100 != 2) {
+        throw client_error(error_kind::connect, name + " refused the connection to " + target + ": " +
+                                                    std::to_string(parser.response().status) + ' ' +
+                                                    parser.response().reason);
+    }
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
 
 #include <algorithm>
 #include <chrono>
@@ -15987,11 +16370,11 @@ public:
     curl_exchange(const curl_exchange&) = delete;
     curl_exchange& operator=(const curl_exchange&) = delete;
 
-    /// Performs the exchange; @p addresses are those of the host when it was looked up. Returns whether the connection
-    /// can be kept. @throws as transport/concept.hpp says
-    bool run(const std::vector<std::string>& addresses) {
+    /// Performs the exchange; @p addresses are those of the host, or of the proxy, when it was looked up. Returns
+    /// whether the connection can be kept. @throws as transport/concept.hpp says
+    bool run(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         connection_.begin_exchange();
-        set_request(addresses);
+        set_request(proxy, addresses);
         const cancel_token::listener on_cancel(context_.cancel, [this] { connection_.wake_up(); });
         const cancel_token::listener on_close(context_.closing, [this] { connection_.wake_up(); });
         last_byte_ = clock::now();
@@ -16023,15 +16406,18 @@ private:
         curl_set(connection_.easy(), option, value);
     }
 
-    void set_request(const std::vector<std::string>& addresses) {
+    void set_request(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         const codec::url& url = request_.url;
         set(CURLOPT_URL, (url.origin() + '/').c_str());
-        set(CURLOPT_REQUEST_TARGET, url.target().c_str());
+        // A proxy that gets a plain request wants all of the URL; through a TLS tunnel only the server sees it.
+        const bool whole_url = proxy && !url.is_tls();
+        set(CURLOPT_REQUEST_TARGET, ((whole_url ? url.origin() : std::string()) + url.target()).c_str());
+        set_proxy(proxy);
         const auto limit = context_.connect_timeout;
         const long longest = 0x7fffffffL; // 24 days: to libcurl 0 means five minutes
         const bool limited = limit.count() > 0 && limit.count() < longest;
         set(CURLOPT_CONNECTTIMEOUT_MS, limited ? static_cast<long>(limit.count()) : longest);
-        set_addresses(addresses);
+        set_addresses(proxy ? proxy->host : url.host, proxy ? proxy->port : url.port, addresses);
         set_body();
         headers_.add("Host: " + url.host_header());
         headers_.add("Expect:"); // no waiting for a "100 Continue" that may never come
@@ -16055,14 +16441,29 @@ private:
         set(CURLOPT_FRESH_CONNECT, knows_start_ || request_.method == "GET" ? 0L : 1L);
     }
 
-    void set_addresses(const std::vector<std::string>& addresses) {
+    void set_proxy(const std::optional<proxy_server>& proxy) {
+        if (!proxy) {
+            set(CURLOPT_PROXY, ""); // not what environment variables say to libcurl
+            return;
+        }
+        const bool v6 = proxy->host.find(':') != std::string::npos;
+        const std::string host = v6 ? '[' + proxy->host + ']' : proxy->host;
+        set(CURLOPT_PROXY, ("http://" + host + ':' + std::to_string(proxy->port)).c_str());
+        set(CURLOPT_NOPROXY, "");
+        if (proxy->authorization().empty()) return;
+        set(CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC));
+        set(CURLOPT_PROXYUSERNAME, proxy->user.c_str());
+        set(CURLOPT_PROXYPASSWORD, proxy->password.c_str());
+    }
+
+    void set_addresses(const std::string& host, std::uint16_t port, const std::vector<std::string>& addresses) {
         std::string list;
         for (const std::string& address : addresses) {
-            if (address == request_.url.host || address.find('%') != std::string::npos) continue;
+            if (address == host || address.find('%') != std::string::npos) continue;
             if (!list.empty()) list += ',';
             list += address.find(':') == std::string::npos ? address : '[' + address + ']';
         }
-        if (!list.empty()) resolved_.add(request_.url.host + ':' + std::to_string(request_.url.port) + ':' + list);
+        if (!list.empty()) resolved_.add(host + ':' + std::to_string(port) + ':' + list);
         set(CURLOPT_RESOLVE, resolved_.get());
     }
 
@@ -16148,7 +16549,10 @@ private:
         context_.check(sent());
         const bool lost = code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR ||
                           code == CURLE_SEND_FAIL_REWIND || code == CURLE_ABORTED_BY_CALLBACK;
-        if (reader_.started() || (lost && answered())) {
+        // What libcurl before 8.6 calls it when a line of the head outgrows its limit of 100 KB.
+        const bool overlong = code == CURLE_OUT_OF_MEMORY && started_ && !framing_;
+        if (code == CURLE_OUT_OF_MEMORY && !overlong) throw std::bad_alloc();
+        if (overlong || reader_.started() || (lost && answered())) {
             throw client_error(error_kind::protocol, "the answer of " + peer + " is cut short or wrongly framed" + why,
                                progress::maybe_sent);
         }
@@ -16160,7 +16564,6 @@ private:
             throw client_error(error_kind::connect, peer + " closed the connection without an answer" + why, sent());
         }
         switch (code) {
-        case CURLE_OUT_OF_MEMORY: throw std::bad_alloc();
         case CURLE_OPERATION_TIMEDOUT:
             throw client_error(
                 error_kind::timeout,
@@ -16197,9 +16600,10 @@ private:
         curl_off_t time = 0;
         return curl_easy_getinfo(connection_.easy(), CURLINFO_CONNECT_TIME_T, &time) == CURLE_OK && time > 0;
     }
-    // Whether bytes of an answer came that did not make a line. What TLS carries cannot be told from its own records.
+    // Whether bytes of an answer came that did not make a line; the end of the peer's data counts as a byte, too. What
+    // TLS carries cannot be told from its own records.
     bool answered() {
-        return started_ && !request_.url.is_tls() && connection_.bytes_received() > received_before_;
+        return started_ && !request_.url.is_tls() && connection_.bytes_received() > received_before_ + 1;
     }
 
     // Exceptions must not pass through libcurl: keep the first one, and have libcurl stop.
@@ -16402,15 +16806,16 @@ public:
         connection_pool& pool = pool_of(request.url.origin());
         std::unique_ptr<detail::curl_connection> connection = pool.take();
         while (connection && !connection->is_reusable(exchange_context::clock::now())) connection = pool.take();
+        const std::optional<detail::proxy_server> proxy = detail::find_proxy(shared_->config, request.url);
         std::vector<std::string> addresses;
         if (!connection) {
-            addresses = os::resolve(request.url.host, context);
+            addresses = os::resolve(proxy ? proxy->host : request.url.host, context);
             connection = std::make_unique<detail::curl_connection>(shared_->config, request.url);
         }
         std::optional<os::sigpipe_guard> guard; // without TLS libcurl sends with MSG_NOSIGNAL
         if (request.url.is_tls()) guard.emplace();
         detail::curl_exchange work(*connection, request, sink, context);
-        if (work.run(addresses)) pool.give_back(std::move(connection));
+        if (work.run(proxy, addresses)) pool.give_back(std::move(connection));
         return work.take_head();
     }
 

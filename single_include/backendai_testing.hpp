@@ -526,9 +526,10 @@ enum class fault_kind {
     stall,                ///< served; never answers, until the peer closes or the gateway stops
     stall_in_body,        ///< served; never goes on after `position` bytes of the body (half of it when 0)
     raw,                  ///< `bytes` are the whole answer, then closed. Not served
-    websocket_stall,      ///< an open websocket that sends nothing any more
-    websocket_drop,       ///< an open websocket whose connection ends in the middle of a frame
-    websocket_bad_frame,  ///< an open websocket that sends a frame with reserved bits
+    // In an open websocket, in place of the server's message number `position`, from 0. Served
+    websocket_stall,           ///< an open websocket that sends nothing any more
+    websocket_drop,            ///< an open websocket whose connection ends in the middle of a frame
+    websocket_bad_frame,       ///< an open websocket that sends a frame with reserved bits
     websocket_oversized_frame, ///< an open websocket that announces a frame of 2^62 bytes
     websocket_close            ///< an open websocket that is closed with code `status`
 };
@@ -2234,6 +2235,7 @@ public:
         return dead_ && runs_.empty();
     }
     const std::filesystem::path& directory() const { return setup_.directory; }
+    const std::map<std::string, std::string>& environment() const { return setup_.environment; }
 
     /// Kills everything and removes the folder; calls that wait return. Statistics of what it had used.
     os::process_usage destroy() {
@@ -5718,6 +5720,7 @@ BACKENDAI_NAMESPACE_END
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -5824,6 +5827,9 @@ public:
     kernel_routes(const gateway_options& options, session_table& sessions, std::atomic<bool>& frozen)
         : options_(options), sessions_(sessions), frozen_(frozen) {}
 
+    /// What to tell as servicePorts; set before the first request.
+    std::function<nlohmann::json()> service_ports;
+
     void add_to(router& table) {
         const auto bind = [this](http_reply (kernel_routes::*handler)(const gateway_request&)) {
             return [this, handler](const gateway_request& request) { return (this->*handler)(request); };
@@ -5847,7 +5853,7 @@ private:
             throw problem(503, "server-frozen", "The server is frozen due to maintenance. Please try again later.");
         const auto result = sessions_.get_or_create(std::move(wanted));
         return json_reply({{"kernelId", result.first->request.token},
-                           {"servicePorts", nlohmann::json::array()},
+                           {"servicePorts", service_ports ? service_ports() : nlohmann::json::array()},
                            {"created", result.second}},
                           201);
     }
@@ -6526,550 +6532,6 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
-
-#include <atomic>
-#include <chrono>
-#include <condition_variable>
-#include <cstdint>
-#include <map>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <string_view>
-#include <thread>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace testing {
-
-/// Speaks API v4.20190315. Starts when it is made, and stops when it is destroyed: connections are closed, interpreters
-/// killed, threads joined, folders removed. All functions may be called from several threads at once.
-class gateway {
-public:
-    /// @throws std::system_error when the port is taken.
-    explicit gateway(gateway_options options = {})
-        : options_(std::move(options)),
-          keypairs_(options_),
-          authenticator_(options_, keypairs_),
-          sessions_(options_),
-          kernels_(options_, sessions_, frozen_),
-          kernel_files_(sessions_, file_lie_),
-          folders_(options_, sessions_, file_lie_),
-          graphql_(options_, sessions_, keypairs_, frozen_,
-                   [this](const std::string& access_key) { return folders_.owned_by(access_key); }) {
-        add_routes();
-        server_ = std::make_unique<detail::http_server>(
-            options_, [this](const http_call& call) { return handle(call); },
-            [this](const http_call* call) { return early_fault(call); });
-        sessions_.set_endpoint("http://127.0.0.1:" + std::to_string(port()));
-        sweeper_ = std::thread([this] { sweep_loop(); });
-    }
-    gateway(const gateway&) = delete;
-    gateway& operator=(const gateway&) = delete;
-    ~gateway() {
-        {
-            const std::lock_guard<std::mutex> lock(mutex_);
-            stopping_ = true;
-        }
-        stopped_.notify_all();
-        sweeper_.join();
-        sessions_.close(); // first, so that calls which wait for code return
-        server_->stop();
-    }
-
-    /// "http://127.0.0.1:PORT" and the path prefix: what a client takes for its endpoint.
-    std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port()) + options_.path_prefix; }
-    std::uint16_t port() const { return server_->port(); }
-    const std::string& access_key() const { return options_.access_key; }
-    const std::string& secret_key() const { return options_.secret_key; }
-
-    /// Scripts a fault for requests to come. Returns its number for fault_uses().
-    std::size_t inject(fault item) { return faults_.add(std::move(item)); }
-    int fault_uses(std::size_t number) const { return faults_.uses(number); }
-    void clear_faults() { faults_.clear(); }
-    /// From now on answers to downloads lie so.
-    void lie_about_files(file_lie lie) { file_lie_ = lie; }
-
-    /// How many whole requests of a method have come for a path (without prefix and query), refused ones included.
-    std::size_t received(const std::string& method, const std::string& path) const {
-        return count(received_, method, path);
-    }
-    /// How many of them have reached their handler, and so may have run code or made something.
-    std::size_t served(const std::string& method, const std::string& path) const {
-        return count(served_, method, path);
-    }
-    /// All whole requests.
-    std::size_t received() const {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        std::size_t sum = 0;
-        for (const auto& entry : received_) sum += entry.second;
-        return sum;
-    }
-    std::size_t connections() const { return server_->connections(); } ///< accepted until now
-    std::size_t live_sessions() const { return sessions_.live(); }
-    std::size_t peak_sessions() const { return sessions_.peak(); }
-    std::size_t created_sessions() const { return sessions_.created(); }
-    /// Ends sessions that are over the idle limit by the options' clock; also done on every request, and four times a
-    /// second.
-    void sweep() { sessions_.sweep(); }
-
-    /// Answers one request without a connection, as the server does with one. A fault that only a connection can show
-    /// is handed over in http_reply::wire_fault.
-    http_reply handle(const http_call& call) {
-        const std::string path = path_of(call.target);
-        note(received_, call.method, path);
-        if (options_.on_request) options_.on_request(call);
-        sessions_.sweep();
-        const std::shared_ptr<const fault> wrong = faults_.take(false, call.method, path);
-        if (wrong && wrong->kind == fault_kind::status) return detail::status_reply(*wrong);
-        http_reply reply;
-        if (!wrong || !detail::keeps_from_handler(wrong->kind)) {
-            if (wrong && wrong->kind == fault_kind::delay) pause(wrong->interval);
-            reply = answer(call, path, wrong && wrong->kind == fault_kind::clock_skew);
-        }
-        if (wrong && wrong->kind == fault_kind::garbage_body) {
-            reply.headers = {{"Content-Type", "application/json"}};
-            reply.body = "{\"result\": \x01 nothing";
-            if (reply.status == 204) reply.status = 200;
-        }
-        if (wrong && !detail::is_whole_answer(wrong->kind)) reply.wire_fault = wrong;
-        return reply;
-    }
-
-private:
-    using counters = std::map<std::pair<std::string, std::string>, std::size_t>;
-
-    void add_routes() {
-        kernels_.add_to(router_);
-        kernel_files_.add_to(router_);
-        folders_.add_to(router_);
-        graphql_.add_to(router_);
-        router_.add("GET", "/", false, [](const gateway_request&) {
-            return json_reply({{"version", "v4.20190315"}, {"manager", "19.03.0 (embedded gateway)"}});
-        });
-        const auto echo = [](const gateway_request& request) {
-            const nlohmann::json body = request.json();
-            const auto found = body.find("echo");
-            if (found == body.end() || !found->is_string()) throw invalid_parameters("echo: is required");
-            return json_reply({{"authorized", "yes"}, {"echo", *found}});
-        };
-        router_.add("GET", "/auth/test", true, echo);
-        router_.add("POST", "/auth/test", true, echo);
-        router_.add("GET", "/manager/status", false, [this](const gateway_request&) {
-            return json_reply({{"status", frozen_ ? "frozen" : "running"}, {"active_sessions", sessions_.live()}});
-        });
-        router_.add("PUT", "/manager/status", true,
-                    [this](const gateway_request& request) { return set_status(request); });
-    }
-
-    http_reply set_status(const gateway_request& request) {
-        const auto caller = keypairs_.find(detail::access_key_of(request.call));
-        if (!caller || !caller->is_admin) throw authorization_failed("Admin privilege required");
-        const nlohmann::json body = request.json();
-        const std::string status = detail::text_member(body, "status");
-        if (status != "frozen" && status != "running") throw invalid_parameters("status: must be running or frozen");
-        const auto force = body.find("force_kill");
-        if (force != body.end() && !force->is_boolean()) throw invalid_parameters("force_kill: value is not a bool");
-        frozen_ = status == "frozen";
-        if (frozen_ && force != body.end() && force->get<bool>()) sessions_.destroy_all();
-        return empty_reply();
-    }
-
-    http_reply answer(const http_call& call, const std::string& path, bool clock_is_wrong) {
-        try {
-            check_version(call);
-            const router::match match = router_.find(call.method, path);
-            if (match.found == nullptr) {
-                if (match.allowed.empty()) throw problem(404, "generic-not-found", "Unknown URL path.");
-                http_reply reply = problem(405, "method-not-allowed", "HTTP Method Not Allowed.").reply();
-                reply.headers.emplace_back("Allow", match.allowed);
-                return reply;
-            }
-            if (clock_is_wrong) authenticator_.check(call, std::chrono::minutes(60));
-            if (match.found->needs_authorization) {
-                authenticator_.check(call);
-                keypairs_.note_use(detail::access_key_of(call), options_.clock());
-            }
-            if (match.found->needs_authorization) count_for_limit();
-            note(served_, call.method, path);
-            const std::size_t question = call.target.find('?');
-            const std::string_view query =
-                question == std::string::npos ? std::string_view() : std::string_view(call.target).substr(question + 1);
-            http_reply reply = match.found->handle({call, match.arguments, codec::parse_query(query)});
-            if (match.found->needs_authorization) add_limit_headers(reply);
-            return reply;
-        } catch (const problem& error) {
-            return error.reply();
-        } catch (const std::exception&) {
-            // Told to the client, as a server does; what it was stays out of the answer.
-            return problem(500, "internal-server-error", "Internal server error.").reply();
-        }
-    }
-
-    static void check_version(const http_call& call) {
-        const std::string* version = find_header(call.headers, "X-BackendAI-Version");
-        if (version == nullptr) version = find_header(call.headers, "X-Sorna-Version");
-        if (version == nullptr) return;
-        const bool is_known = version->size() > 3 && (*version)[0] == 'v' && (*version)[1] >= '1' &&
-                              (*version)[1] <= '4' && (*version)[2] == '.';
-        if (!is_known) throw problem(400, "generic-bad-request", "Unsupported API version.");
-    }
-
-    // A window that begins anew every 15 minutes.
-    void count_for_limit() {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        const auto now = options_.clock();
-        if (now - window_begin_ >= std::chrono::seconds(900)) {
-            window_begin_ = now;
-            in_window_ = 0;
-        }
-        if (in_window_ >= options_.rate_limit) {
-            throw problem(429, "rate-limit-exceeded", "You have reached your API query rate limit.");
-        }
-        ++in_window_;
-    }
-    void add_limit_headers(http_reply& reply) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        reply.headers.emplace_back("X-RateLimit-Limit", std::to_string(options_.rate_limit));
-        reply.headers.emplace_back("X-RateLimit-Remaining", std::to_string(options_.rate_limit - in_window_));
-        reply.headers.emplace_back("X-RateLimit-Window", "900");
-    }
-
-    std::shared_ptr<const fault> early_fault(const http_call* call) {
-        if (call == nullptr) return faults_.take(true, {}, {});
-        return faults_.take_early(call->method, path_of(call->target));
-    }
-
-    std::string path_of(std::string_view target) const {
-        std::string_view path = target.substr(0, target.find('?'));
-        const std::string& prefix = options_.path_prefix;
-        if (prefix.empty()) return std::string(path);
-        if (path.substr(0, prefix.size()) != prefix) return "//outside"; // matches no route
-        path.remove_prefix(prefix.size());
-        return path.empty() ? "/" : std::string(path);
-    }
-
-    void note(counters& table, const std::string& method, const std::string& path) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        ++table[{method, path}];
-    }
-    std::size_t count(const counters& table, const std::string& method, const std::string& path) const {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        const auto found = table.find({method, path});
-        return found == table.end() ? 0 : found->second;
-    }
-
-    void pause(std::chrono::milliseconds time) {
-        std::unique_lock<std::mutex> lock(mutex_);
-        stopped_.wait_for(lock, time, [this] { return stopping_; });
-    }
-    void sweep_loop() {
-        std::unique_lock<std::mutex> lock(mutex_);
-        while (!stopped_.wait_for(lock, std::chrono::milliseconds(250), [this] { return stopping_; })) {
-            lock.unlock();
-            sessions_.sweep();
-            lock.lock();
-        }
-    }
-
-    const gateway_options options_;
-    detail::keypair_store keypairs_;
-    authenticator authenticator_;
-    detail::session_table sessions_;
-    std::atomic<bool> frozen_{false};
-    std::atomic<file_lie> file_lie_{file_lie::none};
-    detail::kernel_routes kernels_;
-    detail::kernel_file_routes kernel_files_;
-    detail::folder_routes folders_;
-    detail::graphql_routes graphql_;
-    router router_;
-    fault_list faults_;
-    mutable std::mutex mutex_;
-    std::condition_variable stopped_;
-    bool stopping_ = false;
-    counters received_, served_;
-    std::chrono::system_clock::time_point window_begin_{};
-    std::int64_t in_window_ = 0;
-    std::unique_ptr<detail::http_server> server_;
-    std::thread sweeper_;
-};
-
-} // namespace testing
-BACKENDAI_NAMESPACE_END
-
-#endif
-// ---- backendai/testing/gateway_pty.hpp
-/// @file
-/// A shell on a pseudo terminal.
-#ifndef BACKENDAI_TESTING_GATEWAY_PTY_HPP
-#define BACKENDAI_TESTING_GATEWAY_PTY_HPP
-
-
-#include <chrono>
-#include <cstdlib>
-#include <fcntl.h>
-#include <map>
-#include <optional>
-#include <poll.h>
-#include <string>
-#include <string_view>
-#include <sys/ioctl.h>
-#include <system_error>
-#include <termios.h>
-#include <unistd.h>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace testing {
-namespace detail {
-
-/// Ends the shell when it is destroyed. One thread may read while another writes and resizes.
-class pty_shell {
-public:
-    pty_shell(const std::map<std::string, std::string>& environment, const std::string& directory) {
-        main_ = os::descriptor(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
-        char name[128] = {};
-        if (!main_.is_open() || ::grantpt(main_.get()) != 0 || ::unlockpt(main_.get()) != 0 ||
-            ::ptsname_r(main_.get(), name, sizeof name) != 0) {
-            throw std::system_error(errno, std::generic_category(), "pseudo terminal");
-        }
-        resize(24, 80);
-        // A session leader without a terminal gets the first one that it opens: here by the redirection.
-        std::string shell = os::find_program("bash");
-        const bool is_bash = !shell.empty();
-        if (!is_bash) shell = "/bin/sh";
-        os::process_options options;
-        options.arguments = {"/bin/sh", "-c", R"(exec <"$0" >"$0" 2>&1; exec "$@")", name, shell};
-        if (is_bash) options.arguments.insert(options.arguments.end(), {"--noprofile", "--norc", "--noediting"});
-        options.arguments.emplace_back("-i");
-        options.environment = environment;
-        options.environment["TERM"] = "xterm";
-        options.environment["PS1"] = "$ ";
-        options.environment.erase("PROMPT_COMMAND");
-        options.directory = directory;
-        // Held open until the shell has it too: a terminal that nobody holds reads as ended.
-        other_ = os::descriptor(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
-        process_ = os::child_process(options);
-    }
-
-    /// What the terminal shows; empty when nothing came within @p limit; nothing when the shell has ended.
-    std::optional<std::string> read_for(std::chrono::milliseconds limit) {
-        pollfd entry{main_.get(), POLLIN, 0};
-        if (::poll(&entry, 1, static_cast<int>(limit.count())) <= 0) {
-            if (process_.try_wait()) return std::nullopt;
-            return std::string();
-        }
-        char buffer[16384];
-        const ssize_t count = ::read(main_.get(), buffer, sizeof buffer);
-        if (count > 0) {
-            other_.close();
-            return std::string(buffer, static_cast<std::size_t>(count));
-        }
-        if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
-        return std::nullopt;
-    }
-    void write(std::string_view bytes) {
-        while (!bytes.empty()) {
-            const ssize_t count = ::write(main_.get(), bytes.data(), bytes.size());
-            if (count < 0 && errno != EINTR) return; // the shell has ended, which read_for() tells
-            if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
-        }
-    }
-    void resize(int rows, int cols) {
-        winsize size{};
-        size.ws_row = static_cast<unsigned short>(rows);
-        size.ws_col = static_cast<unsigned short>(cols);
-        ::ioctl(main_.get(), TIOCSWINSZ, &size);
-    }
-
-private:
-    os::descriptor main_, other_;
-    os::child_process process_;
-};
-
-} // namespace detail
-} // namespace testing
-BACKENDAI_NAMESPACE_END
-
-#endif
-// ---- backendai/testing/gateway_services.hpp
-/// @file
-/// The network services in the embedded gateway's sessions: python's http.server as "jupyter", an echo service, and
-/// whatever ports of this machine a test adds.
-#ifndef BACKENDAI_TESTING_GATEWAY_SERVICES_HPP
-#define BACKENDAI_TESTING_GATEWAY_SERVICES_HPP
-
-
-#include <nlohmann/json.hpp>
-
-#include <atomic>
-#include <chrono>
-#include <cstdint>
-#include <cstdlib>
-#include <list>
-#include <map>
-#include <memory>
-#include <mutex>
-#include <string>
-#include <system_error>
-#include <thread>
-#include <utility>
-#include <vector>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace testing {
-namespace detail {
-
-/// Sends back what it gets, and ends its side when the peer has.
-class echo_service {
-public:
-    echo_service() : listener_(os::tcp_socket::listen_loopback(0)), port_(listener_.local_port()) {
-        acceptor_ = std::thread([this] { accept_loop(); });
-    }
-    echo_service(const echo_service&) = delete;
-    echo_service& operator=(const echo_service&) = delete;
-    ~echo_service() {
-        stopping_ = true;
-        acceptor_.join();
-        for (connection& item : connections_) item.socket.shutdown();
-        for (connection& item : connections_) item.thread.join();
-    }
-    std::uint16_t port() const { return port_; }
-
-private:
-    struct connection {
-        os::tcp_socket socket;
-        std::thread thread;
-        std::atomic<bool> is_done{false};
-    };
-
-    void accept_loop() {
-        while (!stopping_) {
-            os::tcp_socket socket = listener_.accept(std::chrono::milliseconds(100));
-            for (auto item = connections_.begin(); item != connections_.end();) {
-                if (item->is_done) {
-                    item->thread.join();
-                    item = connections_.erase(item);
-                } else {
-                    ++item;
-                }
-            }
-            if (!socket.is_open()) continue;
-            connections_.emplace_back();
-            connection& item = connections_.back();
-            item.socket = std::move(socket);
-            item.thread = std::thread([&item] {
-                try {
-                    std::vector<char> buffer(128 * 1024);
-                    while (const std::size_t count = item.socket.read(buffer.data(), buffer.size())) {
-                        item.socket.write({buffer.data(), count});
-                    }
-                    item.socket.shutdown_writes();
-                } catch (const std::system_error&) {
-                    // The client went away in the middle.
-                }
-                item.socket.shutdown();
-                item.is_done = true;
-            });
-        }
-    }
-
-    os::tcp_socket listener_;
-    std::uint16_t port_;
-    std::atomic<bool> stopping_{false};
-    std::list<connection> connections_; // of the accepting thread until that has ended
-    std::thread acceptor_;
-};
-
-/// Thread-safe. Services start when they are first asked for.
-class service_table {
-public:
-    /// A port of this machine as a service in every session.
-    void add(const std::string& name, const std::string& protocol, std::uint16_t port) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        added_[name] = {protocol, port};
-    }
-
-    /// As get_or_create tells them.
-    nlohmann::json list() const {
-        nlohmann::json result = nlohmann::json::array();
-        const auto tell = [&result](const std::string& name, const std::string& protocol, int port) {
-            result.push_back({{"name", name}, {"protocol", protocol}, {"container_port", port}, {"host_port", port}});
-        };
-        if (interpreters().count("python") != 0) tell("jupyter", "http", 8080);
-        tell("echo", "tcp", 7000);
-        const std::lock_guard<std::mutex> lock(mutex_);
-        for (const auto& item : added_) tell(item.first, item.second.first, item.second.second);
-        return result;
-    }
-
-    /// The local port of a service; 0 when there is none of that name.
-    std::uint16_t port_of(const std::string& name, const std::string& session, const std::string& directory,
-                          const std::map<std::string, std::string>& environment) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        const auto found = added_.find(name);
-        if (found != added_.end()) return found->second.second;
-        if (name == "echo") {
-            if (!echo_) echo_ = std::make_unique<echo_service>();
-            return echo_->port();
-        }
-        const auto python = interpreters().find("python");
-        if (name != "jupyter" || python == interpreters().end()) return 0;
-        std::unique_ptr<web_server>& server = web_servers_[session];
-        if (!server || server->process.try_wait()) {
-            server = std::make_unique<web_server>(python->second.command.at(0), directory, environment);
-        }
-        return server->port;
-    }
-    /// Ends what runs for sessions that are gone.
-    void keep_only(const std::vector<std::string>& sessions) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        for (auto item = web_servers_.begin(); item != web_servers_.end();) {
-            bool lives = false;
-            for (const std::string& session : sessions) lives = lives || session == item->first;
-            item = lives ? std::next(item) : web_servers_.erase(item);
-        }
-    }
-
-private:
-    struct web_server {
-        web_server(const std::string& python, const std::string& directory,
-                   const std::map<std::string, std::string>& environment) {
-            os::pipe_ends out = os::make_pipe();
-            os::process_options options;
-            options.arguments = {python, "-u", "-c",
-                                 "import http.server\n"
-                                 "class handler(http.server.SimpleHTTPRequestHandler):\n"
-                                 "    protocol_version = 'HTTP/1.1'\n"
-                                 "    def log_message(self, *arguments): pass\n"
-                                 "server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)\n"
-                                 "print(server.server_port, flush=True)\n"
-                                 "server.serve_forever()\n"};
-            options.environment = environment;
-            options.directory = directory;
-            options.descriptors = {{1, out.write_end.get()}};
-            process = os::child_process(options);
-            out.write_end.close();
-            std::string line;
-            char c = 0;
-            while (::read(out.read_end.get(), &c, 1) == 1 && c != '\n') line += c;
-            port = static_cast<std::uint16_t>(std::strtoul(line.c_str(), nullptr, 10));
-        }
-        os::child_process process;
-        std::uint16_t port = 0;
-    };
-
-    mutable std::mutex mutex_;
-    std::map<std::string, std::pair<std::string, std::uint16_t>> added_;
-    std::unique_ptr<echo_service> echo_;
-    std::map<std::string, std::unique_ptr<web_server>> web_servers_;
-};
-
-} // namespace detail
-} // namespace testing
-BACKENDAI_NAMESPACE_END
-
-#endif
 // ---- backendai/testing/gateway_streams.hpp
 /// @file
 /// The embedded gateway's websocket endpoints: runs, terminals, and connections to services.
@@ -7490,6 +6952,278 @@ inline websocket_server_answer websocket_answer(std::string_view method, const h
 }
 
 } // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_pty.hpp
+/// @file
+/// A shell on a pseudo terminal.
+#ifndef BACKENDAI_TESTING_GATEWAY_PTY_HPP
+#define BACKENDAI_TESTING_GATEWAY_PTY_HPP
+
+
+#include <chrono>
+#include <cstdlib>
+#include <fcntl.h>
+#include <map>
+#include <optional>
+#include <poll.h>
+#include <string>
+#include <string_view>
+#include <sys/ioctl.h>
+#include <system_error>
+#include <termios.h>
+#include <unistd.h>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Ends the shell when it is destroyed. One thread may read while another writes and resizes.
+class pty_shell {
+public:
+    pty_shell(const std::map<std::string, std::string>& environment, const std::string& directory) {
+        main_ = os::descriptor(::posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC));
+        char name[128] = {};
+        if (!main_.is_open() || ::grantpt(main_.get()) != 0 || ::unlockpt(main_.get()) != 0 ||
+            ::ptsname_r(main_.get(), name, sizeof name) != 0) {
+            throw std::system_error(errno, std::generic_category(), "pseudo terminal");
+        }
+        resize(24, 80);
+        // A session leader without a terminal gets the first one that it opens: here by the redirection.
+        std::string shell = os::find_program("bash");
+        const bool is_bash = !shell.empty();
+        if (!is_bash) shell = "/bin/sh";
+        os::process_options options;
+        options.arguments = {"/bin/sh", "-c", R"(exec <"$0" >"$0" 2>&1; exec "$@")", name, shell};
+        if (is_bash) options.arguments.insert(options.arguments.end(), {"--noprofile", "--norc", "--noediting"});
+        options.arguments.emplace_back("-i");
+        options.environment = environment;
+        options.environment["TERM"] = "xterm";
+        options.environment["PS1"] = "$ ";
+        options.environment.erase("PROMPT_COMMAND");
+        options.directory = directory;
+        // Held open until the shell has it too: a terminal that nobody holds reads as ended.
+        other_ = os::descriptor(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
+        process_ = os::child_process(options);
+    }
+
+    /// What the terminal shows; empty when nothing came within @p limit; nothing when the shell has ended.
+    std::optional<std::string> read_for(std::chrono::milliseconds limit) {
+        pollfd entry{main_.get(), POLLIN, 0};
+        if (::poll(&entry, 1, static_cast<int>(limit.count())) <= 0) {
+            if (process_.try_wait()) return std::nullopt;
+            return std::string();
+        }
+        char buffer[16384];
+        const ssize_t count = ::read(main_.get(), buffer, sizeof buffer);
+        if (count > 0) {
+            other_.close();
+            return std::string(buffer, static_cast<std::size_t>(count));
+        }
+        if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
+        return std::nullopt;
+    }
+    void write(std::string_view bytes) {
+        while (!bytes.empty()) {
+            const ssize_t count = ::write(main_.get(), bytes.data(), bytes.size());
+            if (count < 0 && errno != EINTR) return; // the shell has ended, which read_for() tells
+            if (count > 0) bytes.remove_prefix(static_cast<std::size_t>(count));
+        }
+    }
+    void resize(int rows, int cols) {
+        winsize size{};
+        size.ws_row = static_cast<unsigned short>(rows);
+        size.ws_col = static_cast<unsigned short>(cols);
+        ::ioctl(main_.get(), TIOCSWINSZ, &size);
+    }
+
+private:
+    os::descriptor main_, other_;
+    os::child_process process_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_services.hpp
+/// @file
+/// The network services in the embedded gateway's sessions: python's http.server as "jupyter", an echo service, and
+/// whatever ports of this machine a test adds.
+#ifndef BACKENDAI_TESTING_GATEWAY_SERVICES_HPP
+#define BACKENDAI_TESTING_GATEWAY_SERVICES_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <list>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Sends back what it gets, and ends its side when the peer has.
+class echo_service {
+public:
+    echo_service() : listener_(os::tcp_socket::listen_loopback(0)), port_(listener_.local_port()) {
+        acceptor_ = std::thread([this] { accept_loop(); });
+    }
+    echo_service(const echo_service&) = delete;
+    echo_service& operator=(const echo_service&) = delete;
+    ~echo_service() {
+        stopping_ = true;
+        acceptor_.join();
+        for (connection& item : connections_) item.socket.shutdown();
+        for (connection& item : connections_) item.thread.join();
+    }
+    std::uint16_t port() const { return port_; }
+
+private:
+    struct connection {
+        os::tcp_socket socket;
+        std::thread thread;
+        std::atomic<bool> is_done{false};
+    };
+
+    void accept_loop() {
+        while (!stopping_) {
+            os::tcp_socket socket = listener_.accept(std::chrono::milliseconds(100));
+            for (auto item = connections_.begin(); item != connections_.end();) {
+                if (item->is_done) {
+                    item->thread.join();
+                    item = connections_.erase(item);
+                } else {
+                    ++item;
+                }
+            }
+            if (!socket.is_open()) continue;
+            connections_.emplace_back();
+            connection& item = connections_.back();
+            item.socket = std::move(socket);
+            item.thread = std::thread([&item] {
+                try {
+                    std::vector<char> buffer(128 * 1024);
+                    while (const std::size_t count = item.socket.read(buffer.data(), buffer.size())) {
+                        item.socket.write({buffer.data(), count});
+                    }
+                    item.socket.shutdown_writes();
+                } catch (const std::system_error&) {
+                    // The client went away in the middle.
+                }
+                item.socket.shutdown();
+                item.is_done = true;
+            });
+        }
+    }
+
+    os::tcp_socket listener_;
+    std::uint16_t port_;
+    std::atomic<bool> stopping_{false};
+    std::list<connection> connections_; // of the accepting thread until that has ended
+    std::thread acceptor_;
+};
+
+/// Thread-safe. Services start when they are first asked for.
+class service_table {
+public:
+    /// A port of this machine as a service in every session.
+    void add(const std::string& name, const std::string& protocol, std::uint16_t port) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        added_[name] = {protocol, port};
+    }
+
+    /// As get_or_create tells them.
+    nlohmann::json list() const {
+        nlohmann::json result = nlohmann::json::array();
+        const auto tell = [&result](const std::string& name, const std::string& protocol, int port) {
+            result.push_back({{"name", name}, {"protocol", protocol}, {"container_port", port}, {"host_port", port}});
+        };
+        if (interpreters().count("python") != 0) tell("jupyter", "http", 8080);
+        tell("echo", "tcp", 7000);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (const auto& item : added_) tell(item.first, item.second.first, item.second.second);
+        return result;
+    }
+
+    /// The local port of a service; 0 when there is none of that name.
+    std::uint16_t port_of(const std::string& name, const std::string& session, const std::string& directory,
+                          const std::map<std::string, std::string>& environment) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = added_.find(name);
+        if (found != added_.end()) return found->second.second;
+        if (name == "echo") {
+            if (!echo_) echo_ = std::make_unique<echo_service>();
+            return echo_->port();
+        }
+        const auto python = interpreters().find("python");
+        if (name != "jupyter" || python == interpreters().end()) return 0;
+        std::unique_ptr<web_server>& server = web_servers_[session];
+        if (!server || server->process.try_wait()) {
+            server = std::make_unique<web_server>(python->second.command.at(0), directory, environment);
+        }
+        return server->port;
+    }
+    /// Ends what runs for sessions that are gone.
+    void keep_only(const std::vector<std::string>& sessions) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (auto item = web_servers_.begin(); item != web_servers_.end();) {
+            bool lives = false;
+            for (const std::string& session : sessions) lives = lives || session == item->first;
+            item = lives ? std::next(item) : web_servers_.erase(item);
+        }
+    }
+
+private:
+    struct web_server {
+        web_server(const std::string& python, const std::string& directory,
+                   const std::map<std::string, std::string>& environment) {
+            os::pipe_ends out = os::make_pipe();
+            os::process_options options;
+            options.arguments = {python, "-u", "-c",
+                                 "import http.server\n"
+                                 "class handler(http.server.SimpleHTTPRequestHandler):\n"
+                                 "    protocol_version = 'HTTP/1.1'\n"
+                                 "    def log_message(self, *arguments): pass\n"
+                                 "server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler)\n"
+                                 "print(server.server_port, flush=True)\n"
+                                 "server.serve_forever()\n"};
+            options.environment = environment;
+            options.directory = directory;
+            options.descriptors = {{1, out.write_end.get()}};
+            process = os::child_process(options);
+            out.write_end.close();
+            std::string line;
+            char c = 0;
+            while (::read(out.read_end.get(), &c, 1) == 1 && c != '\n') line += c;
+            port = static_cast<std::uint16_t>(std::strtoul(line.c_str(), nullptr, 10));
+        }
+        os::child_process process;
+        std::uint16_t port = 0;
+    };
+
+    mutable std::mutex mutex_;
+    std::map<std::string, std::pair<std::string, std::uint16_t>> added_;
+    std::unique_ptr<echo_service> echo_;
+    std::map<std::string, std::unique_ptr<web_server>> web_servers_;
+};
+
+} // namespace detail
+} // namespace testing
 BACKENDAI_NAMESPACE_END
 
 #endif
@@ -8468,11 +8202,11 @@ private:
             codec::websocket_append_frame(bytes, opcode, true, payload, nullptr);
             bytes.resize(bytes.size() / 2);
             break;
-        case fault_kind::websocket_bad_frame: bytes = "\x83\x02??"; break; // opcode 3 is reserved
+        case fault_kind::websocket_bad_frame: bytes = "\xC1\x02??"; break; // text with the first reserved bit
         case fault_kind::websocket_oversized_frame: {
             unsigned char head[codec::websocket_max_header_size];
             const std::size_t size =
-                codec::websocket_write_header(head, opcode, true, std::uint64_t{1} << 40U, nullptr);
+                codec::websocket_write_header(head, opcode, true, std::uint64_t{1} << 62U, nullptr);
             bytes.assign(reinterpret_cast<const char*>(head), size);
             break;
         }
@@ -8800,6 +8534,286 @@ private:
 };
 
 } // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// Speaks API v4.20190315. Starts when it is made, and stops when it is destroyed: connections are closed, interpreters
+/// killed, threads joined, folders removed. All functions may be called from several threads at once.
+class gateway {
+public:
+    /// @throws std::system_error when the port is taken.
+    explicit gateway(gateway_options options = {})
+        : options_(std::move(options)),
+          keypairs_(options_),
+          authenticator_(options_, keypairs_),
+          sessions_(options_),
+          kernels_(options_, sessions_, frozen_),
+          kernel_files_(sessions_, file_lie_),
+          folders_(options_, sessions_, file_lie_),
+          graphql_(options_, sessions_, keypairs_, frozen_,
+                   [this](const std::string& access_key) { return folders_.owned_by(access_key); }) {
+        add_routes();
+        server_ = std::make_unique<detail::http_server>(
+            options_, [this](const http_call& call) { return handle(call); },
+            [this](const http_call* call) { return early_fault(call); });
+        sessions_.set_endpoint("http://127.0.0.1:" + std::to_string(port()));
+        sweeper_ = std::thread([this] { sweep_loop(); });
+    }
+    gateway(const gateway&) = delete;
+    gateway& operator=(const gateway&) = delete;
+    ~gateway() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            stopping_ = true;
+        }
+        stopped_.notify_all();
+        sweeper_.join();
+        sessions_.close(); // first, so that calls which wait for code return
+        server_->stop();
+    }
+
+    /// "http://127.0.0.1:PORT" and the path prefix: what a client takes for its endpoint.
+    std::string endpoint() const { return "http://127.0.0.1:" + std::to_string(port()) + options_.path_prefix; }
+    std::uint16_t port() const { return server_->port(); }
+    const std::string& access_key() const { return options_.access_key; }
+    const std::string& secret_key() const { return options_.secret_key; }
+
+    /// Scripts a fault for requests to come. Returns its number for fault_uses().
+    std::size_t inject(fault item) { return faults_.add(std::move(item)); }
+    int fault_uses(std::size_t number) const { return faults_.uses(number); }
+    void clear_faults() { faults_.clear(); }
+    /// From now on answers to downloads lie so.
+    void lie_about_files(file_lie lie) { file_lie_ = lie; }
+
+    /// How many whole requests of a method have come for a path (without prefix and query), refused ones included.
+    std::size_t received(const std::string& method, const std::string& path) const {
+        return count(received_, method, path);
+    }
+    /// How many of them have reached their handler, and so may have run code or made something.
+    std::size_t served(const std::string& method, const std::string& path) const {
+        return count(served_, method, path);
+    }
+    /// All whole requests.
+    std::size_t received() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::size_t sum = 0;
+        for (const auto& entry : received_) sum += entry.second;
+        return sum;
+    }
+    std::size_t connections() const { return server_->connections(); } ///< accepted until now
+    std::size_t live_sessions() const { return sessions_.live(); }
+    std::size_t peak_sessions() const { return sessions_.peak(); }
+    std::size_t created_sessions() const { return sessions_.created(); }
+    /// A port of this machine as a service of every session, for tunnels. @param protocol "http" or "tcp"
+    void add_service(const std::string& name, const std::string& protocol, std::uint16_t port) {
+        streams_.services().add(name, protocol, port);
+    }
+    std::size_t open_streams() const { return streams_.open_streams(); } ///< websockets that are open now
+    /// Ends sessions that are over the idle limit by the options' clock; also done on every request, and four times a
+    /// second.
+    void sweep() { sessions_.sweep(); }
+
+    /// Answers one request without a connection, as the server does with one. A fault that only a connection can show
+    /// is handed over in http_reply::wire_fault.
+    http_reply handle(const http_call& call) {
+        const std::string path = path_of(call.target);
+        note(received_, call.method, path);
+        if (options_.on_request) options_.on_request(call);
+        sessions_.sweep();
+        const std::shared_ptr<const fault> wrong = faults_.take(false, call.method, path);
+        if (wrong && wrong->kind == fault_kind::status) return detail::status_reply(*wrong);
+        http_reply reply;
+        if (!wrong || !detail::keeps_from_handler(wrong->kind)) {
+            if (wrong && wrong->kind == fault_kind::delay) pause(wrong->interval);
+            reply = answer(call, path, wrong && wrong->kind == fault_kind::clock_skew);
+        }
+        if (wrong && wrong->kind == fault_kind::garbage_body) {
+            reply.headers = {{"Content-Type", "application/json"}};
+            reply.body = "{\"result\": \x01 nothing";
+            if (reply.status == 204) reply.status = 200;
+        }
+        if (wrong && !detail::is_whole_answer(wrong->kind)) reply.wire_fault = wrong;
+        return reply;
+    }
+
+private:
+    using counters = std::map<std::pair<std::string, std::string>, std::size_t>;
+
+    void add_routes() {
+        kernels_.add_to(router_);
+        streams_.add_to(router_);
+        kernels_.service_ports = [this] { return streams_.services().list(); };
+        kernel_files_.add_to(router_);
+        folders_.add_to(router_);
+        graphql_.add_to(router_);
+        router_.add("GET", "/", false, [](const gateway_request&) {
+            return json_reply({{"version", "v4.20190315"}, {"manager", "19.03.0 (embedded gateway)"}});
+        });
+        const auto echo = [](const gateway_request& request) {
+            const nlohmann::json body = request.json();
+            const auto found = body.find("echo");
+            if (found == body.end() || !found->is_string()) throw invalid_parameters("echo: is required");
+            return json_reply({{"authorized", "yes"}, {"echo", *found}});
+        };
+        router_.add("GET", "/auth/test", true, echo);
+        router_.add("POST", "/auth/test", true, echo);
+        router_.add("GET", "/manager/status", false, [this](const gateway_request&) {
+            return json_reply({{"status", frozen_ ? "frozen" : "running"}, {"active_sessions", sessions_.live()}});
+        });
+        router_.add("PUT", "/manager/status", true,
+                    [this](const gateway_request& request) { return set_status(request); });
+    }
+
+    http_reply set_status(const gateway_request& request) {
+        const auto caller = keypairs_.find(detail::access_key_of(request.call));
+        if (!caller || !caller->is_admin) throw authorization_failed("Admin privilege required");
+        const nlohmann::json body = request.json();
+        const std::string status = detail::text_member(body, "status");
+        if (status != "frozen" && status != "running") throw invalid_parameters("status: must be running or frozen");
+        const auto force = body.find("force_kill");
+        if (force != body.end() && !force->is_boolean()) throw invalid_parameters("force_kill: value is not a bool");
+        frozen_ = status == "frozen";
+        if (frozen_ && force != body.end() && force->get<bool>()) sessions_.destroy_all();
+        return empty_reply();
+    }
+
+    http_reply answer(const http_call& call, const std::string& path, bool clock_is_wrong) {
+        try {
+            check_version(call);
+            const router::match match = router_.find(call.method, path);
+            if (match.found == nullptr) {
+                if (match.allowed.empty()) throw problem(404, "generic-not-found", "Unknown URL path.");
+                http_reply reply = problem(405, "method-not-allowed", "HTTP Method Not Allowed.").reply();
+                reply.headers.emplace_back("Allow", match.allowed);
+                return reply;
+            }
+            if (clock_is_wrong) authenticator_.check(call, std::chrono::minutes(60));
+            if (match.found->needs_authorization) {
+                authenticator_.check(call);
+                keypairs_.note_use(detail::access_key_of(call), options_.clock());
+            }
+            if (match.found->needs_authorization) count_for_limit();
+            note(served_, call.method, path);
+            const std::size_t question = call.target.find('?');
+            const std::string_view query =
+                question == std::string::npos ? std::string_view() : std::string_view(call.target).substr(question + 1);
+            http_reply reply = match.found->handle({call, match.arguments, codec::parse_query(query)});
+            if (match.found->needs_authorization) add_limit_headers(reply);
+            return reply;
+        } catch (const problem& error) {
+            return error.reply();
+        } catch (const std::exception&) {
+            // Told to the client, as a server does; what it was stays out of the answer.
+            return problem(500, "internal-server-error", "Internal server error.").reply();
+        }
+    }
+
+    static void check_version(const http_call& call) {
+        const std::string* version = find_header(call.headers, "X-BackendAI-Version");
+        if (version == nullptr) version = find_header(call.headers, "X-Sorna-Version");
+        if (version == nullptr) return;
+        const bool is_known = version->size() > 3 && (*version)[0] == 'v' && (*version)[1] >= '1' &&
+                              (*version)[1] <= '4' && (*version)[2] == '.';
+        if (!is_known) throw problem(400, "generic-bad-request", "Unsupported API version.");
+    }
+
+    // A window that begins anew every 15 minutes.
+    void count_for_limit() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto now = options_.clock();
+        if (now - window_begin_ >= std::chrono::seconds(900)) {
+            window_begin_ = now;
+            in_window_ = 0;
+        }
+        if (in_window_ >= options_.rate_limit) {
+            throw problem(429, "rate-limit-exceeded", "You have reached your API query rate limit.");
+        }
+        ++in_window_;
+    }
+    void add_limit_headers(http_reply& reply) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        reply.headers.emplace_back("X-RateLimit-Limit", std::to_string(options_.rate_limit));
+        reply.headers.emplace_back("X-RateLimit-Remaining", std::to_string(options_.rate_limit - in_window_));
+        reply.headers.emplace_back("X-RateLimit-Window", "900");
+    }
+
+    std::shared_ptr<const fault> early_fault(const http_call* call) {
+        if (call == nullptr) return faults_.take(true, {}, {});
+        return faults_.take_early(call->method, path_of(call->target));
+    }
+
+    std::string path_of(std::string_view target) const {
+        std::string_view path = target.substr(0, target.find('?'));
+        const std::string& prefix = options_.path_prefix;
+        if (prefix.empty()) return std::string(path);
+        if (path.substr(0, prefix.size()) != prefix) return "//outside"; // matches no route
+        path.remove_prefix(prefix.size());
+        return path.empty() ? "/" : std::string(path);
+    }
+
+    void note(counters& table, const std::string& method, const std::string& path) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        ++table[{method, path}];
+    }
+    std::size_t count(const counters& table, const std::string& method, const std::string& path) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = table.find({method, path});
+        return found == table.end() ? 0 : found->second;
+    }
+
+    void pause(std::chrono::milliseconds time) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        stopped_.wait_for(lock, time, [this] { return stopping_; });
+    }
+    void sweep_loop() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        while (!stopped_.wait_for(lock, std::chrono::milliseconds(250), [this] { return stopping_; })) {
+            lock.unlock();
+            sessions_.sweep();
+            lock.lock();
+        }
+    }
+
+    const gateway_options options_;
+    detail::keypair_store keypairs_;
+    authenticator authenticator_;
+    detail::session_table sessions_;
+    std::atomic<bool> frozen_{false};
+    std::atomic<file_lie> file_lie_{file_lie::none};
+    detail::kernel_routes kernels_;
+    detail::kernel_file_routes kernel_files_;
+    detail::folder_routes folders_;
+    detail::graphql_routes graphql_;
+    router router_;
+    fault_list faults_;
+    detail::stream_routes streams_{options_, sessions_, faults_};
+    mutable std::mutex mutex_;
+    std::condition_variable stopped_;
+    bool stopping_ = false;
+    counters received_, served_;
+    std::chrono::system_clock::time_point window_begin_{};
+    std::int64_t in_window_ = 0;
+    std::unique_ptr<detail::http_server> server_;
+    std::thread sweeper_;
+};
+
 } // namespace testing
 BACKENDAI_NAMESPACE_END
 

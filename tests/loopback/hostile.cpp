@@ -384,7 +384,8 @@ TEST_CASE_TEMPLATE("hostile: a redirect to another origin takes nothing there", 
                 });
                 session_on<T> session(config_for(server.endpoint()));
                 INFO(location);
-                INFO(std::string(status) + ' ' + method);
+                INFO(std::string(status));
+                INFO(std::string(method));
                 auto call = request(session, method, "/work");
                 if (std::string(method) == "POST") call.set_json(json{{"secret", "body"}});
                 const call_result result = result_of([&] { call.fetch(); });

@@ -61,6 +61,11 @@ public:
         buffer_.erase(0, size);
         return request;
     }
+    // What comes next, of no particular size; empty at the end.
+    std::string read_some() {
+        if (buffer_.empty() && !read_more()) return {};
+        return std::exchange(buffer_, std::string());
+    }
     bool send(std::string_view bytes) {
         try {
             socket_.write(bytes);

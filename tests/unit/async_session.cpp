@@ -32,7 +32,7 @@ answer serve(const backendai::http_request& request) {
                  {{"status", "finished"},
                   {"runId", "run-1"},
                   {"exitCode", 0},
-                  {"console", {{"stdout", "hello\n"}}},
+                  {"console", json::array({json::array({"stdout", "hello\n"})})},
                   {"options", nullptr}}}};
 }
 

@@ -16,6 +16,7 @@
 #include <backendai/testing/gateway_router.hpp>
 #include <backendai/testing/gateway_server.hpp>
 #include <backendai/testing/gateway_sessions.hpp>
+#include <backendai/testing/gateway_streams.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
 
@@ -101,6 +102,11 @@ public:
     std::size_t live_sessions() const { return sessions_.live(); }
     std::size_t peak_sessions() const { return sessions_.peak(); }
     std::size_t created_sessions() const { return sessions_.created(); }
+    /// A port of this machine as a service of every session, for tunnels. @param protocol "http" or "tcp"
+    void add_service(const std::string& name, const std::string& protocol, std::uint16_t port) {
+        streams_.services().add(name, protocol, port);
+    }
+    std::size_t open_streams() const { return streams_.open_streams(); } ///< websockets that are open now
     /// Ends sessions that are over the idle limit by the options' clock; also done on every request, and four times a
     /// second.
     void sweep() { sessions_.sweep(); }
@@ -133,6 +139,8 @@ private:
 
     void add_routes() {
         kernels_.add_to(router_);
+        streams_.add_to(router_);
+        kernels_.service_ports = [this] { return streams_.services().list(); };
         kernel_files_.add_to(router_);
         folders_.add_to(router_);
         graphql_.add_to(router_);
@@ -276,6 +284,7 @@ private:
     detail::graphql_routes graphql_;
     router router_;
     fault_list faults_;
+    detail::stream_routes streams_{options_, sessions_, faults_};
     mutable std::mutex mutex_;
     std::condition_variable stopped_;
     bool stopping_ = false;

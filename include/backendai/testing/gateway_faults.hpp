@@ -40,9 +40,10 @@ enum class fault_kind {
     stall,                ///< served; never answers, until the peer closes or the gateway stops
     stall_in_body,        ///< served; never goes on after `position` bytes of the body (half of it when 0)
     raw,                  ///< `bytes` are the whole answer, then closed. Not served
-    websocket_stall,      ///< an open websocket that sends nothing any more
-    websocket_drop,       ///< an open websocket whose connection ends in the middle of a frame
-    websocket_bad_frame,  ///< an open websocket that sends a frame with reserved bits
+    // In an open websocket, in place of the server's message number `position`, from 0. Served
+    websocket_stall,           ///< an open websocket that sends nothing any more
+    websocket_drop,            ///< an open websocket whose connection ends in the middle of a frame
+    websocket_bad_frame,       ///< an open websocket that sends a frame with reserved bits
     websocket_oversized_frame, ///< an open websocket that announces a frame of 2^62 bytes
     websocket_close            ///< an open websocket that is closed with code `status`
 };

@@ -148,6 +148,7 @@ public:
         return dead_ && runs_.empty();
     }
     const std::filesystem::path& directory() const { return setup_.directory; }
+    const std::map<std::string, std::string>& environment() const { return setup_.environment; }
 
     /// Kills everything and removes the folder; calls that wait return. Statistics of what it had used.
     os::process_usage destroy() {

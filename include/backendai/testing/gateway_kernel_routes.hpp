@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <memory>
 #include <sstream>
 #include <string>
@@ -122,6 +123,9 @@ public:
     kernel_routes(const gateway_options& options, session_table& sessions, std::atomic<bool>& frozen)
         : options_(options), sessions_(sessions), frozen_(frozen) {}
 
+    /// What to tell as servicePorts; set before the first request.
+    std::function<nlohmann::json()> service_ports;
+
     void add_to(router& table) {
         const auto bind = [this](http_reply (kernel_routes::*handler)(const gateway_request&)) {
             return [this, handler](const gateway_request& request) { return (this->*handler)(request); };
@@ -145,7 +149,7 @@ private:
             throw problem(503, "server-frozen", "The server is frozen due to maintenance. Please try again later.");
         const auto result = sessions_.get_or_create(std::move(wanted));
         return json_reply({{"kernelId", result.first->request.token},
-                           {"servicePorts", nlohmann::json::array()},
+                           {"servicePorts", service_ports ? service_ports() : nlohmann::json::array()},
                            {"created", result.second}},
                           201);
     }

@@ -123,11 +123,11 @@ private:
             codec::websocket_append_frame(bytes, opcode, true, payload, nullptr);
             bytes.resize(bytes.size() / 2);
             break;
-        case fault_kind::websocket_bad_frame: bytes = "\x83\x02??"; break; // opcode 3 is reserved
+        case fault_kind::websocket_bad_frame: bytes = "\xC1\x02??"; break; // text with the first reserved bit
         case fault_kind::websocket_oversized_frame: {
             unsigned char head[codec::websocket_max_header_size];
             const std::size_t size =
-                codec::websocket_write_header(head, opcode, true, std::uint64_t{1} << 40U, nullptr);
+                codec::websocket_write_header(head, opcode, true, std::uint64_t{1} << 62U, nullptr);
             bytes.assign(reinterpret_cast<const char*>(head), size);
             break;
         }

@@ -14,6 +14,7 @@
 #include <backendai/transport/curl_connection.hpp>
 #include <backendai/transport/curl_exchange.hpp>
 #include <backendai/transport/pool.hpp>
+#include <backendai/transport/proxy.hpp>
 #include <backendai/version.hpp>
 
 #include <fstream>
@@ -52,15 +53,16 @@ public:
         connection_pool& pool = pool_of(request.url.origin());
         std::unique_ptr<detail::curl_connection> connection = pool.take();
         while (connection && !connection->is_reusable(exchange_context::clock::now())) connection = pool.take();
+        const std::optional<detail::proxy_server> proxy = detail::find_proxy(shared_->config, request.url);
         std::vector<std::string> addresses;
         if (!connection) {
-            addresses = os::resolve(request.url.host, context);
+            addresses = os::resolve(proxy ? proxy->host : request.url.host, context);
             connection = std::make_unique<detail::curl_connection>(shared_->config, request.url);
         }
         std::optional<os::sigpipe_guard> guard; // without TLS libcurl sends with MSG_NOSIGNAL
         if (request.url.is_tls()) guard.emplace();
         detail::curl_exchange work(*connection, request, sink, context);
-        if (work.run(addresses)) pool.give_back(std::move(connection));
+        if (work.run(proxy, addresses)) pool.give_back(std::move(connection));
         return work.take_head();
     }
 

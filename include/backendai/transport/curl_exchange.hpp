@@ -6,6 +6,7 @@
 #include <backendai/transport/curl_connection.hpp>
 #include <backendai/transport/framing.hpp>
 #include <backendai/transport/head_reader.hpp>
+#include <backendai/transport/proxy.hpp>
 #include <backendai/version.hpp>
 
 #include <algorithm>
@@ -32,11 +33,11 @@ public:
     curl_exchange(const curl_exchange&) = delete;
     curl_exchange& operator=(const curl_exchange&) = delete;
 
-    /// Performs the exchange; @p addresses are those of the host when it was looked up. Returns whether the connection
-    /// can be kept. @throws as transport/concept.hpp says
-    bool run(const std::vector<std::string>& addresses) {
+    /// Performs the exchange; @p addresses are those of the host, or of the proxy, when it was looked up. Returns
+    /// whether the connection can be kept. @throws as transport/concept.hpp says
+    bool run(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         connection_.begin_exchange();
-        set_request(addresses);
+        set_request(proxy, addresses);
         const cancel_token::listener on_cancel(context_.cancel, [this] { connection_.wake_up(); });
         const cancel_token::listener on_close(context_.closing, [this] { connection_.wake_up(); });
         last_byte_ = clock::now();
@@ -68,15 +69,18 @@ private:
         curl_set(connection_.easy(), option, value);
     }
 
-    void set_request(const std::vector<std::string>& addresses) {
+    void set_request(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         const codec::url& url = request_.url;
         set(CURLOPT_URL, (url.origin() + '/').c_str());
-        set(CURLOPT_REQUEST_TARGET, url.target().c_str());
+        // A proxy that gets a plain request wants all of the URL; through a TLS tunnel only the server sees it.
+        const bool whole_url = proxy && !url.is_tls();
+        set(CURLOPT_REQUEST_TARGET, ((whole_url ? url.origin() : std::string()) + url.target()).c_str());
+        set_proxy(proxy);
         const auto limit = context_.connect_timeout;
         const long longest = 0x7fffffffL; // 24 days: to libcurl 0 means five minutes
         const bool limited = limit.count() > 0 && limit.count() < longest;
         set(CURLOPT_CONNECTTIMEOUT_MS, limited ? static_cast<long>(limit.count()) : longest);
-        set_addresses(addresses);
+        set_addresses(proxy ? proxy->host : url.host, proxy ? proxy->port : url.port, addresses);
         set_body();
         headers_.add("Host: " + url.host_header());
         headers_.add("Expect:"); // no waiting for a "100 Continue" that may never come
@@ -100,14 +104,29 @@ private:
         set(CURLOPT_FRESH_CONNECT, knows_start_ || request_.method == "GET" ? 0L : 1L);
     }
 
-    void set_addresses(const std::vector<std::string>& addresses) {
+    void set_proxy(const std::optional<proxy_server>& proxy) {
+        if (!proxy) {
+            set(CURLOPT_PROXY, ""); // not what environment variables say to libcurl
+            return;
+        }
+        const bool v6 = proxy->host.find(':') != std::string::npos;
+        const std::string host = v6 ? '[' + proxy->host + ']' : proxy->host;
+        set(CURLOPT_PROXY, ("http://" + host + ':' + std::to_string(proxy->port)).c_str());
+        set(CURLOPT_NOPROXY, "");
+        if (proxy->authorization().empty()) return;
+        set(CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC));
+        set(CURLOPT_PROXYUSERNAME, proxy->user.c_str());
+        set(CURLOPT_PROXYPASSWORD, proxy->password.c_str());
+    }
+
+    void set_addresses(const std::string& host, std::uint16_t port, const std::vector<std::string>& addresses) {
         std::string list;
         for (const std::string& address : addresses) {
-            if (address == request_.url.host || address.find('%') != std::string::npos) continue;
+            if (address == host || address.find('%') != std::string::npos) continue;
             if (!list.empty()) list += ',';
             list += address.find(':') == std::string::npos ? address : '[' + address + ']';
         }
-        if (!list.empty()) resolved_.add(request_.url.host + ':' + std::to_string(request_.url.port) + ':' + list);
+        if (!list.empty()) resolved_.add(host + ':' + std::to_string(port) + ':' + list);
         set(CURLOPT_RESOLVE, resolved_.get());
     }
 
@@ -193,7 +212,10 @@ private:
         context_.check(sent());
         const bool lost = code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR ||
                           code == CURLE_SEND_FAIL_REWIND || code == CURLE_ABORTED_BY_CALLBACK;
-        if (reader_.started() || (lost && answered())) {
+        // What libcurl before 8.6 calls it when a line of the head outgrows its limit of 100 KB.
+        const bool overlong = code == CURLE_OUT_OF_MEMORY && started_ && !framing_;
+        if (code == CURLE_OUT_OF_MEMORY && !overlong) throw std::bad_alloc();
+        if (overlong || reader_.started() || (lost && answered())) {
             throw client_error(error_kind::protocol, "the answer of " + peer + " is cut short or wrongly framed" + why,
                                progress::maybe_sent);
         }
@@ -205,7 +227,6 @@ private:
             throw client_error(error_kind::connect, peer + " closed the connection without an answer" + why, sent());
         }
         switch (code) {
-        case CURLE_OUT_OF_MEMORY: throw std::bad_alloc();
         case CURLE_OPERATION_TIMEDOUT:
             throw client_error(
                 error_kind::timeout,
@@ -242,9 +263,10 @@ private:
         curl_off_t time = 0;
         return curl_easy_getinfo(connection_.easy(), CURLINFO_CONNECT_TIME_T, &time) == CURLE_OK && time > 0;
     }
-    // Whether bytes of an answer came that did not make a line. What TLS carries cannot be told from its own records.
+    // Whether bytes of an answer came that did not make a line; the end of the peer's data counts as a byte, too. What
+    // TLS carries cannot be told from its own records.
     bool answered() {
-        return started_ && !request_.url.is_tls() && connection_.bytes_received() > received_before_;
+        return started_ && !request_.url.is_tls() && connection_.bytes_received() > received_before_ + 1;
     }
 
     // Exceptions must not pass through libcurl: keep the first one, and have libcurl stop.

@@ -447,8 +447,7 @@ private:
             detail::httplib_exchange work(*connection, request, sink, context);
             httplib::Error error = httplib::Error::Unknown;
             {
-                std::optional<os::sigpipe_guard> guard; // OpenSSL writes without MSG_NOSIGNAL
-                if (request.url.is_tls()) guard.emplace();
+                const os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
                 const detail::watched watch(dog_, *connection, context);
                 context.check();
                 error = work.run();
