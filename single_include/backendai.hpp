@@ -12933,6 +12933,50 @@ inline void connect_through(os::byte_stream& stream, const proxy_server& proxy, 
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/transport/tls_events.hpp
+/// @file
+/// What OpenSSL tells of TLS connections that a library below us drives and does not tell of.
+#ifndef BACKENDAI_TRANSPORT_TLS_EVENTS_HPP
+#define BACKENDAI_TRANSPORT_TLS_EVENTS_HPP
+
+
+#include <openssl/ssl.h>
+
+#include <string>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// What happened on this thread's TLS connections since the last reset(). A context takes part once watched.
+struct tls_events {
+    static constexpr int none = -1;
+    SSL* finished_handshake = nullptr; ///< the connection that a handshake made
+    int alert = none;                  ///< the last alert of the peer, RFC 8446 section 6
+
+    /// Whether the peer said that its data ends. A connection that just ends may have been cut by anyone on the way.
+    bool end_is_announced() const noexcept { return alert == SSL_AD_CLOSE_NOTIFY; }
+    bool is_refused() const noexcept { return alert != none && alert != SSL_AD_CLOSE_NOTIFY; }
+    std::string alert_text() const { return SSL_alert_desc_string_long(alert); }
+
+    static tls_events& of_this_thread() {
+        thread_local tls_events events;
+        return events;
+    }
+    static void reset() { of_this_thread() = tls_events(); }
+    static void watch(SSL_CTX* context) { SSL_CTX_set_info_callback(context, &note); }
+
+private:
+    static void note(const SSL* ssl, int where, int value) {
+        tls_events& events = of_this_thread();
+        if ((where & SSL_CB_HANDSHAKE_DONE) != 0) events.finished_handshake = const_cast<SSL*>(ssl);
+        if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT) events.alert = value & 0xff;
+    }
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
 // ---- backendai/transport/websocket_connector.hpp
 /// @file
 /// Opens websockets with our own TCP, TLS and HTTP upgrade: what a transport without websockets of its own uses.
@@ -14952,15 +14996,6 @@ struct native_tls<Client, std::void_t<decltype(std::declval<const Client&>().tls
     static SSL_CTX* context(const Client& client) { return static_cast<SSL_CTX*>(client.tls_context()); }
 };
 
-// The TLS connection that this thread's last handshake made; httplib does not hand it out.
-inline SSL*& finished_handshake() {
-    thread_local SSL* ssl = nullptr;
-    return ssl;
-}
-inline void note_finished_handshake(const SSL* ssl, int where, int /*result*/) {
-    if ((where & SSL_CB_HANDSHAKE_DONE) != 0) finished_handshake() = const_cast<SSL*>(ssl);
-}
-
 // Why the last certificate that this thread's handshakes met was refused; httplib tells only that it was.
 inline int& refused_certificate() {
     thread_local int code = X509_V_OK;
@@ -15007,7 +15042,7 @@ public:
     void mark_used(exchange_context::clock::time_point now) {
         last_used_ = now;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-        if (finished_handshake() != nullptr) ssl_ = finished_handshake();
+        if (SSL* const made = tls_events::of_this_thread().finished_handshake) ssl_ = made;
 #endif
     }
     bool is_open() const {
@@ -15033,7 +15068,7 @@ private:
                                "the client certificate or its key cannot be used: " + config.client_certificate_file);
         }
         SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-        SSL_CTX_set_info_callback(context, note_finished_handshake);
+        tls_events::watch(context);
         const bool verify = !config.skip_sslcert_validation.value_or(false);
         client_.enable_server_certificate_verification(verify);
         if (!config.ca_file.empty()) client_.set_ca_cert_path(config.ca_file);
@@ -15104,7 +15139,7 @@ public:
         httplib::Response answer;
         httplib::Error error = httplib::Error::Success;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-        finished_handshake() = nullptr;
+        tls_events::reset();
         ERR_clear_error(); // what is in this thread's queue afterwards is this exchange's
         refused_certificate() = X509_V_OK;
 #endif
@@ -15120,8 +15155,15 @@ public:
         }
         if (!framing_) take_head(answer); // httplib does not announce the head of an answer without body
         framing_->finish();
-        // The watchdog's shutdown looks like the peer's end of the stream.
-        if (framing_->ends_with_connection()) context_.check(client_error::progress::maybe_sent);
+        // The watchdog's shutdown looks like the peer's end of the stream; so does anyone's, unless TLS announces the
+        // end.
+        if (framing_->ends_with_connection()) {
+            context_.check(client_error::progress::maybe_sent);
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+            const bool announced = !request_.url.is_tls() || tls_events::of_this_thread().end_is_announced();
+            if (!announced) return httplib::Error::Read;
+#endif
+        }
         return httplib::Error::Success;
     }
 
@@ -15167,6 +15209,12 @@ public:
         if (is_host_mismatch(error)) {
             throw client_error(error_kind::tls, "the certificate of " + peer + " does not name this host", sent);
         }
+        // With TLS 1.3 a server refuses the client's certificate after the handshake, in place of an answer.
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+        if (const tls_events& events = tls_events::of_this_thread(); head_.status == 0 && events.is_refused()) {
+            throw client_error(error_kind::tls, peer + " ended the TLS connection: " + events.alert_text(), sent);
+        }
+#endif
         if (stalled(context_.read_timeout)) {
             throw client_error(error_kind::timeout, "no byte of the answer of " + peer + " came for too long", sent);
         }
@@ -15595,6 +15643,50 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/transport/tls_events.hpp
+/// @file
+/// What OpenSSL tells of TLS connections that a library below us drives and does not tell of.
+#ifndef BACKENDAI_TRANSPORT_TLS_EVENTS_HPP
+#define BACKENDAI_TRANSPORT_TLS_EVENTS_HPP
+
+
+#include <openssl/ssl.h>
+
+#include <string>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// What happened on this thread's TLS connections since the last reset(). A context takes part once watched.
+struct tls_events {
+    static constexpr int none = -1;
+    SSL* finished_handshake = nullptr; ///< the connection that a handshake made
+    int alert = none;                  ///< the last alert of the peer, RFC 8446 section 6
+
+    /// Whether the peer said that its data ends. A connection that just ends may have been cut by anyone on the way.
+    bool end_is_announced() const noexcept { return alert == SSL_AD_CLOSE_NOTIFY; }
+    bool is_refused() const noexcept { return alert != none && alert != SSL_AD_CLOSE_NOTIFY; }
+    std::string alert_text() const { return SSL_alert_desc_string_long(alert); }
+
+    static tls_events& of_this_thread() {
+        thread_local tls_events events;
+        return events;
+    }
+    static void reset() { of_this_thread() = tls_events(); }
+    static void watch(SSL_CTX* context) { SSL_CTX_set_info_callback(context, &note); }
+
+private:
+    static void note(const SSL* ssl, int where, int value) {
+        tls_events& events = of_this_thread();
+        if ((where & SSL_CB_HANDSHAKE_DONE) != 0) events.finished_handshake = const_cast<SSL*>(ssl);
+        if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT) events.alert = value & 0xff;
+    }
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
 
 #include <curl/curl.h>
 
@@ -15667,15 +15759,17 @@ inline void curl_set_up_tls(CURL* easy, const api_config& config) {
     }
 }
 
+/// Whether @p library is what libcurl does TLS with.
+inline bool curl_uses(std::string_view library) {
+    return std::string_view(curl_version_info(CURLVERSION_NOW)->ssl_version).find(library) == 0;
+}
+
 /// Whether a fresh connection's certificate names hosts in its subjectAltName. libcurl falls back to the subject's CN
 /// where a certificate has none, which RFC 9110 section 4.3.4 forbids. Only OpenSSL and its relatives show extensions;
 /// with another backend the answer is true, and the backend's own rule stands.
 inline bool curl_has_alternative_names(CURL* easy) {
-    const std::string_view backend = curl_version_info(CURLVERSION_NOW)->ssl_version;
-    bool shows_extensions = false;
-    for (const std::string_view name : {"OpenSSL", "LibreSSL", "BoringSSL", "AWS-LC"}) {
-        shows_extensions = shows_extensions || backend.find(name) != std::string_view::npos;
-    }
+    const bool shows_extensions =
+        curl_uses("OpenSSL") || curl_uses("LibreSSL") || curl_uses("BoringSSL") || curl_uses("AWS-LC");
     curl_certinfo* certificates = nullptr;
     if (!shows_extensions || curl_easy_getinfo(easy, CURLINFO_CERTINFO, &certificates) != CURLE_OK ||
         certificates == nullptr || certificates->num_of_certs == 0) {
@@ -15686,6 +15780,12 @@ inline bool curl_has_alternative_names(CURL* easy) {
         if (text.find("X509v3 Subject Alternative Name:") == 0) return true;
     }
     return false;
+}
+
+/// Called by libcurl for every TLS connection that it opens.
+inline CURLcode curl_watch_tls(CURL* /*easy*/, void* context, void* /*user*/) {
+    tls_events::watch(static_cast<SSL_CTX*>(context));
+    return CURLE_OK;
 }
 
 /// An easy handle in a multi handle of its own, which keeps the connection between exchanges.
@@ -15710,7 +15810,11 @@ public:
         curl_set(handle, CURLOPT_ERRORBUFFER, error_);
         curl_set(handle, CURLOPT_SOCKOPTDATA, static_cast<void*>(this));
         curl_set(handle, CURLOPT_SOCKOPTFUNCTION, &on_socket);
-        if (url.is_tls()) curl_set_up_tls(handle, config);
+        if (url.is_tls()) {
+            curl_set_up_tls(handle, config);
+            // The context is OpenSSL's only where libcurl's own backend is.
+            if (curl_uses("OpenSSL")) curl_set(handle, CURLOPT_SSL_CTX_FUNCTION, &curl_watch_tls);
+        }
     }
 
     curl_connection(const curl_connection&) = delete;
@@ -15745,6 +15849,9 @@ public:
         last_used_ = now;
         return true;
     }
+    /// Whether the end of the peer's data, just met on this thread, was its own. libcurl takes a TLS connection that is
+    /// cut for one that ends; where its TLS is not OpenSSL's there is nothing to tell them apart by.
+    static bool end_is_announced() { return !curl_uses("OpenSSL") || tls_events::of_this_thread().end_is_announced(); }
     bool is_open() const { return last_used_ != exchange_context::clock::time_point(); }
     /// Servers close what idles, and a connection that is about to be closed is where requests get lost. Bytes that
     /// nobody asked for would be taken for the next answer: libcurl looks for an end of the stream only.
@@ -16374,6 +16481,7 @@ public:
     /// whether the connection can be kept. @throws as transport/concept.hpp says
     bool run(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         connection_.begin_exchange();
+        tls_events::reset();
         set_request(proxy, addresses);
         const cancel_token::listener on_cancel(context_.cancel, [this] { connection_.wake_up(); });
         const cancel_token::listener on_close(context_.closing, [this] { connection_.wake_up(); });
@@ -16384,6 +16492,10 @@ public:
         if (code != CURLE_OK) fail(code);
         if (!framing_) fail(CURLE_GOT_NOTHING);
         framing_->finish();
+        if (framing_->ends_with_connection() && request_.url.is_tls() && !curl_connection::end_is_announced()) {
+            throw client_error(error_kind::protocol, "the answer of " + request_.url.host_header() + " is cut short",
+                               progress::maybe_sent);
+        }
         return connection_.keep(clock::now());
     }
 

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Sets up, builds and tests; on Debian and its relatives installs what is missing first. Ends with
-# `N passed, N failed, N skipped` and exits non-zero when anything failed. BUILD names another build folder.
+# `N passed, N failed, N skipped` and exits non-zero when anything failed. BUILD names another build folder, and
+# MESON_ARGS holds more arguments for `meson setup`.
 cd "$(dirname "$0")/.." || exit 1
 build=${BUILD:-build}
 
@@ -25,7 +26,8 @@ fail() { echo "$1 failed"; echo "0 passed, 1 failed, 0 skipped"; exit 1; }
 if [ -e "$build/build.ninja" ]; then
     meson setup --reconfigure "$build" >/dev/null || fail "meson setup"
 else
-    meson setup "$build" || fail "meson setup"
+    # shellcheck disable=SC2086
+    meson setup "$build" ${MESON_ARGS:-} || fail "meson setup"
 fi
 ninja -C "$build" || fail "the build"
 rm -f "$build/meson-logs/testlog.json"

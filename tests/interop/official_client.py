@@ -58,7 +58,7 @@ def main():
     try:
         python = make_environment(directory)
         gateway, environment = start_gateway(program)
-        checks = pathlib.Path(__file__).with_name('official_client_checks.py')
+        checks = pathlib.Path(__file__).with_name('_official_client_checks.py')
         clean = {name: value for name, value in os.environ.items() if not name.startswith(('BACKEND_', 'SORNA_'))}
         result = subprocess.run([str(python), '-B', str(checks)], env={**clean, **environment}, timeout=300)
         gateway.send_signal(signal.SIGTERM)

@@ -14,16 +14,16 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 
 def compile_command(build):
-    """Compiler and flags of the build's test programs, without file names: what a test file would be compiled with."""
+    """Compiler and flags of the build's test programs, without file names and precompiled header."""
     for entry in json.loads((pathlib.Path(build) / "compile_commands.json").read_text()):
         if entry["file"].endswith("tests/main.cpp"):
             words, kept, skip = shlex.split(entry["command"]), [], False
             for word in words:
                 if skip:
                     skip = False
-                elif word in ("-o", "-MF", "-MQ", "-MT"):
+                elif word in ("-o", "-MF", "-MQ", "-MT", "-include", "-include-pch"):
                     skip = True
-                elif word not in ("-c", "-MD", "-MMD") and not word.endswith("tests/main.cpp"):
+                elif word not in ("-c", "-MD", "-MMD", "-Winvalid-pch", "-fpch-preprocess") and not word.endswith("tests/main.cpp"):
                     kept.append(word)
             return kept
     raise SystemExit("Why: tests/main.cpp is not in compile_commands.json\nFix: meson setup --reconfigure the build folder")

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """run_example.py NAME PROGRAM: runs an example with --local, examples/NAME.input as stdin, and compares examples/NAME.expected."""
 import difflib
+import pathlib
 import subprocess
 import sys
 
 from common import ROOT, clean_environment, gateway
 
-name, program = sys.argv[1:3]
+name, program = sys.argv[1], str(pathlib.Path(sys.argv[2]).resolve())
 if name == "gateway":
     with gateway(program) as exported:
         print("exports", *sorted(exported))

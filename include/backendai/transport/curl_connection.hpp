@@ -7,6 +7,7 @@
 #include <backendai/http.hpp>
 #include <backendai/os/connection_handle.hpp>
 #include <backendai/os/sigpipe.hpp>
+#include <backendai/transport/tls_events.hpp>
 #include <backendai/version.hpp>
 
 #include <curl/curl.h>
@@ -80,15 +81,17 @@ inline void curl_set_up_tls(CURL* easy, const api_config& config) {
     }
 }
 
+/// Whether @p library is what libcurl does TLS with.
+inline bool curl_uses(std::string_view library) {
+    return std::string_view(curl_version_info(CURLVERSION_NOW)->ssl_version).find(library) == 0;
+}
+
 /// Whether a fresh connection's certificate names hosts in its subjectAltName. libcurl falls back to the subject's CN
 /// where a certificate has none, which RFC 9110 section 4.3.4 forbids. Only OpenSSL and its relatives show extensions;
 /// with another backend the answer is true, and the backend's own rule stands.
 inline bool curl_has_alternative_names(CURL* easy) {
-    const std::string_view backend = curl_version_info(CURLVERSION_NOW)->ssl_version;
-    bool shows_extensions = false;
-    for (const std::string_view name : {"OpenSSL", "LibreSSL", "BoringSSL", "AWS-LC"}) {
-        shows_extensions = shows_extensions || backend.find(name) != std::string_view::npos;
-    }
+    const bool shows_extensions =
+        curl_uses("OpenSSL") || curl_uses("LibreSSL") || curl_uses("BoringSSL") || curl_uses("AWS-LC");
     curl_certinfo* certificates = nullptr;
     if (!shows_extensions || curl_easy_getinfo(easy, CURLINFO_CERTINFO, &certificates) != CURLE_OK ||
         certificates == nullptr || certificates->num_of_certs == 0) {
@@ -99,6 +102,12 @@ inline bool curl_has_alternative_names(CURL* easy) {
         if (text.find("X509v3 Subject Alternative Name:") == 0) return true;
     }
     return false;
+}
+
+/// Called by libcurl for every TLS connection that it opens.
+inline CURLcode curl_watch_tls(CURL* /*easy*/, void* context, void* /*user*/) {
+    tls_events::watch(static_cast<SSL_CTX*>(context));
+    return CURLE_OK;
 }
 
 /// An easy handle in a multi handle of its own, which keeps the connection between exchanges.
@@ -123,7 +132,11 @@ public:
         curl_set(handle, CURLOPT_ERRORBUFFER, error_);
         curl_set(handle, CURLOPT_SOCKOPTDATA, static_cast<void*>(this));
         curl_set(handle, CURLOPT_SOCKOPTFUNCTION, &on_socket);
-        if (url.is_tls()) curl_set_up_tls(handle, config);
+        if (url.is_tls()) {
+            curl_set_up_tls(handle, config);
+            // The context is OpenSSL's only where libcurl's own backend is.
+            if (curl_uses("OpenSSL")) curl_set(handle, CURLOPT_SSL_CTX_FUNCTION, &curl_watch_tls);
+        }
     }
 
     curl_connection(const curl_connection&) = delete;
@@ -158,6 +171,9 @@ public:
         last_used_ = now;
         return true;
     }
+    /// Whether the end of the peer's data, just met on this thread, was its own. libcurl takes a TLS connection that is
+    /// cut for one that ends; where its TLS is not OpenSSL's there is nothing to tell them apart by.
+    static bool end_is_announced() { return !curl_uses("OpenSSL") || tls_events::of_this_thread().end_is_announced(); }
     bool is_open() const { return last_used_ != exchange_context::clock::time_point(); }
     /// Servers close what idles, and a connection that is about to be closed is where requests get lost. Bytes that
     /// nobody asked for would be taken for the next answer: libcurl looks for an end of the stream only.

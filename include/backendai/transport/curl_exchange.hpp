@@ -37,6 +37,7 @@ public:
     /// whether the connection can be kept. @throws as transport/concept.hpp says
     bool run(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         connection_.begin_exchange();
+        tls_events::reset();
         set_request(proxy, addresses);
         const cancel_token::listener on_cancel(context_.cancel, [this] { connection_.wake_up(); });
         const cancel_token::listener on_close(context_.closing, [this] { connection_.wake_up(); });
@@ -47,6 +48,10 @@ public:
         if (code != CURLE_OK) fail(code);
         if (!framing_) fail(CURLE_GOT_NOTHING);
         framing_->finish();
+        if (framing_->ends_with_connection() && request_.url.is_tls() && !curl_connection::end_is_announced()) {
+            throw client_error(error_kind::protocol, "the answer of " + request_.url.host_header() + " is cut short",
+                               progress::maybe_sent);
+        }
         return connection_.keep(clock::now());
     }
 

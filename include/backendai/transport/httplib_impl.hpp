@@ -17,6 +17,7 @@
 #include <backendai/transport/httplib.hpp>
 #include <backendai/transport/pool.hpp>
 #include <backendai/transport/proxy.hpp>
+#include <backendai/transport/tls_events.hpp>
 #include <backendai/transport/websocket_connector.hpp>
 #include <backendai/version.hpp>
 #include <backendai/watchdog.hpp>
@@ -58,15 +59,6 @@ template <class Client>
 struct native_tls<Client, std::void_t<decltype(std::declval<const Client&>().tls_context())>> {
     static SSL_CTX* context(const Client& client) { return static_cast<SSL_CTX*>(client.tls_context()); }
 };
-
-// The TLS connection that this thread's last handshake made; httplib does not hand it out.
-inline SSL*& finished_handshake() {
-    thread_local SSL* ssl = nullptr;
-    return ssl;
-}
-inline void note_finished_handshake(const SSL* ssl, int where, int /*result*/) {
-    if ((where & SSL_CB_HANDSHAKE_DONE) != 0) finished_handshake() = const_cast<SSL*>(ssl);
-}
 
 // Why the last certificate that this thread's handshakes met was refused; httplib tells only that it was.
 inline int& refused_certificate() {
@@ -114,7 +106,7 @@ public:
     void mark_used(exchange_context::clock::time_point now) {
         last_used_ = now;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-        if (finished_handshake() != nullptr) ssl_ = finished_handshake();
+        if (SSL* const made = tls_events::of_this_thread().finished_handshake) ssl_ = made;
 #endif
     }
     bool is_open() const {
@@ -140,7 +132,7 @@ private:
                                "the client certificate or its key cannot be used: " + config.client_certificate_file);
         }
         SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-        SSL_CTX_set_info_callback(context, note_finished_handshake);
+        tls_events::watch(context);
         const bool verify = !config.skip_sslcert_validation.value_or(false);
         client_.enable_server_certificate_verification(verify);
         if (!config.ca_file.empty()) client_.set_ca_cert_path(config.ca_file);
@@ -211,7 +203,7 @@ public:
         httplib::Response answer;
         httplib::Error error = httplib::Error::Success;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-        finished_handshake() = nullptr;
+        tls_events::reset();
         ERR_clear_error(); // what is in this thread's queue afterwards is this exchange's
         refused_certificate() = X509_V_OK;
 #endif
@@ -227,8 +219,15 @@ public:
         }
         if (!framing_) take_head(answer); // httplib does not announce the head of an answer without body
         framing_->finish();
-        // The watchdog's shutdown looks like the peer's end of the stream.
-        if (framing_->ends_with_connection()) context_.check(client_error::progress::maybe_sent);
+        // The watchdog's shutdown looks like the peer's end of the stream; so does anyone's, unless TLS announces the
+        // end.
+        if (framing_->ends_with_connection()) {
+            context_.check(client_error::progress::maybe_sent);
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+            const bool announced = !request_.url.is_tls() || tls_events::of_this_thread().end_is_announced();
+            if (!announced) return httplib::Error::Read;
+#endif
+        }
         return httplib::Error::Success;
     }
 
@@ -274,6 +273,12 @@ public:
         if (is_host_mismatch(error)) {
             throw client_error(error_kind::tls, "the certificate of " + peer + " does not name this host", sent);
         }
+        // With TLS 1.3 a server refuses the client's certificate after the handshake, in place of an answer.
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+        if (const tls_events& events = tls_events::of_this_thread(); head_.status == 0 && events.is_refused()) {
+            throw client_error(error_kind::tls, peer + " ended the TLS connection: " + events.alert_text(), sent);
+        }
+#endif
         if (stalled(context_.read_timeout)) {
             throw client_error(error_kind::timeout, "no byte of the answer of " + peer + " came for too long", sent);
         }

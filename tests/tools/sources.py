@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""glob.py FOLDER [SUFFIX]: the files of a folder of the source tree, sorted, one absolute path a line."""
+"""sources.py FOLDER [SUFFIX]: the files of a folder of the source tree, sorted, one absolute path a line."""
 import pathlib
 import sys
 
