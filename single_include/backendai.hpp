@@ -11647,6 +11647,19 @@ private:
 /// Marks the promises of this file.
 struct coroutine_promise_mark {};
 
+/// Ends a coroutine: the result appears when its variables and arguments are gone.
+struct coroutine_finish {
+    bool await_ready() const noexcept { return false; }
+    template <class Promise>
+    void await_suspend(std::coroutine_handle<Promise> coroutine) const noexcept {
+        const auto state = coroutine.promise().take_state();
+        coroutine.destroy();
+        state->depend_on_nothing();
+        state->finish();
+    }
+    void await_resume() const noexcept {}
+};
+
 /// The result of a coroutine that runs: its future's state, which depends on whatever the coroutine awaits.
 template <class T>
 class coroutine_promise_base : public coroutine_promise_mark {
@@ -11656,24 +11669,11 @@ public:
     future<T> get_return_object() { return future_access::make<T>(state_); }
     /// A coroutine begins at once, on the thread that calls it, like any function.
     std::suspend_never initial_suspend() const noexcept { return {}; }
-    /// The result appears when the coroutine's variables and arguments are gone.
-    auto final_suspend() const noexcept {
-        struct finish {
-            bool await_ready() const noexcept { return false; }
-            template <class Promise>
-            void await_suspend(std::coroutine_handle<Promise> coroutine) const noexcept {
-                const std::shared_ptr<dependent_state<T>> state = std::move(coroutine.promise().state_);
-                coroutine.destroy();
-                state->depend_on_nothing();
-                state->finish();
-            }
-            void await_resume() const noexcept {}
-        };
-        return finish{};
-    }
+    coroutine_finish final_suspend() const noexcept { return {}; }
     void unhandled_exception() noexcept { state_->set_failure(std::current_exception()); }
 
     void awaits(const std::shared_ptr<future_core>& other) { state_->depend_on(other); }
+    std::shared_ptr<dependent_state<T>> take_state() noexcept { return std::move(state_); }
 
 protected:
     std::shared_ptr<dependent_state<T>> state_;

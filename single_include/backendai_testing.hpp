@@ -3937,36 +3937,45 @@ private:
     nlohmann::json path_;
 };
 
+struct value_member;
+
 /// A literal or variable in a document.
 struct value {
     enum class kind { variable, integer, floating, text, boolean, enumeration, list, object };
     kind is = kind::text;
     std::string word; ///< name, number or text
     std::vector<value> items;
-    std::vector<std::pair<std::string, value>> members;
+    std::vector<value_member> members;
     std::size_t position = 0;
 
-    /// As in a document.
-    std::string print() const {
-        switch (is) {
-        case kind::variable: return '$' + word;
-        case kind::text: return nlohmann::json(word).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-        case kind::list: {
-            std::string out;
-            for (const value& item : items) out += (out.empty() ? "" : ", ") + item.print();
-            return '[' + out + ']';
-        }
-        case kind::object: {
-            std::string out;
-            for (const auto& item : members) {
-                out += (out.empty() ? "" : ", ") + item.first + ": " + item.second.print();
-            }
-            return '{' + out + '}';
-        }
-        default: return word;
-        }
-    }
+    std::string print() const;
 };
+
+struct value_member {
+    std::string name;
+    value content;
+};
+
+/// As in a document.
+inline std::string value::print() const {
+    switch (is) {
+    case kind::variable: return '$' + word;
+    case kind::text: return nlohmann::json(word).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    case kind::list: {
+        std::string out;
+        for (const value& item : items) out += (out.empty() ? "" : ", ") + item.print();
+        return '[' + out + ']';
+    }
+    case kind::object: {
+        std::string out;
+        for (const value_member& item : members) {
+            out += (out.empty() ? "" : ", ") + item.name + ": " + item.content.print();
+        }
+        return '{' + out + '}';
+    }
+    default: return word;
+    }
+}
 
 struct argument {
     std::string name;
@@ -4218,7 +4227,7 @@ private:
             while (!take('}')) {
                 std::string member = name();
                 expect(':');
-                result.members.emplace_back(std::move(member), parse_value(is_constant, depth + 1));
+                result.members.push_back({std::move(member), parse_value(is_constant, depth + 1)});
             }
         } else if (token_.is == token::kind::punctuator || token_.is == token::kind::end || at_word("null")) {
             unexpected();
@@ -4489,9 +4498,9 @@ public:
         const named_type* input = find(named);
         if (input == nullptr) return literal(given, named);
         nlohmann::json result = nlohmann::json::object();
-        for (const auto& item : given.members) {
-            if (const member* known = input->find(item.first)) {
-                result[item.first] = literal_value(item.second, known->type, known->type.name, variables);
+        for (const value_member& item : given.members) {
+            if (const member* known = input->find(item.name)) {
+                result[item.name] = literal_value(item.content, known->type, known->type.name, variables);
             }
         }
         return result;
@@ -4526,9 +4535,9 @@ private:
         if (given.is != value::kind::object) return {"Expected \"" + input.name + "\", found not an object."};
         std::vector<std::string> wrong;
         std::map<std::string, const value*> members;
-        for (const auto& item : given.members) {
-            members[item.first] = &item.second;
-            if (input.find(item.first) == nullptr) wrong.push_back("In field \"" + item.first + "\": Unknown field.");
+        for (const value_member& item : given.members) {
+            members[item.name] = &item.content;
+            if (input.find(item.name) == nullptr) wrong.push_back("In field \"" + item.name + "\": Unknown field.");
         }
         for (const member& item : input.members) {
             const auto found = members.find(item.name);
@@ -4995,7 +5004,7 @@ private:
     void note_variables(const value& content) {
         if (content.is == value::kind::variable) used_variables_.insert(content.word);
         for (const value& item : content.items) note_variables(item);
-        for (const auto& item : content.members) note_variables(item.second);
+        for (const value_member& item : content.members) note_variables(item.content);
     }
 
     void check_variables(const value& content, const type_name& wanted, const std::string& other) {
@@ -5004,13 +5013,13 @@ private:
         }
         const type_name item_type = {wanted.name, wanted.required_items, false, false};
         for (const value& item : content.items) check_variables(item, item_type, other);
-        for (const auto& item : content.members) {
+        for (const value_member& item : content.members) {
             const named_type* input = types_.find(wanted.name);
-            const member* known = input == nullptr ? nullptr : input->find(item.first);
+            const member* known = input == nullptr ? nullptr : input->find(item.name);
             if (known != nullptr) {
-                check_variables(item.second, known->type, {});
+                check_variables(item.content, known->type, {});
             } else {
-                note_variables(item.second);
+                note_variables(item.content);
             }
         }
     }
@@ -5549,7 +5558,7 @@ private:
         const bool is_ready = entry.started.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
         const std::string created = codec::format_date(entry.created);
         std::string id = codec::to_hex(codec::digest("sha256", made.token + created)).substr(0, 32);
-        for (const std::size_t dash : {20, 16, 12, 8}) id.insert(dash, "-");
+        for (const std::size_t dash : {20U, 16U, 12U, 8U}) id.insert(dash, "-");
         const std::string memory = std::to_string(made.memory_kib * 1024);
         json result = {{"sess_id", made.token},
                        {"id", id},

@@ -236,7 +236,7 @@ private:
         const bool is_ready = entry.started.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
         const std::string created = codec::format_date(entry.created);
         std::string id = codec::to_hex(codec::digest("sha256", made.token + created)).substr(0, 32);
-        for (const std::size_t dash : {20, 16, 12, 8}) id.insert(dash, "-");
+        for (const std::size_t dash : {20U, 16U, 12U, 8U}) id.insert(dash, "-");
         const std::string memory = std::to_string(made.memory_kib * 1024);
         json result = {{"sess_id", made.token},
                        {"id", id},

@@ -54,36 +54,45 @@ private:
     nlohmann::json path_;
 };
 
+struct value_member;
+
 /// A literal or variable in a document.
 struct value {
     enum class kind { variable, integer, floating, text, boolean, enumeration, list, object };
     kind is = kind::text;
     std::string word; ///< name, number or text
     std::vector<value> items;
-    std::vector<std::pair<std::string, value>> members;
+    std::vector<value_member> members;
     std::size_t position = 0;
 
-    /// As in a document.
-    std::string print() const {
-        switch (is) {
-        case kind::variable: return '$' + word;
-        case kind::text: return nlohmann::json(word).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
-        case kind::list: {
-            std::string out;
-            for (const value& item : items) out += (out.empty() ? "" : ", ") + item.print();
-            return '[' + out + ']';
-        }
-        case kind::object: {
-            std::string out;
-            for (const auto& item : members) {
-                out += (out.empty() ? "" : ", ") + item.first + ": " + item.second.print();
-            }
-            return '{' + out + '}';
-        }
-        default: return word;
-        }
-    }
+    std::string print() const;
 };
+
+struct value_member {
+    std::string name;
+    value content;
+};
+
+/// As in a document.
+inline std::string value::print() const {
+    switch (is) {
+    case kind::variable: return '$' + word;
+    case kind::text: return nlohmann::json(word).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    case kind::list: {
+        std::string out;
+        for (const value& item : items) out += (out.empty() ? "" : ", ") + item.print();
+        return '[' + out + ']';
+    }
+    case kind::object: {
+        std::string out;
+        for (const value_member& item : members) {
+            out += (out.empty() ? "" : ", ") + item.name + ": " + item.content.print();
+        }
+        return '{' + out + '}';
+    }
+    default: return word;
+    }
+}
 
 struct argument {
     std::string name;
@@ -335,7 +344,7 @@ private:
             while (!take('}')) {
                 std::string member = name();
                 expect(':');
-                result.members.emplace_back(std::move(member), parse_value(is_constant, depth + 1));
+                result.members.push_back({std::move(member), parse_value(is_constant, depth + 1)});
             }
         } else if (token_.is == token::kind::punctuator || token_.is == token::kind::end || at_word("null")) {
             unexpected();

@@ -145,9 +145,9 @@ public:
         const named_type* input = find(named);
         if (input == nullptr) return literal(given, named);
         nlohmann::json result = nlohmann::json::object();
-        for (const auto& item : given.members) {
-            if (const member* known = input->find(item.first)) {
-                result[item.first] = literal_value(item.second, known->type, known->type.name, variables);
+        for (const value_member& item : given.members) {
+            if (const member* known = input->find(item.name)) {
+                result[item.name] = literal_value(item.content, known->type, known->type.name, variables);
             }
         }
         return result;
@@ -182,9 +182,9 @@ private:
         if (given.is != value::kind::object) return {"Expected \"" + input.name + "\", found not an object."};
         std::vector<std::string> wrong;
         std::map<std::string, const value*> members;
-        for (const auto& item : given.members) {
-            members[item.first] = &item.second;
-            if (input.find(item.first) == nullptr) wrong.push_back("In field \"" + item.first + "\": Unknown field.");
+        for (const value_member& item : given.members) {
+            members[item.name] = &item.content;
+            if (input.find(item.name) == nullptr) wrong.push_back("In field \"" + item.name + "\": Unknown field.");
         }
         for (const member& item : input.members) {
             const auto found = members.find(item.name);

@@ -282,7 +282,7 @@ private:
     void note_variables(const value& content) {
         if (content.is == value::kind::variable) used_variables_.insert(content.word);
         for (const value& item : content.items) note_variables(item);
-        for (const auto& item : content.members) note_variables(item.second);
+        for (const value_member& item : content.members) note_variables(item.content);
     }
 
     void check_variables(const value& content, const type_name& wanted, const std::string& other) {
@@ -291,13 +291,13 @@ private:
         }
         const type_name item_type = {wanted.name, wanted.required_items, false, false};
         for (const value& item : content.items) check_variables(item, item_type, other);
-        for (const auto& item : content.members) {
+        for (const value_member& item : content.members) {
             const named_type* input = types_.find(wanted.name);
-            const member* known = input == nullptr ? nullptr : input->find(item.first);
+            const member* known = input == nullptr ? nullptr : input->find(item.name);
             if (known != nullptr) {
-                check_variables(item.second, known->type, {});
+                check_variables(item.content, known->type, {});
             } else {
-                note_variables(item.second);
+                note_variables(item.content);
             }
         }
     }
