@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <iostream>
+#include <string>
 #include <utility>
 
 // A transport of one's own: anything with this exchange(). This one prints and counts what another one carries.
@@ -15,7 +16,7 @@ public:
                                       const backendai::exchange_context& context) {
         ++count_;
         backendai::response_head head = inner_.exchange(request, sink, context);
-        std::clog << request.method << ' ' << request.url.path << " -> " << head.status << '\n';
+        std::clog << request.method + ' ' + request.url.path + " -> " + std::to_string(head.status) + '\n';
         return head;
     }
 

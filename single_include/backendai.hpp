@@ -136,6 +136,107 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_ERROR_HPP
 #define BACKENDAI_ERROR_HPP
 
+// ---- backendai/codec/printable.hpp
+/// @file
+/// UTF-8 by character, and names made fit to appear in an error message.
+#ifndef BACKENDAI_CODEC_PRINTABLE_HPP
+#define BACKENDAI_CODEC_PRINTABLE_HPP
+
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+namespace detail {
+
+/// One decoded character of a UTF-8 text.
+struct utf8_character {
+    std::uint32_t code_point = 0;
+    std::size_t length = 0; ///< in bytes; 0 = the bytes are not UTF-8
+};
+
+/// Decodes the first character of `text` (not empty) by RFC 3629: overlong forms, surrogates and values above U+10FFFF
+/// are not UTF-8.
+inline utf8_character decode_utf8_character(std::string_view text) noexcept {
+    const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i])); };
+    const std::uint32_t lead = byte(0);
+    if (lead < 0x80) return {lead, 1};
+    std::size_t length = 0;
+    std::uint32_t value = 0;
+    std::uint32_t smallest = 0;
+    if (lead >= 0xC2 && lead <= 0xDF) {
+        length = 2, value = lead & 0x1F, smallest = 0x80;
+    } else if (lead >= 0xE0 && lead <= 0xEF) {
+        length = 3, value = lead & 0x0F, smallest = 0x800;
+    } else if (lead >= 0xF0 && lead <= 0xF4) {
+        length = 4, value = lead & 0x07, smallest = 0x10000;
+    } else {
+        return {};
+    }
+    if (text.size() < length) return {};
+    for (std::size_t i = 1; i < length; ++i) {
+        if ((byte(i) & 0xC0) != 0x80) return {};
+        value = (value << 6) | (byte(i) & 0x3F);
+    }
+    if (value < smallest || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) return {};
+    return {value, length};
+}
+
+/// C0, DEL and C1: what a terminal may take for a command.
+inline bool is_control_character(std::uint32_t code_point) noexcept {
+    return code_point < 0x20 || (code_point >= 0x7F && code_point <= 0x9F);
+}
+
+} // namespace detail
+
+namespace detail {
+
+inline std::string escape_for_display(std::string_view text, std::size_t limit, std::string_view also_escaped) {
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string result;
+    std::size_t position = 0;
+    while (position < text.size() && position < limit) {
+        const utf8_character next = decode_utf8_character(text.substr(position));
+        const bool plain = next.length != 0 && !is_control_character(next.code_point) &&
+                           also_escaped.find(text[position]) == std::string_view::npos;
+        const std::size_t length = next.length == 0 ? 1 : next.length;
+        for (std::size_t i = 0; i < length; ++i) {
+            const char c = text[position + i];
+            if (plain) {
+                result += c;
+            } else {
+                const unsigned value = static_cast<unsigned char>(c);
+                result += "\\x";
+                result += digits[value >> 4];
+                result += digits[value & 0xF];
+            }
+        }
+        position += length;
+    }
+    return result;
+}
+
+} // namespace detail
+
+/// `text` in single quotes, fit for a message or a terminal: control characters, backslashes, single quotes and bytes
+/// that are not UTF-8 become `\xNN`; a text longer than `limit` bytes is cut and ends in `...`.
+inline std::string printable(std::string_view text, std::size_t limit = 256) {
+    return '\'' + detail::escape_for_display(text, limit, "\\'") + (text.size() > limit ? "'..." : "'");
+}
+
+/// The same for prose, without quotes: only control characters and bytes that are not UTF-8 are spelled out.
+inline std::string printable_text(std::string_view text, std::size_t limit) {
+    return detail::escape_for_display(text, limit, {}) + (text.size() > limit ? "..." : "");
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
 
 #include <nlohmann/json.hpp>
 
@@ -228,15 +329,18 @@ public:
 private:
     explicit api_error(std::shared_ptr<const details> what) : error(message_of(*what)), details_(std::move(what)) {}
 
+    // For people, on terminals and in logs: the server's words are cut to a size and cannot command the terminal. The
+    // members hold them as they came.
     static std::string message_of(const details& what) {
+        constexpr std::size_t limit = 512;
         std::string text = std::to_string(what.status);
-        if (!what.reason.empty()) text += ' ' + what.reason;
-        if (!what.title.empty()) text += ": " + what.title;
-        if (!what.type.empty()) text += " [" + what.type + ']';
+        if (!what.reason.empty()) text += ' ' + codec::printable_text(what.reason, limit);
+        if (!what.title.empty()) text += ": " + codec::printable_text(what.title, limit);
+        if (!what.type.empty()) text += " [" + codec::printable_text(what.type, limit) + ']';
         if (what.agent_details.is_object()) {
             const auto title = what.agent_details.find("title");
             if (title != what.agent_details.end() && title->is_string()) {
-                text += "; agent: " + title->get_ref<const std::string&>();
+                text += "; agent: " + codec::printable_text(title->get_ref<const std::string&>(), limit);
             }
         }
         return text;
@@ -2091,7 +2195,8 @@ struct log_record {
     int attempt = 1;                       ///< 1 is the first
     int status = 0;                        ///< HTTP status, 0 when there was no answer
     std::chrono::microseconds duration{0}; ///< from the signing to the end of the answer
-    std::string failure;                   ///< why there was no answer, else empty
+    std::string failure;                   ///< why there was no whole answer (an error_kind's name, or "handler" for
+                                           ///< an exception of the caller's own receiver), else empty
 };
 
 inline std::ostream& operator<<(std::ostream& out, const log_record& record) {
@@ -2120,6 +2225,7 @@ BACKENDAI_NAMESPACE_END
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -2135,6 +2241,22 @@ struct retry_policy {
     int timeout_cost = 10;                       ///< tokens a retry after a timeout takes
     int success_refund = 1;                      ///< tokens a call gives back that succeeded at once
 };
+
+/// @throws client_error{argument} for a policy with values that cannot be meant.
+inline void check_retry_policy(const retry_policy& policy) {
+    const auto require = [](bool good, const char* rule) {
+        if (!good) throw client_error(error_kind::argument, std::string("retry policy: ") + rule);
+    };
+    require(policy.max_attempts >= 1, "max_attempts must be at least 1");
+    require(policy.base_delay.count() >= 0 && policy.throttled_base_delay.count() >= 0 && policy.max_delay.count() >= 0,
+            "a delay is negative");
+    require(policy.max_delay <= std::chrono::hours(24), "max_delay is more than a day");
+    require(policy.bucket_capacity >= 0 && policy.retry_cost >= 0 && policy.timeout_cost >= 0 &&
+                policy.success_refund >= 0,
+            "a number of tokens is negative");
+    require(policy.success_refund <= 1'000'000 && policy.retry_cost <= 1'000'000 && policy.bucket_capacity <= 1'000'000,
+            "a number of tokens is more than a million");
+}
 
 /// Whether a call may be repeated when it is unknown what became of it.
 enum class retry_class {
@@ -2383,18 +2505,20 @@ inline api_config resolve_config(api_config config) {
     } catch (const codec::decode_error& e) {
         detail::bad_config("endpoint (BACKEND_ENDPOINT) is not usable, " + std::string(e.what()));
     }
-    const auto require = [](const std::string& value, const char* field, const char* variable) {
+    // The access key stands before a colon in the Authorization header; the secret key is never sent.
+    const auto require = [](const std::string& value, const char* field, const char* variable, bool colon) {
         if (value.empty()) {
             detail::bad_config(std::string(field) + " is missing: set api_config::" + field + " or " + variable);
         }
         for (const char c : value) {
-            if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == ':') {
+            if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
+                (c == ':' && !colon)) {
                 detail::bad_config(std::string(field) + " (" + variable + ") holds a character that a key cannot have");
             }
         }
     };
-    require(*config.access_key, "access_key", "BACKEND_ACCESS_KEY");
-    require(*config.secret_key, "secret_key", "BACKEND_SECRET_KEY");
+    require(*config.access_key, "access_key", "BACKEND_ACCESS_KEY", false);
+    require(*config.secret_key, "secret_key", "BACKEND_SECRET_KEY", true);
     if (!codec::has_digest(*config.hash_type)) {
         detail::bad_config("hash_type is unknown or cannot be used for signatures: \"" + *config.hash_type + '"');
     }
@@ -2411,7 +2535,7 @@ inline api_config resolve_config(api_config config) {
         if (limit.count() < 0) detail::bad_config("a time limit is negative; 0 means no limit");
     }
     if (config.async_threads < 1) detail::bad_config("async_threads must be at least 1");
-    if (config.retry.max_attempts < 1) detail::bad_config("retry.max_attempts must be at least 1");
+    check_retry_policy(config.retry);
     return config;
 }
 
@@ -2727,13 +2851,21 @@ namespace detail {
 
 inline constexpr std::size_t max_error_body = 64 * 1024;
 
+/// Takes every @p secret out of @p text.
+inline void redact(std::string& text, std::string_view secret) {
+    if (secret.empty()) return;
+    for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos;) text.replace(at, secret.size(), "***");
+}
+
 /// What an answer with a failure status means; never fails, whatever the body holds.
-inline api_error make_api_error(const response_head& head, std::string body) {
+/// @param signature of the request: a server or proxy that echoes requests must not bring it into a log
+inline api_error make_api_error(const response_head& head, std::string body, std::string_view signature = {}) {
     api_error::details what;
     what.status = head.status;
     what.reason = head.reason;
     what.retry_after = head.headers.get("Retry-After");
     what.body = std::move(body);
+    for (std::string* text : {&what.reason, &what.retry_after, &what.body}) redact(*text, signature);
     try {
         const json problem = codec::parse_json(what.body);
         const auto text = [&problem](const char* key) {
@@ -3038,10 +3170,22 @@ inline double random_fraction() {
     return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
 }
 
-/// Whether calls of @p state run on this thread right now, so that close() from inside a hook does not wait for itself.
-inline int& calls_on_this_thread() {
-    thread_local int count = 0;
-    return count;
+/// The calls that run on this thread, the innermost first, so that a close() from inside a hook of one does not wait
+/// for itself. A chain through the callers' stacks.
+struct thread_call {
+    const void* state;
+    const thread_call* outer;
+};
+inline const thread_call*& innermost_call() {
+    thread_local const thread_call* innermost = nullptr;
+    return innermost;
+}
+/// Whether a call of @p state runs on this thread right now.
+inline bool calls_on_this_thread(const void* state) {
+    for (const thread_call* each = innermost_call(); each != nullptr; each = each->outer) {
+        if (each->state == state) return true;
+    }
+    return false;
 }
 
 /// What a session, its views and its handles share. Thread-safe.
@@ -3074,7 +3218,7 @@ public:
         const std::shared_ptr<executor> threads = executor_;
         lock.unlock();
         if (threads) threads->stop();
-        if (calls_on_this_thread() > 0 || (threads && threads->on_own_thread())) return;
+        if (calls_on_this_thread(this) || (threads && threads->on_own_thread())) return;
         lock.lock();
         idle_.wait(lock, [this] { return running_ == 0; });
         lock.unlock();
@@ -3094,6 +3238,7 @@ public:
     /// Performs a call: the whole pipeline. @p task is that of the asynchronous mode, or null.
     response perform(call& what, const call_options& options, task_control* task = nullptr) {
         const running_call guard(*this);
+        if (options.retry) check_retry_policy(*options.retry);
         const exchange_context context = make_context(what, options, task);
         const retry_policy& policy = options.retry ? *options.retry : config_.retry;
         // What is wrong with the arguments is found before anything is sent, the question for the version included.
@@ -3148,18 +3293,19 @@ private:
             const std::lock_guard<std::mutex> lock(state_.mutex_);
             if (state_.closed()) throw client_error(error_kind::closed, "the session was closed");
             ++state_.running_;
-            ++calls_on_this_thread();
+            innermost_call() = &link_;
         }
         running_call(const running_call&) = delete;
         running_call& operator=(const running_call&) = delete;
         ~running_call() {
-            --calls_on_this_thread();
+            innermost_call() = link_.outer;
             const std::lock_guard<std::mutex> lock(state_.mutex_);
             if (--state_.running_ == 0) state_.idle_.notify_all();
         }
 
     private:
         session_state& state_;
+        const thread_call link_{&state_, innermost_call()};
     };
 
     exchange_context make_context(const call& what, const call_options& options, task_control* task) const {
@@ -3217,7 +3363,7 @@ private:
                     return response(sink.head(), sink.take_body());
                 }
                 if (status < 400 && !what.check_status) return response(sink.head(), sink.take_body());
-                refused.emplace(make_api_error(sink.head(), sink.take_body()));
+                refused.emplace(make_api_error(sink.head(), sink.take_body(), signature_of(request)));
             } catch (const client_error& e) {
                 failed.emplace(e);
             }
@@ -3297,6 +3443,11 @@ private:
             record.failure = to_string(e.kind());
             finish();
             throw;
+        } catch (...) {
+            request.url = original;
+            record.failure = "handler"; // what receives the body threw an exception of its own
+            finish();
+            throw;
         }
         finish();
     }
@@ -3323,6 +3474,11 @@ private:
     void sign(http_request& request, const call& what, const std::string& version) const {
         request.headers = signed_headers(request, what.content_type, version);
         for (const auto& header : what.headers) request.headers.set(header.first, header.second);
+    }
+
+    static std::string signature_of(const http_request& request) {
+        const std::string header = request.headers.get("Authorization");
+        return header.substr(header.rfind(':') + 1);
     }
 
     // Where a redirect leads when it may be followed: a GET without a body that stays on the same origin.
@@ -4443,6 +4599,7 @@ inline kernel_creation read_creation(json answer) {
     kernel_creation made;
     const wire_object fields(answer, "the created session");
     made.kernel_id = fields.string("kernelId");
+    if (made.kernel_id.empty()) bad_answer("kernelId of the created session is empty");
     made.created = fields.boolean_or("created", true);
     for (const json& port : fields.array_or_empty("servicePorts"))
         made.service_ports.push_back(read_service_port(port));
@@ -4561,95 +4718,6 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_CODEC_TAR_READER_HPP
 #define BACKENDAI_CODEC_TAR_READER_HPP
 
-// ---- backendai/codec/printable.hpp
-/// @file
-/// UTF-8 by character, and names made fit to appear in an error message.
-#ifndef BACKENDAI_CODEC_PRINTABLE_HPP
-#define BACKENDAI_CODEC_PRINTABLE_HPP
-
-
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <string_view>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-namespace detail {
-
-/// One decoded character of a UTF-8 text.
-struct utf8_character {
-    std::uint32_t code_point = 0;
-    std::size_t length = 0; ///< in bytes; 0 = the bytes are not UTF-8
-};
-
-/// Decodes the first character of `text` (not empty) by RFC 3629: overlong forms, surrogates and values above U+10FFFF
-/// are not UTF-8.
-inline utf8_character decode_utf8_character(std::string_view text) noexcept {
-    const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i])); };
-    const std::uint32_t lead = byte(0);
-    if (lead < 0x80) return {lead, 1};
-    std::size_t length = 0;
-    std::uint32_t value = 0;
-    std::uint32_t smallest = 0;
-    if (lead >= 0xC2 && lead <= 0xDF) {
-        length = 2, value = lead & 0x1F, smallest = 0x80;
-    } else if (lead >= 0xE0 && lead <= 0xEF) {
-        length = 3, value = lead & 0x0F, smallest = 0x800;
-    } else if (lead >= 0xF0 && lead <= 0xF4) {
-        length = 4, value = lead & 0x07, smallest = 0x10000;
-    } else {
-        return {};
-    }
-    if (text.size() < length) return {};
-    for (std::size_t i = 1; i < length; ++i) {
-        if ((byte(i) & 0xC0) != 0x80) return {};
-        value = (value << 6) | (byte(i) & 0x3F);
-    }
-    if (value < smallest || value > 0x10FFFF || (value >= 0xD800 && value <= 0xDFFF)) return {};
-    return {value, length};
-}
-
-/// C0, DEL and C1: what a terminal may take for a command.
-inline bool is_control_character(std::uint32_t code_point) noexcept {
-    return code_point < 0x20 || (code_point >= 0x7F && code_point <= 0x9F);
-}
-
-} // namespace detail
-
-/// `text` in single quotes, fit for a message or a terminal: control characters, backslashes, single quotes and bytes
-/// that are not UTF-8 become `\xNN`; a text longer than `limit` bytes is cut and ends in `...`.
-inline std::string printable(std::string_view text, std::size_t limit = 256) {
-    static constexpr char digits[] = "0123456789abcdef";
-    std::string result = "'";
-    std::size_t position = 0;
-    while (position < text.size() && position < limit) {
-        const detail::utf8_character next = detail::decode_utf8_character(text.substr(position));
-        const bool plain = next.length != 0 && !detail::is_control_character(next.code_point) &&
-                           next.code_point != '\\' && next.code_point != '\'';
-        const std::size_t length = next.length == 0 ? 1 : next.length;
-        for (std::size_t i = 0; i < length; ++i) {
-            const char c = text[position + i];
-            if (plain) {
-                result += c;
-            } else {
-                const unsigned value = static_cast<unsigned char>(c);
-                result += "\\x";
-                result += digits[value >> 4];
-                result += digits[value & 0xF];
-            }
-        }
-        position += length;
-    }
-    result += position < text.size() ? "'..." : "'";
-    return result;
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
 // ---- backendai/codec/tar_format.hpp
 /// @file
 /// The block layout of tar archives (POSIX.1-1988 ustar, old v7, GNU) and the number formats in it.
@@ -5389,6 +5457,7 @@ BACKENDAI_NAMESPACE_END
 /// such a one the destination itself must be protected.
 #ifndef BACKENDAI_OS_FILE_WINDOWS_HPP
 #define BACKENDAI_OS_FILE_WINDOWS_HPP
+#ifdef _WIN32
 
 // ---- backendai/os/file_types.hpp
 /// @file
@@ -5573,6 +5642,7 @@ private:
 } // namespace os
 BACKENDAI_NAMESPACE_END
 
+#endif // _WIN32
 #endif
 #else
 // ---- backendai/os/file_posix.hpp
@@ -8214,8 +8284,15 @@ inline run_result run_loop(const run_steps& steps, std::string code, execute_mod
             execute_result step = steps.execute(run_id, code, mode, options);
             running = step.status != run_status::finished && step.status != run_status::exec_timeout;
             return step;
-        } catch (const api_error&) {
-            running = false; // the server itself ended the run
+        } catch (const api_error& e) {
+            // A refusal of the step (no such session, say) leaves nothing to interrupt; one for the load or a fault of
+            // the server leaves the code as it was; and behind a proxy that lost the server it may have begun.
+            const int status = e.status();
+            if (status == 502 || status == 504) {
+                running = true;
+            } else if (status < 500 && status != 429) {
+                running = false;
+            }
             throw;
         } catch (const client_error& e) {
             running = running || e.sent() != client_error::progress::nothing_sent;
@@ -8683,6 +8760,7 @@ inline execute_result kernel_execute(const call_scope& scope, const std::string&
     if (mode == execute_mode::continue_ && !code.empty()) {
         throw client_error(error_kind::argument, "the code must be empty when a run is continued");
     }
+    if (!options.is_object()) throw client_error(error_kind::argument, "the options of execute() are no JSON object");
     call what = kernel_call("POST", kernel_id);
     what.waits_for_compute = true;
     what.retry = retry_class::unsafe;
@@ -10564,8 +10642,8 @@ public:
 
     /// The configuration in force, every field filled; but for the version, when it is negotiated.
     const api_config& config() const noexcept { return scope_.state->config(); }
-    /// Whether the session was closed.
-    bool closed() const noexcept { return scope_.state->closed(); }
+    /// Whether the session was closed, or moved from.
+    bool closed() const noexcept { return !scope_.state || scope_.state->closed(); }
 
     const detail::call_scope& scope() const noexcept { return scope_; }
 
@@ -10575,7 +10653,8 @@ protected:
 
 /// A session: meant to live as long as the program talks to the server, shared by its threads.
 /// Closing or destroying it ends the calls that are running with client_error{closed} and waits for them; later calls
-/// on handles made from it throw the same. Thread-safe, close() included. In async mode see also mode_async.hpp.
+/// on handles made from it throw the same. One that was moved from can be closed, destroyed and asked whether it
+/// is closed(), nothing else. Thread-safe, close() included. In async mode see also mode_async.hpp.
 template <class Transport, class Mode>
 class basic_session : public basic_session_view<Transport, Mode> {
     using view = basic_session_view<Transport, Mode>;
@@ -10596,12 +10675,12 @@ public:
 
     basic_session(basic_session&& other) noexcept = default;
     basic_session& operator=(basic_session&&) = delete;
-    ~basic_session() {
-        if (this->scope_.state) this->scope_.state->close();
-    }
+    ~basic_session() { close(); }
 
     /// Ends the session; see the class. May be called more than once.
-    void close() { this->scope_.state->close(); }
+    void close() {
+        if (this->scope_.state) this->scope_.state->close();
+    }
 
     /// The transport it was made with.
     Transport& transport() noexcept {

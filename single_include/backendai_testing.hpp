@@ -403,8 +403,11 @@ public:
         const std::string date = field(call, "Date", "X-BackendAI-Date");
         const auto time = codec::parse_iso_date(date);
         if (!time) throw invalid_authorization("Date/time sync error");
-        const auto difference = clock_() + skew - *time;
-        constexpr auto tolerance = std::chrono::minutes(15);
+        // In seconds: the clock's own unit cannot count the distance of two far dates.
+        using std::chrono::seconds;
+        const auto difference = std::chrono::duration_cast<seconds>((clock_() + skew).time_since_epoch()) -
+                                std::chrono::duration_cast<seconds>(time->time_since_epoch());
+        constexpr seconds tolerance = std::chrono::minutes(15);
         if (difference > tolerance || difference < -tolerance) throw invalid_authorization("Date/time sync error");
         const std::string* header = find_header(call.headers, "Authorization");
         if (header == nullptr) throw authorization_failed("Unauthorized access");

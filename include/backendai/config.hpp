@@ -168,18 +168,20 @@ inline api_config resolve_config(api_config config) {
     } catch (const codec::decode_error& e) {
         detail::bad_config("endpoint (BACKEND_ENDPOINT) is not usable, " + std::string(e.what()));
     }
-    const auto require = [](const std::string& value, const char* field, const char* variable) {
+    // The access key stands before a colon in the Authorization header; the secret key is never sent.
+    const auto require = [](const std::string& value, const char* field, const char* variable, bool colon) {
         if (value.empty()) {
             detail::bad_config(std::string(field) + " is missing: set api_config::" + field + " or " + variable);
         }
         for (const char c : value) {
-            if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f || c == ':') {
+            if (static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7f ||
+                (c == ':' && !colon)) {
                 detail::bad_config(std::string(field) + " (" + variable + ") holds a character that a key cannot have");
             }
         }
     };
-    require(*config.access_key, "access_key", "BACKEND_ACCESS_KEY");
-    require(*config.secret_key, "secret_key", "BACKEND_SECRET_KEY");
+    require(*config.access_key, "access_key", "BACKEND_ACCESS_KEY", false);
+    require(*config.secret_key, "secret_key", "BACKEND_SECRET_KEY", true);
     if (!codec::has_digest(*config.hash_type)) {
         detail::bad_config("hash_type is unknown or cannot be used for signatures: \"" + *config.hash_type + '"');
     }
@@ -196,7 +198,7 @@ inline api_config resolve_config(api_config config) {
         if (limit.count() < 0) detail::bad_config("a time limit is negative; 0 means no limit");
     }
     if (config.async_threads < 1) detail::bad_config("async_threads must be at least 1");
-    if (config.retry.max_attempts < 1) detail::bad_config("retry.max_attempts must be at least 1");
+    check_retry_policy(config.retry);
     return config;
 }
 

@@ -4,6 +4,7 @@
 #ifndef BACKENDAI_ERROR_HPP
 #define BACKENDAI_ERROR_HPP
 
+#include <backendai/codec/printable.hpp>
 #include <backendai/version.hpp>
 
 #include <nlohmann/json.hpp>
@@ -97,15 +98,18 @@ public:
 private:
     explicit api_error(std::shared_ptr<const details> what) : error(message_of(*what)), details_(std::move(what)) {}
 
+    // For people, on terminals and in logs: the server's words are cut to a size and cannot command the terminal. The
+    // members hold them as they came.
     static std::string message_of(const details& what) {
+        constexpr std::size_t limit = 512;
         std::string text = std::to_string(what.status);
-        if (!what.reason.empty()) text += ' ' + what.reason;
-        if (!what.title.empty()) text += ": " + what.title;
-        if (!what.type.empty()) text += " [" + what.type + ']';
+        if (!what.reason.empty()) text += ' ' + codec::printable_text(what.reason, limit);
+        if (!what.title.empty()) text += ": " + codec::printable_text(what.title, limit);
+        if (!what.type.empty()) text += " [" + codec::printable_text(what.type, limit) + ']';
         if (what.agent_details.is_object()) {
             const auto title = what.agent_details.find("title");
             if (title != what.agent_details.end() && title->is_string()) {
-                text += "; agent: " + title->get_ref<const std::string&>();
+                text += "; agent: " + codec::printable_text(title->get_ref<const std::string&>(), limit);
             }
         }
         return text;

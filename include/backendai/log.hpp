@@ -18,7 +18,8 @@ struct log_record {
     int attempt = 1;                       ///< 1 is the first
     int status = 0;                        ///< HTTP status, 0 when there was no answer
     std::chrono::microseconds duration{0}; ///< from the signing to the end of the answer
-    std::string failure;                   ///< why there was no answer, else empty
+    std::string failure;                   ///< why there was no whole answer (an error_kind's name, or "handler" for
+                                           ///< an exception of the caller's own receiver), else empty
 };
 
 inline std::ostream& operator<<(std::ostream& out, const log_record& record) {

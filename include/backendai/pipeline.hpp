@@ -145,10 +145,22 @@ inline double random_fraction() {
     return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
 }
 
-/// Whether calls of @p state run on this thread right now, so that close() from inside a hook does not wait for itself.
-inline int& calls_on_this_thread() {
-    thread_local int count = 0;
-    return count;
+/// The calls that run on this thread, the innermost first, so that a close() from inside a hook of one does not wait
+/// for itself. A chain through the callers' stacks.
+struct thread_call {
+    const void* state;
+    const thread_call* outer;
+};
+inline const thread_call*& innermost_call() {
+    thread_local const thread_call* innermost = nullptr;
+    return innermost;
+}
+/// Whether a call of @p state runs on this thread right now.
+inline bool calls_on_this_thread(const void* state) {
+    for (const thread_call* each = innermost_call(); each != nullptr; each = each->outer) {
+        if (each->state == state) return true;
+    }
+    return false;
 }
 
 /// What a session, its views and its handles share. Thread-safe.
@@ -181,7 +193,7 @@ public:
         const std::shared_ptr<executor> threads = executor_;
         lock.unlock();
         if (threads) threads->stop();
-        if (calls_on_this_thread() > 0 || (threads && threads->on_own_thread())) return;
+        if (calls_on_this_thread(this) || (threads && threads->on_own_thread())) return;
         lock.lock();
         idle_.wait(lock, [this] { return running_ == 0; });
         lock.unlock();
@@ -201,6 +213,7 @@ public:
     /// Performs a call: the whole pipeline. @p task is that of the asynchronous mode, or null.
     response perform(call& what, const call_options& options, task_control* task = nullptr) {
         const running_call guard(*this);
+        if (options.retry) check_retry_policy(*options.retry);
         const exchange_context context = make_context(what, options, task);
         const retry_policy& policy = options.retry ? *options.retry : config_.retry;
         // What is wrong with the arguments is found before anything is sent, the question for the version included.
@@ -255,18 +268,19 @@ private:
             const std::lock_guard<std::mutex> lock(state_.mutex_);
             if (state_.closed()) throw client_error(error_kind::closed, "the session was closed");
             ++state_.running_;
-            ++calls_on_this_thread();
+            innermost_call() = &link_;
         }
         running_call(const running_call&) = delete;
         running_call& operator=(const running_call&) = delete;
         ~running_call() {
-            --calls_on_this_thread();
+            innermost_call() = link_.outer;
             const std::lock_guard<std::mutex> lock(state_.mutex_);
             if (--state_.running_ == 0) state_.idle_.notify_all();
         }
 
     private:
         session_state& state_;
+        const thread_call link_{&state_, innermost_call()};
     };
 
     exchange_context make_context(const call& what, const call_options& options, task_control* task) const {
@@ -324,7 +338,7 @@ private:
                     return response(sink.head(), sink.take_body());
                 }
                 if (status < 400 && !what.check_status) return response(sink.head(), sink.take_body());
-                refused.emplace(make_api_error(sink.head(), sink.take_body()));
+                refused.emplace(make_api_error(sink.head(), sink.take_body(), signature_of(request)));
             } catch (const client_error& e) {
                 failed.emplace(e);
             }
@@ -404,6 +418,11 @@ private:
             record.failure = to_string(e.kind());
             finish();
             throw;
+        } catch (...) {
+            request.url = original;
+            record.failure = "handler"; // what receives the body threw an exception of its own
+            finish();
+            throw;
         }
         finish();
     }
@@ -430,6 +449,11 @@ private:
     void sign(http_request& request, const call& what, const std::string& version) const {
         request.headers = signed_headers(request, what.content_type, version);
         for (const auto& header : what.headers) request.headers.set(header.first, header.second);
+    }
+
+    static std::string signature_of(const http_request& request) {
+        const std::string header = request.headers.get("Authorization");
+        return header.substr(header.rfind(':') + 1);
     }
 
     // Where a redirect leads when it may be followed: a GET without a body that stays on the same origin.

@@ -68,13 +68,21 @@ namespace detail {
 
 inline constexpr std::size_t max_error_body = 64 * 1024;
 
+/// Takes every @p secret out of @p text.
+inline void redact(std::string& text, std::string_view secret) {
+    if (secret.empty()) return;
+    for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos;) text.replace(at, secret.size(), "***");
+}
+
 /// What an answer with a failure status means; never fails, whatever the body holds.
-inline api_error make_api_error(const response_head& head, std::string body) {
+/// @param signature of the request: a server or proxy that echoes requests must not bring it into a log
+inline api_error make_api_error(const response_head& head, std::string body, std::string_view signature = {}) {
     api_error::details what;
     what.status = head.status;
     what.reason = head.reason;
     what.retry_after = head.headers.get("Retry-After");
     what.body = std::move(body);
+    for (std::string* text : {&what.reason, &what.retry_after, &what.body}) redact(*text, signature);
     try {
         const json problem = codec::parse_json(what.body);
         const auto text = [&problem](const char* key) {

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -28,6 +29,22 @@ struct retry_policy {
     int timeout_cost = 10;                       ///< tokens a retry after a timeout takes
     int success_refund = 1;                      ///< tokens a call gives back that succeeded at once
 };
+
+/// @throws client_error{argument} for a policy with values that cannot be meant.
+inline void check_retry_policy(const retry_policy& policy) {
+    const auto require = [](bool good, const char* rule) {
+        if (!good) throw client_error(error_kind::argument, std::string("retry policy: ") + rule);
+    };
+    require(policy.max_attempts >= 1, "max_attempts must be at least 1");
+    require(policy.base_delay.count() >= 0 && policy.throttled_base_delay.count() >= 0 && policy.max_delay.count() >= 0,
+            "a delay is negative");
+    require(policy.max_delay <= std::chrono::hours(24), "max_delay is more than a day");
+    require(policy.bucket_capacity >= 0 && policy.retry_cost >= 0 && policy.timeout_cost >= 0 &&
+                policy.success_refund >= 0,
+            "a number of tokens is negative");
+    require(policy.success_refund <= 1'000'000 && policy.retry_cost <= 1'000'000 && policy.bucket_capacity <= 1'000'000,
+            "a number of tokens is more than a million");
+}
 
 /// Whether a call may be repeated when it is unknown what became of it.
 enum class retry_class {

@@ -126,8 +126,8 @@ public:
 
     /// The configuration in force, every field filled; but for the version, when it is negotiated.
     const api_config& config() const noexcept { return scope_.state->config(); }
-    /// Whether the session was closed.
-    bool closed() const noexcept { return scope_.state->closed(); }
+    /// Whether the session was closed, or moved from.
+    bool closed() const noexcept { return !scope_.state || scope_.state->closed(); }
 
     const detail::call_scope& scope() const noexcept { return scope_; }
 
@@ -137,7 +137,8 @@ protected:
 
 /// A session: meant to live as long as the program talks to the server, shared by its threads.
 /// Closing or destroying it ends the calls that are running with client_error{closed} and waits for them; later calls
-/// on handles made from it throw the same. Thread-safe, close() included. In async mode see also mode_async.hpp.
+/// on handles made from it throw the same. One that was moved from can be closed, destroyed and asked whether it
+/// is closed(), nothing else. Thread-safe, close() included. In async mode see also mode_async.hpp.
 template <class Transport, class Mode>
 class basic_session : public basic_session_view<Transport, Mode> {
     using view = basic_session_view<Transport, Mode>;
@@ -158,12 +159,12 @@ public:
 
     basic_session(basic_session&& other) noexcept = default;
     basic_session& operator=(basic_session&&) = delete;
-    ~basic_session() {
-        if (this->scope_.state) this->scope_.state->close();
-    }
+    ~basic_session() { close(); }
 
     /// Ends the session; see the class. May be called more than once.
-    void close() { this->scope_.state->close(); }
+    void close() {
+        if (this->scope_.state) this->scope_.state->close();
+    }
 
     /// The transport it was made with.
     Transport& transport() noexcept {

@@ -165,7 +165,12 @@ TEST_CASE("values that cannot work are refused with the field's name") {
     CHECK(contains(with([](api_config& c) { c.compute_timeout = std::chrono::milliseconds(-1); }), "time limit"));
     CHECK(contains(with([](api_config& c) { c.timeout = std::chrono::milliseconds(-1); }), "time limit"));
     CHECK(contains(with([](api_config& c) { c.retry.max_attempts = 0; }), "max_attempts"));
+    CHECK(contains(with([](api_config& c) { c.retry.base_delay = std::chrono::milliseconds(-1); }), "delay"));
+    CHECK(contains(with([](api_config& c) { c.retry.max_delay = std::chrono::hours(25); }), "max_delay"));
+    CHECK(contains(with([](api_config& c) { c.retry.retry_cost = -1; }), "tokens"));
+    CHECK(contains(with([](api_config& c) { c.retry.bucket_capacity = 2'000'000'000; }), "tokens"));
     CHECK(with([](api_config& c) { c.timeout = std::chrono::milliseconds(0); }).empty());
+    CHECK(with([](api_config& c) { c.secret_key = "a:b"; }).empty()); // it is never sent, so it may hold a colon
     for (const char* hash :
          {"sha1", "sha224", "sha256", "sha384", "sha512", "blake2b", "blake2s", "sha3_224", "sha3_512"}) {
         api_config config = with_keys();

@@ -52,6 +52,22 @@ TEST_CASE("an api error carries what the server said, and its message reads well
                       "[https://api.backend.ai/probs/kernel-creation-failed]; agent: Agent timed out."));
 }
 
+TEST_CASE("the message of an api error is short and harmless, whatever the server says; the members keep it all") {
+    api_error::details what;
+    what.status = 500;
+    what.reason = std::string("R\x1b[2J");
+    what.title = std::string("line\r\nAuthorization: \xff") + std::string(100'000, 'x');
+    what.type = std::string(100'000, 't');
+    what.agent_details = {{"title", std::string(100'000, 'a') + '\n'}};
+    const api_error failure(what);
+    const std::string text = failure.what();
+    CHECK(text.size() < 3000);
+    CHECK(text.find_first_of("\r\n\x1b\xff") == std::string::npos);
+    CHECK(text.find("R\\x1b[2J: line\\x0d\\x0aAuthorization: \\xffxxx") != std::string::npos);
+    CHECK(failure.title() == what.title);
+    CHECK(failure.type().size() == 100'000);
+}
+
 TEST_CASE("an api error with nothing but a status is one too") {
     api_error::details what;
     what.status = 502;

@@ -175,6 +175,13 @@ TEST_CASE("get_or_create refuses answers with wrong types and names the field") 
         {"servicePorts", {{{"name", "n"}, {"protocol", "http"}, {"container_port", 1}, {"host_port", 2}}}}};
     refuse_wrong_roots(create);
     refuse_wrong_types(good, "/kernelId", {"text"}, "kernelId", create);
+    {
+        bench on;
+        on->add(answer_json({{"kernelId", ""}}));
+        const thrown result = attempt([&] { create(on); });
+        CHECK(result.kind == error_kind::protocol);
+        CHECK(contains(result.text, "kernelId"));
+    }
     refuse_wrong_types(good, "/created", {"boolean"}, "created", create);
     refuse_wrong_types(good, "/servicePorts", {"list"}, "servicePorts", create);
     refuse_wrong_types(good, "/servicePorts/0", {"object"}, "service port", create);
@@ -379,6 +386,9 @@ TEST_CASE("execute names its mode and sends code, run id and options") {
     CHECK(attempt([&] { kernel.execute("r1", "x", execute_mode::continue_); }).kind == error_kind::argument);
     CHECK(attempt([&] { kernel.execute("", "\xff"); }).kind == error_kind::argument);
     CHECK(attempt([&] { kernel.execute("", "1", static_cast<execute_mode>(99)); }).kind == error_kind::argument);
+    for (const json& options : {json(), json(5), json("text"), json::array()}) {
+        CHECK(attempt([&] { kernel.execute("", "1", execute_mode::query, options); }).kind == error_kind::argument);
+    }
     CHECK(on->count() == before);
 }
 

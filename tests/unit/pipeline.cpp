@@ -6,6 +6,7 @@
 #include <chrono>
 #include <memory>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -413,6 +414,15 @@ TEST_CASE("log records hold no query, no header and no secret") {
     CHECK(!contains(out.str(), "token"));
 }
 
+TEST_CASE("an attempt that a receiver's own exception ends is in the log too") {
+    bench on;
+    on->add(answer(200, "data"));
+    CHECK_THROWS_AS(request(*on.sdk, "GET", "/x").fetch([](std::string_view) { throw std::domain_error("mine"); }),
+                    std::domain_error);
+    REQUIRE(on.log.size() == 1);
+    CHECK(on.log.at(0).failure == "handler");
+}
+
 TEST_CASE("no failure shows the secret key or a signature: error text, log and config print") {
     std::vector<std::string> texts;
     std::vector<scripted::seen> all;
@@ -448,6 +458,16 @@ TEST_CASE("no failure shows the secret key or a signature: error text, log and c
         scenario({answer(200, body), answer(204)}, run);
         expected += 2;
     }
+    const auto echo = [](bench& on) {
+        on->otherwise([](const scripted::seen& request) {
+            const std::string header = request.headers.get("Authorization");
+            return scripted::answer_json({{"type", header}, {"title", header}, {"agent-details", {{"title", header}}}},
+                                         400);
+        });
+        request(*on.sdk, "GET", "/").fetch();
+    };
+    scenario({}, echo);
+    ++expected;
     scenario({}, [](bench& on) { request(*on.sdk, "GET", "/").set_header("X", "a\nb").fetch(); });
     scenario({}, [](bench& on) { request(*on.sdk, "G T", "/").fetch(); });
     scenario({}, [](bench& on) { request(*on.sdk, "GET", "/..").fetch(); });

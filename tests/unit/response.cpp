@@ -62,6 +62,19 @@ TEST_CASE("a failure's body becomes the error's fields") {
     CHECK(detail::make_api_error(head(404), R"({"title":"t","msg":"m"})").title() == "t");
 }
 
+TEST_CASE("an answer that echoes the request's signature does not bring it into the error") {
+    response_head echo = head(500, {{"Retry-After", "in-SIGNATURE"}});
+    echo.reason = "SIGNATURE refused";
+    const api_error failure = detail::make_api_error(
+        echo, R"({"title":"you sent SIGNATURE","data":["SIGNATURE"],"agent-details":{"title":"SIGNATURE"}})",
+        "SIGNATURE");
+    for (const std::string& text : {std::string(failure.what()), failure.body(), failure.reason(), failure.title(),
+                                    failure.retry_after(), failure.data().dump(), failure.agent_details().dump()}) {
+        CHECK_MESSAGE(text.find("SIGNATURE") == std::string::npos, text);
+    }
+    CHECK(failure.title() == "you sent ***");
+}
+
 TEST_CASE("whatever a failure's body holds, the error is made and keeps it") {
     for (const std::string& body :
          {std::string(), std::string("<html><body>502 Bad Gateway</body></html>"), std::string("null"),

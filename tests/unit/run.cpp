@@ -228,6 +228,12 @@ TEST_CASE("a run that the server ended, that never began or that is over is not 
         CHECK(attempt([&] { on.sdk->kernel("s").run("x"); }).status == 404);
         CHECK(on->count() == 2);
     }
+    for (const int status : {429, 500, 503}) {
+        bench on; // the first step was refused
+        on->add(answer(status));
+        CHECK(attempt([&] { on.sdk->kernel("s").run("x"); }).status == status);
+        CHECK(on->count() == 1);
+    }
     {
         bench on([](api_config& config) { config.retry.max_attempts = 1; });
         on->add(failure(error_kind::connect));
@@ -246,6 +252,24 @@ TEST_CASE("a run that the server ended, that never began or that is over is not 
     handlers.on_stderr = [](std::string_view) { throw std::domain_error("mine"); };
     CHECK_THROWS_AS(on.sdk->kernel("s").run("x", handlers), std::domain_error);
     CHECK(modes(on) == names{"query"});
+}
+
+TEST_CASE("an answer that leaves the code running interrupts it") {
+    for (const int status : {429, 500, 502, 503, 504}) {
+        bench on; // a later step was refused for the load, or failed on its way
+        on->add(step("continued"));
+        on->add(answer(status));
+        on->add(answer(204));
+        CHECK(attempt([&] { on.sdk->kernel("s").run("x"); }).status == status);
+        CHECK(modes(on) == names{"query", "continue", "interrupt"});
+    }
+    for (const int status : {502, 504}) {
+        bench on; // a proxy lost the server after it had handed on the first step
+        on->add(answer(status));
+        on->add(answer(204));
+        CHECK(attempt([&] { on.sdk->kernel("s").run("x"); }).status == status);
+        CHECK(modes(on) == names{"query", "interrupt"});
+    }
 }
 
 TEST_CASE("a step that may have been sent and failed interrupts the code") {

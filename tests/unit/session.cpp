@@ -117,6 +117,10 @@ TEST_CASE("a moved session goes on, its handles too") {
     on->add(answer_json({{"version", "v4"}}));
     moved.hello();
     CHECK(on->count() == 2);
+    CHECK(!moved.closed());
+    CHECK(on.sdk->closed());
+    on.sdk->close(); // does nothing, least of all to the one that lives on
+    CHECK(!moved.closed());
     moved.close();
     CHECK(attempt([&] { handle.interrupt(); }).kind == error_kind::closed);
 }
@@ -135,6 +139,29 @@ TEST_CASE("close from inside the log hook does not wait for itself") {
     CHECK(on.sdk->hello().version == "v4"); // its answer was there already
     CHECK(calls == 1);
     CHECK(attempt([&] { on.sdk->hello(); }).kind == error_kind::closed);
+}
+
+TEST_CASE("close of another session from inside a hook waits for that session's calls") {
+    bench other;
+    other->add(scripted::hang());
+    thrown result;
+    std::atomic<bool> over{false};
+    std::thread caller([&] {
+        result = attempt([&] { other.sdk->hello(); });
+        std::this_thread::sleep_for(std::chrono::milliseconds(50)); // longer than a close() that does not wait takes
+        over = true;
+    });
+    other->wait_for(1);
+    bench on([&](api_config& config) {
+        config.on_log = [&](const log_record&) {
+            other.sdk->close();
+            CHECK(result.kind == error_kind::closed);
+        };
+    });
+    on->add(answer_json({{"version", "v4"}}));
+    on.sdk->hello();
+    caller.join();
+    CHECK(over);
 }
 
 TEST_CASE("views carry their own limits and leave the session's alone") {

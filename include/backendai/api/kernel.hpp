@@ -140,6 +140,7 @@ inline execute_result kernel_execute(const call_scope& scope, const std::string&
     if (mode == execute_mode::continue_ && !code.empty()) {
         throw client_error(error_kind::argument, "the code must be empty when a run is continued");
     }
+    if (!options.is_object()) throw client_error(error_kind::argument, "the options of execute() are no JSON object");
     call what = kernel_call("POST", kernel_id);
     what.waits_for_compute = true;
     what.retry = retry_class::unsafe;

@@ -140,6 +140,7 @@ inline kernel_creation read_creation(json answer) {
     kernel_creation made;
     const wire_object fields(answer, "the created session");
     made.kernel_id = fields.string("kernelId");
+    if (made.kernel_id.empty()) bad_answer("kernelId of the created session is empty");
     made.created = fields.boolean_or("created", true);
     for (const json& port : fields.array_or_empty("servicePorts"))
         made.service_ports.push_back(read_service_port(port));

@@ -106,8 +106,15 @@ inline run_result run_loop(const run_steps& steps, std::string code, execute_mod
             execute_result step = steps.execute(run_id, code, mode, options);
             running = step.status != run_status::finished && step.status != run_status::exec_timeout;
             return step;
-        } catch (const api_error&) {
-            running = false; // the server itself ended the run
+        } catch (const api_error& e) {
+            // A refusal of the step (no such session, say) leaves nothing to interrupt; one for the load or a fault of
+            // the server leaves the code as it was; and behind a proxy that lost the server it may have begun.
+            const int status = e.status();
+            if (status == 502 || status == 504) {
+                running = true;
+            } else if (status < 500 && status != 429) {
+                running = false;
+            }
             throw;
         } catch (const client_error& e) {
             running = running || e.sent() != client_error::progress::nothing_sent;

@@ -55,16 +55,16 @@ inline bool is_control_character(std::uint32_t code_point) noexcept {
 
 } // namespace detail
 
-/// `text` in single quotes, fit for a message or a terminal: control characters, backslashes, single quotes and bytes
-/// that are not UTF-8 become `\xNN`; a text longer than `limit` bytes is cut and ends in `...`.
-inline std::string printable(std::string_view text, std::size_t limit = 256) {
+namespace detail {
+
+inline std::string escape_for_display(std::string_view text, std::size_t limit, std::string_view also_escaped) {
     static constexpr char digits[] = "0123456789abcdef";
-    std::string result = "'";
+    std::string result;
     std::size_t position = 0;
     while (position < text.size() && position < limit) {
-        const detail::utf8_character next = detail::decode_utf8_character(text.substr(position));
-        const bool plain = next.length != 0 && !detail::is_control_character(next.code_point) &&
-                           next.code_point != '\\' && next.code_point != '\'';
+        const utf8_character next = decode_utf8_character(text.substr(position));
+        const bool plain = next.length != 0 && !is_control_character(next.code_point) &&
+                           also_escaped.find(text[position]) == std::string_view::npos;
         const std::size_t length = next.length == 0 ? 1 : next.length;
         for (std::size_t i = 0; i < length; ++i) {
             const char c = text[position + i];
@@ -79,8 +79,20 @@ inline std::string printable(std::string_view text, std::size_t limit = 256) {
         }
         position += length;
     }
-    result += position < text.size() ? "'..." : "'";
     return result;
+}
+
+} // namespace detail
+
+/// `text` in single quotes, fit for a message or a terminal: control characters, backslashes, single quotes and bytes
+/// that are not UTF-8 become `\xNN`; a text longer than `limit` bytes is cut and ends in `...`.
+inline std::string printable(std::string_view text, std::size_t limit = 256) {
+    return '\'' + detail::escape_for_display(text, limit, "\\'") + (text.size() > limit ? "'..." : "'");
+}
+
+/// The same for prose, without quotes: only control characters and bytes that are not UTF-8 are spelled out.
+inline std::string printable_text(std::string_view text, std::size_t limit) {
+    return detail::escape_for_display(text, limit, {}) + (text.size() > limit ? "..." : "");
 }
 
 } // namespace codec

@@ -6,6 +6,7 @@
 /// such a one the destination itself must be protected.
 #ifndef BACKENDAI_OS_FILE_WINDOWS_HPP
 #define BACKENDAI_OS_FILE_WINDOWS_HPP
+#ifdef _WIN32
 
 #include <backendai/os/file_types.hpp>
 #include <backendai/version.hpp>
@@ -167,4 +168,5 @@ private:
 } // namespace os
 BACKENDAI_NAMESPACE_END
 
+#endif // _WIN32
 #endif
