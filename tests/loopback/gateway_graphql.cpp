@@ -170,7 +170,8 @@ TEST_CASE_FIXTURE(fixture, "graphql: the other rules of validation") {
         {"subscription { agents { id } }", "Schema is not configured for subscriptions"},
         {"fragment F on Agent { id }", "Fragment \"F\" is never used."},
     };
-    for (const auto& [query, message] : table) {
+    for (const auto& [text, message] : table) {
+        const std::string& query = text; // C++17's lambdas, and so CAPTURE, take no structured binding
         CAPTURE(query);
         CHECK(errors(query) == message);
     }
@@ -188,7 +189,8 @@ TEST_CASE_FIXTURE(fixture, "graphql: texts that are no GraphQL") {
         {"{ a ? }", "Syntax Error GraphQL (1:5) Unexpected character \"?\"."},
         {"{ a(b: 1.) }", "Syntax Error GraphQL (1:10) Invalid number, expected digit but got: \")\"."},
     };
-    for (const auto& [query, message] : table) {
+    for (const auto& [text, message] : table) {
+        const std::string& query = text; // C++17's lambdas, and so CAPTURE, take no structured binding
         CAPTURE(query);
         CHECK(errors(query) == message);
     }

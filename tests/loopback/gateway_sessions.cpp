@@ -16,8 +16,9 @@ TEST_CASE("gateway sessions: a token gives the running session back, for the sam
     CHECK(made.status == 201);
     CHECK(made.data()["kernelId"] == "token-1");
     CHECK(made.data()["created"] == true);
-    for (const json& port : made.data()["servicePorts"]) CHECK(port["container_port"].is_number());
-    CHECK(made.data()["servicePorts"].size() > 0);
+    const json ports = made.data()["servicePorts"];
+    for (const json& port : ports) CHECK(port["container_port"].is_number());
+    CHECK(ports.size() > 0);
     const answer again = call(server, "POST", "/kernel", creation("bash:5", "token-1"));
     CHECK(again.status == 201);
     CHECK(again.data()["created"] == false);

@@ -126,7 +126,8 @@ TEST_CASE("URLs that cannot be used are refused with their reason") {
                                                                      {"http://host/a%0Db", "line breaks"},
                                                                      {"http://host/?a=%00", "NUL"},
                                                                      {std::string("http://host/?\0", 14), "NUL"}};
-    for (const auto& [text, reason] : broken) {
+    for (const auto& [spelling, reason] : broken) {
+        const std::string& text = spelling; // C++17's lambdas, and so CAPTURE, take no structured binding
         CAPTURE(text);
         const std::string message = why_not(text);
         CHECK_MESSAGE(scripted::contains(message, reason), message);

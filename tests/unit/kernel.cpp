@@ -41,7 +41,8 @@ const std::vector<std::pair<std::string, json>>& types() {
 template <class Call>
 void refuse_wrong_types(const json& good, const std::string& place, const std::set<std::string>& allowed,
                         const std::string& name, Call call) {
-    for (const auto& [type, value] : types()) {
+    for (const auto& [name_of_type, value] : types()) {
+        const std::string& type = name_of_type; // C++17's lambdas, and so CAPTURE, take no structured binding
         if (allowed.count(type) != 0) continue;
         CAPTURE(place);
         CAPTURE(type);
