@@ -20,7 +20,7 @@ namespace detail {
 /// tracebacks.
 inline const char* python_driver() {
     return R"PY(
-import base64, builtins, getpass, io, json, linecache, os, re, signal, sys, threading, traceback, types
+import base64, builtins, getpass, io, json, linecache, os, re, select, signal, sys, threading, traceback, types
 import rlcompleter
 
 DRIVER = '<backendai-driver>'
@@ -226,9 +226,19 @@ def complete(request, completer):
     return found
 
 
+def end_with_gateway():
+    """A gateway that was killed cannot end what it started, and code that runs would run for ever."""
+    channel_end = select.poll()
+    channel_end.register(3, 0)
+    while not any(events & (select.POLLHUP | select.POLLERR) for _, events in channel_end.poll()):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
 def main():
     for number in (3, 4):
         os.set_inheritable(number, False)
+    threading.Thread(target=end_with_gateway, daemon=True).start()
     module = types.ModuleType('__main__')
     module.__builtins__ = builtins
     sys.modules['__main__'] = module
