@@ -1085,7 +1085,7 @@ inline std::string canonical(std::string_view text, std::string_view raw, std::s
         if (c == '\0' || c == '\r' || c == '\n') throw decode_error("URL: NUL and line breaks are not allowed");
         if (escaped >= 0) i += 2;
         const bool plain = is_unreserved(static_cast<unsigned char>(c)) || is_one_of(c, raw);
-        if (plain && !(escaped >= 0 && is_one_of(c, structure))) {
+        if (plain && !(escaped >= 0 && is_one_of(c, structure))) { // NOLINT(bugprone-branch-clone)
             out += c;
         } else if (escaped < 0 && is_one_of(c, structure)) {
             out += c;
@@ -4536,7 +4536,7 @@ struct destroy_result {
 enum class execute_mode {
     query,     ///< a code snippet
     batch,     ///< shell commands, see batch_commands
-    continue_, ///< wait on for the run; the code must be empty
+    continue_, ///< wait on for the run; the code must be empty. NOLINT(readability-identifier-naming)
     input,     ///< the code is what the user typed
     complete   ///< completion candidates, the legacy way
 };
@@ -7559,7 +7559,7 @@ inline std::string make_boundary() {
     std::random_device random;
     std::string result;
     for (int word = 0; word < 4; ++word) {
-        std::uint32_t bits = static_cast<std::uint32_t>(random());
+        auto bits = static_cast<std::uint32_t>(random());
         for (int i = 0; i < 8; ++i, bits >>= 4) result += digits[bits & 0xF];
     }
     return result;
@@ -7620,7 +7620,7 @@ public:
             if (position_ < now.head.size()) {
                 const auto offset = static_cast<std::size_t>(position_);
                 const std::size_t count = (std::min)(capacity - written, now.head.size() - offset);
-                std::memcpy(buffer + written, now.head.data() + offset, count);
+                std::copy_n(now.head.data() + offset, count, buffer + written);
                 written += count;
                 position_ += count;
             } else if (position_ - now.head.size() < now.length) {
@@ -14427,7 +14427,7 @@ private:
             std::chrono::milliseconds limit(-1);
             if (deadline != (clock::time_point::max)()) {
                 const auto left = deadline - clock::now();
-                if (left <= left.zero()) return false;
+                if (left.count() <= 0) return false;
                 limit = std::chrono::duration_cast<std::chrono::milliseconds>(left) + std::chrono::milliseconds(1);
             }
             const bool unsent = has_unsent();
@@ -14529,7 +14529,7 @@ private:
         std::chrono::milliseconds limit(-1);
         if (options_.send_timeout.count() > 0) {
             const auto left = last_progress + options_.send_timeout - clock::now();
-            if (left <= left.zero()) {
+            if (left.count() <= 0) {
                 throw client_error(error_kind::timeout, "the peer took nothing for too long",
                                    client_error::progress::maybe_sent);
             }
@@ -15477,7 +15477,8 @@ private:
                 pool.give_back(std::move(connection));
                 return work.take_head();
             }
-            const bool another = work.is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
+            const bool another =
+                detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
             if (!another) work.fail(error);
         }
     }

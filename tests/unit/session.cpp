@@ -142,26 +142,28 @@ TEST_CASE("close from inside the log hook does not wait for itself") {
 }
 
 TEST_CASE("close of another session from inside a hook waits for that session's calls") {
-    bench other;
+    std::atomic<bool> over{false};
+    bench other([&](api_config& config) {
+        config.on_log = [&](const log_record&) { // the last thing that the call does
+            std::this_thread::sleep_for(
+                std::chrono::milliseconds(50)); // longer than a close() takes that does not wait
+            over = true;
+        };
+    });
     other->add(scripted::hang());
     thrown result;
-    std::atomic<bool> over{false};
-    std::thread caller([&] {
-        result = attempt([&] { other.sdk->hello(); });
-        std::this_thread::sleep_for(std::chrono::milliseconds(50)); // longer than a close() that does not wait takes
-        over = true;
-    });
+    std::thread caller([&] { result = attempt([&] { other.sdk->hello(); }); });
     other->wait_for(1);
     bench on([&](api_config& config) {
         config.on_log = [&](const log_record&) {
             other.sdk->close();
-            CHECK(result.kind == error_kind::closed);
+            CHECK(over);
         };
     });
     on->add(answer_json({{"version", "v4"}}));
     on.sdk->hello();
     caller.join();
-    CHECK(over);
+    CHECK(result.kind == error_kind::closed);
 }
 
 TEST_CASE("views carry their own limits and leave the session's alone") {

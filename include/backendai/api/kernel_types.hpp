@@ -77,7 +77,7 @@ struct destroy_result {
 enum class execute_mode {
     query,     ///< a code snippet
     batch,     ///< shell commands, see batch_commands
-    continue_, ///< wait on for the run; the code must be empty
+    continue_, ///< wait on for the run; the code must be empty. NOLINT(readability-identifier-naming)
     input,     ///< the code is what the user typed
     complete   ///< completion candidates, the legacy way
 };

@@ -41,7 +41,7 @@ inline std::string make_boundary() {
     std::random_device random;
     std::string result;
     for (int word = 0; word < 4; ++word) {
-        std::uint32_t bits = static_cast<std::uint32_t>(random());
+        auto bits = static_cast<std::uint32_t>(random());
         for (int i = 0; i < 8; ++i, bits >>= 4) result += digits[bits & 0xF];
     }
     return result;
@@ -102,7 +102,7 @@ public:
             if (position_ < now.head.size()) {
                 const auto offset = static_cast<std::size_t>(position_);
                 const std::size_t count = (std::min)(capacity - written, now.head.size() - offset);
-                std::memcpy(buffer + written, now.head.data() + offset, count);
+                std::copy_n(now.head.data() + offset, count, buffer + written);
                 written += count;
                 position_ += count;
             } else if (position_ - now.head.size() < now.length) {

@@ -111,7 +111,7 @@ inline std::string canonical(std::string_view text, std::string_view raw, std::s
         if (c == '\0' || c == '\r' || c == '\n') throw decode_error("URL: NUL and line breaks are not allowed");
         if (escaped >= 0) i += 2;
         const bool plain = is_unreserved(static_cast<unsigned char>(c)) || is_one_of(c, raw);
-        if (plain && !(escaped >= 0 && is_one_of(c, structure))) {
+        if (plain && !(escaped >= 0 && is_one_of(c, structure))) { // NOLINT(bugprone-branch-clone)
             out += c;
         } else if (escaped < 0 && is_one_of(c, structure)) {
             out += c;

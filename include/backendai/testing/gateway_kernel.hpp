@@ -87,7 +87,7 @@ public:
                 break;
             }
             const auto left = deadline - std::chrono::steady_clock::now();
-            if (left <= left.zero()) break;
+            if (left.count() <= 0) break;
             work(lock, left);
         }
         nlohmann::json result = item->take_result();
@@ -188,7 +188,7 @@ private:
         const auto deadline = std::chrono::steady_clock::now() + setup_.start_timeout;
         while (!ready_ && !dead_ && !closed_) {
             const auto left = deadline - std::chrono::steady_clock::now();
-            if (left <= left.zero()) break;
+            if (left.count() <= 0) break;
             work(lock, left);
         }
         if (!ready_) throw fail("the interpreter did not start");

@@ -462,7 +462,8 @@ private:
                 pool.give_back(std::move(connection));
                 return work.take_head();
             }
-            const bool another = work.is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
+            const bool another =
+                detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
             if (!another) work.fail(error);
         }
     }

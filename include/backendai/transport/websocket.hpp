@@ -235,7 +235,7 @@ private:
             std::chrono::milliseconds limit(-1);
             if (deadline != (clock::time_point::max)()) {
                 const auto left = deadline - clock::now();
-                if (left <= left.zero()) return false;
+                if (left.count() <= 0) return false;
                 limit = std::chrono::duration_cast<std::chrono::milliseconds>(left) + std::chrono::milliseconds(1);
             }
             const bool unsent = has_unsent();
@@ -337,7 +337,7 @@ private:
         std::chrono::milliseconds limit(-1);
         if (options_.send_timeout.count() > 0) {
             const auto left = last_progress + options_.send_timeout - clock::now();
-            if (left <= left.zero()) {
+            if (left.count() <= 0) {
                 throw client_error(error_kind::timeout, "the peer took nothing for too long",
                                    client_error::progress::maybe_sent);
             }
