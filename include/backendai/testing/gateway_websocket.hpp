@@ -134,6 +134,9 @@ private:
         case fault_kind::websocket_close:
             codec_.write_close(bytes, static_cast<std::uint16_t>(wrong_->status), wrong_->bytes);
             break;
+        case fault_kind::websocket_message:
+            codec_.write_message(bytes, codec::websocket_opcode::text, wrong_->bytes);
+            break;
         default: break; // websocket_stall sends nothing more
         }
         if (!bytes.empty()) socket_.write(bytes);
