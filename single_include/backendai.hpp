@@ -11069,6 +11069,358 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/attach_terminal.hpp
+/// @file
+/// The terminal that the program runs in, attached to one in a compute session.
+#ifndef BACKENDAI_ATTACH_TERMINAL_HPP
+#define BACKENDAI_ATTACH_TERMINAL_HPP
+
+// ---- backendai/os/terminal.hpp
+/// @file
+/// The terminal that a program runs in: raw mode, size, and keys as they are typed.
+#ifndef BACKENDAI_OS_TERMINAL_HPP
+#define BACKENDAI_OS_TERMINAL_HPP
+
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#ifdef _WIN32
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+#include <windows.h>
+#else
+#include <cerrno>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+#endif
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+/// In characters; 0 by 0 where there is no terminal.
+struct terminal_size {
+    int rows = 0, cols = 0;
+    friend bool operator==(const terminal_size& a, const terminal_size& b) {
+        return a.rows == b.rows && a.cols == b.cols;
+    }
+    friend bool operator!=(const terminal_size& a, const terminal_size& b) { return !(a == b); }
+};
+
+namespace detail {
+
+[[noreturn]] inline void throw_terminal(const char* what) {
+#ifdef _WIN32
+    const int error = static_cast<int>(GetLastError());
+#else
+    const int error = errno;
+#endif
+    throw client_error(error_kind::io,
+                       std::string("the terminal: ") + what + ": " + std::system_category().message(error));
+}
+
+} // namespace detail
+
+#ifdef _WIN32
+
+/// In raw mode from its making to its end. One thread reads, another writes; wake() may come from any thread.
+class raw_terminal {
+public:
+    raw_terminal()
+        : input_(GetStdHandle(STD_INPUT_HANDLE)),
+          output_(GetStdHandle(STD_OUTPUT_HANDLE)),
+          woken_(CreateEventW(nullptr, TRUE, FALSE, nullptr)) {
+        if (woken_ == nullptr) detail::throw_terminal("no event");
+        is_input_ = GetConsoleMode(input_, &input_mode_) != 0;
+        is_output_ = GetConsoleMode(output_, &output_mode_) != 0;
+        if (is_input_) SetConsoleMode(input_, ENABLE_VIRTUAL_TERMINAL_INPUT);
+        if (is_output_) {
+            SetConsoleMode(output_, ENABLE_PROCESSED_OUTPUT | ENABLE_VIRTUAL_TERMINAL_PROCESSING);
+        }
+    }
+    raw_terminal(const raw_terminal&) = delete;
+    raw_terminal& operator=(const raw_terminal&) = delete;
+    ~raw_terminal() {
+        if (is_input_) SetConsoleMode(input_, input_mode_);
+        if (is_output_) SetConsoleMode(output_, output_mode_);
+        CloseHandle(woken_);
+    }
+
+    terminal_size size() const {
+        CONSOLE_SCREEN_BUFFER_INFO info{};
+        if (!is_input_ || !is_output_ || !GetConsoleScreenBufferInfo(output_, &info)) return {};
+        return {info.srWindow.Bottom - info.srWindow.Top + 1, info.srWindow.Right - info.srWindow.Left + 1};
+    }
+    std::optional<std::string> read_for(std::chrono::milliseconds limit) {
+        const HANDLE both[] = {woken_, input_};
+        if (WaitForMultipleObjects(2, both, FALSE, static_cast<DWORD>(limit.count())) != WAIT_OBJECT_0 + 1) {
+            return std::string();
+        }
+        char buffer[4096];
+        DWORD count = 0;
+        if (!ReadFile(input_, buffer, sizeof buffer, &count, nullptr) || count == 0) return std::nullopt;
+        return std::string(buffer, count);
+    }
+    void write(std::string_view bytes) {
+        while (!bytes.empty()) {
+            DWORD count = 0;
+            if (!WriteFile(output_, bytes.data(), static_cast<DWORD>(bytes.size()), &count, nullptr)) {
+                detail::throw_terminal("cannot write");
+            }
+            bytes.remove_prefix(count);
+        }
+    }
+    void wake() noexcept { SetEvent(woken_); }
+
+private:
+    const HANDLE input_, output_, woken_;
+    DWORD input_mode_ = 0, output_mode_ = 0;
+    bool is_input_ = false, is_output_ = false;
+};
+
+#else
+
+/// In raw mode from its making to its end; what is no terminal is left as it is. One thread reads, another writes;
+/// wake() may come from any thread.
+class raw_terminal {
+public:
+    explicit raw_terminal(int input = STDIN_FILENO, int output = STDOUT_FILENO) : input_(input), output_(output) {
+        if (::pipe(wake_) != 0) detail::throw_terminal("no pipe");
+        for (const int end : wake_) ::fcntl(end, F_SETFD, FD_CLOEXEC);
+        ::fcntl(wake_[1], F_SETFL, O_NONBLOCK);
+        is_terminal_ = ::tcgetattr(input_, &before_) == 0;
+        if (!is_terminal_) return;
+        termios raw = before_;
+        ::cfmakeraw(&raw);
+        if (::tcsetattr(input_, TCSANOW, &raw) != 0) {
+            for (const int end : wake_) ::close(end);
+            detail::throw_terminal("cannot be set to raw mode");
+        }
+    }
+    raw_terminal(const raw_terminal&) = delete;
+    raw_terminal& operator=(const raw_terminal&) = delete;
+    ~raw_terminal() {
+        if (is_terminal_) ::tcsetattr(input_, TCSADRAIN, &before_);
+        for (const int end : wake_) ::close(end);
+    }
+
+    terminal_size size() const {
+        winsize known{};
+        if (!is_terminal_ || ::ioctl(input_, TIOCGWINSZ, &known) != 0) return {};
+        return {known.ws_row, known.ws_col};
+    }
+    /// What was typed; empty when nothing came within @p limit or wake() was called; nothing at the end of the input.
+    std::optional<std::string> read_for(std::chrono::milliseconds limit) {
+        pollfd both[] = {{input_, POLLIN, 0}, {wake_[0], POLLIN, 0}};
+        if (::poll(both, 2, static_cast<int>(limit.count())) <= 0 || both[0].revents == 0) return std::string();
+        char buffer[4096];
+        const ssize_t count = ::read(input_, buffer, sizeof buffer);
+        if (count > 0) return std::string(buffer, static_cast<std::size_t>(count));
+        if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
+        return std::nullopt;
+    }
+    void write(std::string_view bytes) {
+        while (!bytes.empty()) {
+            const ssize_t count = ::write(output_, bytes.data(), bytes.size());
+            if (count > 0) {
+                bytes.remove_prefix(static_cast<std::size_t>(count));
+            } else if (errno == EAGAIN) {
+                pollfd entry{output_, POLLOUT, 0};
+                ::poll(&entry, 1, 1000);
+            } else if (errno != EINTR) {
+                detail::throw_terminal("cannot be written to");
+            }
+        }
+    }
+    /// Makes read_for() return, now and from now on.
+    void wake() noexcept {
+        const char byte = 0;
+        if (::write(wake_[1], &byte, 1) < 0) return; // full of wake-ups already
+    }
+
+private:
+    const int input_, output_;
+    int wake_[2] = {-1, -1};
+    termios before_{};
+    bool is_terminal_ = false;
+};
+
+#endif
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Options of attach_terminal().
+struct terminal_options {
+    /// What is typed to detach: Ctrl-], as in telnet. Several characters are held back until they are all there, or
+    /// another one comes. Empty: nothing detaches.
+    std::string detach = "\x1d";
+    std::chrono::milliseconds size_interval{250}; ///< how often the window's size is looked at
+#ifndef _WIN32
+    int input = 0, output = 1; ///< descriptors of the terminal, or of whatever stands for it
+#endif
+};
+
+/// How attach_terminal() came to an end.
+enum class terminal_end {
+    ended,   ///< the terminal in the compute session did
+    detached ///< the user typed terminal_options::detach; what runs there goes on as far as the server lets it
+};
+
+namespace detail {
+
+/// Finds the sequence that detaches among what is typed.
+class detach_filter {
+public:
+    explicit detach_filter(std::string sequence) : sequence_(std::move(sequence)) {}
+
+    /// What of @p typed is to be sent on; what follows the sequence is dropped.
+    std::string pass(std::string_view typed) {
+        std::string text;
+        for (const char c : typed) {
+            if (found_) break;
+            held_ += c;
+            while (!held_.empty() && sequence_.compare(0, held_.size(), held_) != 0) {
+                text += held_.front(); // cannot be its beginning; what follows may be
+                held_.erase(0, 1);
+            }
+            found_ = !sequence_.empty() && held_ == sequence_;
+        }
+        return text;
+    }
+    bool found() const noexcept { return found_; }
+
+private:
+    const std::string sequence_;
+    std::string held_; // the part of the sequence that was typed until now
+    bool found_ = false;
+};
+
+/// The side that shows what comes, on a thread of its own.
+class terminal_output {
+public:
+    terminal_output(pty_stream& pty, os::raw_terminal& terminal) : pty_(pty), terminal_(terminal) {
+        thread_ = std::thread([this] { run(); });
+    }
+    terminal_output(const terminal_output&) = delete;
+    terminal_output& operator=(const terminal_output&) = delete;
+    ~terminal_output() {
+        pty_.cancel();
+        thread_.join();
+    }
+
+    bool over() const noexcept { return over_; }
+    /// @return whether it ended within @p limit
+    bool wait_for(std::chrono::milliseconds limit) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        return changed_.wait_for(lock, limit, [this] { return over_.load(); });
+    }
+    /// Once it is over. @throws what ended it
+    void rethrow() const {
+        if (failure_) std::rethrow_exception(failure_);
+    }
+
+private:
+    void run() {
+        try {
+            while (const std::optional<std::string> bytes = pty_.read()) terminal_.write(*bytes);
+        } catch (...) {
+            failure_ = std::current_exception();
+        }
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            over_ = true;
+        }
+        changed_.notify_all();
+        terminal_.wake();
+    }
+
+    pty_stream& pty_;
+    os::raw_terminal& terminal_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::exception_ptr failure_; // written before over_
+    std::atomic<bool> over_{false};
+    std::thread thread_;
+};
+
+} // namespace detail
+
+/// Hands the program's own terminal over to @p pty: raw mode, so that every key goes there; its size, and every change
+/// of it (looked at from time to time, as a signal handler would belong to the program); what comes is shown. Returns
+/// when either end is over, with the terminal as it was before. Input or output that is no terminal works too, a file
+/// of commands for example: at its end the terminal there is waited for.
+/// @throws what pty_stream::read() and write() throw; client_error{io} when the local terminal cannot be used
+inline terminal_end attach_terminal(pty_stream& pty, terminal_options options = {}) {
+#ifdef _WIN32
+    os::raw_terminal local;
+#else
+    os::raw_terminal local(options.input, options.output);
+#endif
+    detail::detach_filter filter(std::move(options.detach));
+    detail::terminal_output output(pty, local);
+    os::terminal_size size;
+    bool has_input = true;
+    while (!output.over()) {
+        const os::terminal_size present = local.size();
+        try {
+            if (present != size && present.rows > 0 && present.cols > 0) {
+                size = present;
+                pty.resize(size.rows, size.cols);
+            }
+            if (!has_input) {
+                output.wait_for(options.size_interval);
+                continue;
+            }
+            const std::optional<std::string> typed = local.read_for(options.size_interval);
+            has_input = typed.has_value();
+            if (!typed) continue;
+            pty.write(filter.pass(*typed));
+        } catch (const client_error&) {
+            // The other direction knows better why the stream is over, if it is.
+            if (output.wait_for(std::chrono::seconds(2))) break;
+            throw;
+        }
+        if (filter.found()) {
+            pty.close();
+            output.wait_for(std::chrono::seconds(2)); // for what was under way; a server that is silent is left behind
+            return terminal_end::detached;
+        }
+    }
+    output.rethrow();
+    return terminal_end::ended;
+}
+
+BACKENDAI_NAMESPACE_END
+
+#endif
 // ---- backendai/files/terminal_progress.hpp
 /// @file
 /// A ready-made progress bar for programs that run in a terminal.
@@ -14707,6 +15059,7 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
     std::string_view rest = head;
     std::string buffer(16384, '\0');
     std::string_view input;
+    bool answered = false;
     try {
         while (!rest.empty()) {
             const os::io_result sent = stream->write(rest);
@@ -14720,9 +15073,9 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
             const os::io_result got = stream->read(&buffer[0], buffer.size());
             if (got.state == os::io_state::done) {
                 input = std::string_view(buffer).substr(0, got.count);
+                answered = true;
                 clock.restart();
             } else if (got.state == os::io_state::ended) {
-                const bool answered = handshake->response().status != 0;
                 if (!answered) {
                     throw client_error(error_kind::connect, peer + " closed the connection without an answer",
                                        progress::maybe_sent);
@@ -18804,6 +19157,7 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
     std::string_view rest = head;
     std::string buffer(16384, '\0');
     std::string_view input;
+    bool answered = false;
     try {
         while (!rest.empty()) {
             const os::io_result sent = stream->write(rest);
@@ -18817,9 +19171,9 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
             const os::io_result got = stream->read(&buffer[0], buffer.size());
             if (got.state == os::io_state::done) {
                 input = std::string_view(buffer).substr(0, got.count);
+                answered = true;
                 clock.restart();
             } else if (got.state == os::io_state::ended) {
-                const bool answered = handshake->response().status != 0;
                 if (!answered) {
                     throw client_error(error_kind::connect, peer + " closed the connection without an answer",
                                        progress::maybe_sent);

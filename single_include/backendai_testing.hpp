@@ -7017,7 +7017,8 @@ public:
         options.environment["PS1"] = "$ ";
         options.environment.erase("PROMPT_COMMAND");
         options.directory = directory;
-        // Held open until the shell has it too: a terminal that nobody holds reads as ended.
+        // Held open as long as the other side: a terminal that nobody holds reads as ended, and what is typed before
+        // the shell has it is echoed already.
         other_ = os::descriptor(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
         process_ = os::child_process(options);
     }
@@ -7031,10 +7032,7 @@ public:
         }
         char buffer[16384];
         const ssize_t count = ::read(main_.get(), buffer, sizeof buffer);
-        if (count > 0) {
-            other_.close();
-            return std::string(buffer, static_cast<std::size_t>(count));
-        }
+        if (count > 0) return std::string(buffer, static_cast<std::size_t>(count));
         if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
         return std::nullopt;
     }
@@ -8176,6 +8174,7 @@ public:
     void close(std::uint16_t code, std::string_view reason = {}) {
         try {
             answer([&] { codec_.write_close(out_, code, reason); });
+            if (has_lied()) return;
             const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
             while (std::chrono::steady_clock::now() < end) {
                 const auto message = receive_for(std::chrono::milliseconds(200));
@@ -8187,9 +8186,15 @@ public:
     }
 
 private:
+    bool has_lied() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return has_lied_;
+    }
+
     template <class Note>
     void answer(Note&& note) {
         const std::lock_guard<std::mutex> lock(mutex_);
+        if (has_lied_) return;
         note();
         codec_.write_pending(out_);
         flush();
@@ -8197,7 +8202,7 @@ private:
 
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!codec_.control().may_send()) return; // it will see the client's close soon
+        if (has_lied_ || !codec_.control().may_send()) return; // it will see the client's close soon
         if (wrong_ && sent_++ == wrong_->position) lie(opcode, payload);
         codec_.write_message(out_, opcode, payload);
         flush();
@@ -8209,6 +8214,7 @@ private:
     }
 
     [[noreturn]] void lie(codec::websocket_opcode opcode, std::string_view payload) {
+        has_lied_ = true; // nothing more may follow, a goodbye least of all
         std::string bytes;
         switch (wrong_->kind) {
         case fault_kind::websocket_drop:
@@ -8248,6 +8254,7 @@ private:
     codec::websocket_codec codec_{codec::websocket_role::server};
     std::string out_;
     std::size_t sent_ = 0;
+    bool has_lied_ = false;
 };
 
 } // namespace detail
@@ -8337,6 +8344,8 @@ private:
                 // As the script wants it.
             } catch (const std::system_error&) {
                 // The client is gone.
+            } catch (const problem& wrong) {
+                stream.close(codec::websocket_close::going_away, wrong.what()); // the session ended meanwhile
             }
             --open_;
         };

@@ -61,6 +61,7 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
     std::string_view rest = head;
     std::string buffer(16384, '\0');
     std::string_view input;
+    bool answered = false;
     try {
         while (!rest.empty()) {
             const os::io_result sent = stream->write(rest);
@@ -74,9 +75,9 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
             const os::io_result got = stream->read(&buffer[0], buffer.size());
             if (got.state == os::io_state::done) {
                 input = std::string_view(buffer).substr(0, got.count);
+                answered = true;
                 clock.restart();
             } else if (got.state == os::io_state::ended) {
-                const bool answered = handshake->response().status != 0;
                 if (!answered) {
                     throw client_error(error_kind::connect, peer + " closed the connection without an answer",
                                        progress::maybe_sent);
