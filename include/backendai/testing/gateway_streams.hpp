@@ -95,8 +95,8 @@ private:
                 // As the script wants it.
             } catch (const std::system_error&) {
                 // The client is gone.
-            } catch (const problem& wrong) {
-                stream.close(codec::websocket_close::going_away, wrong.what()); // the session ended meanwhile
+            } catch (const problem& reason) {
+                stream.close(codec::websocket_close::going_away, reason.what()); // the session ended meanwhile
             }
             --open_;
         };
