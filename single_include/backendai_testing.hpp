@@ -2187,11 +2187,11 @@ public:
         return result;
     }
 
-    /// Interrupts the code that runs now, if any.
-    void interrupt() {
+    /// Interrupts the code that runs now, if any. @param id when given, only if it is of that run
+    void interrupt(const std::string& id = {}) {
         const std::lock_guard<std::mutex> lock(mutex_);
         const std::shared_ptr<run> item = active();
-        if (!item || !item->started || item->exit_code) return;
+        if (!item || !item->started || item->exit_code || (!id.empty() && item->id != id)) return;
         item->asks_password.reset();
         (item->is_batch ? command_ : interpreter_).process.signal(SIGINT);
     }
@@ -8239,8 +8239,9 @@ private:
         }
         if (!bytes.empty()) socket_.write(bytes);
         if (wrong_->kind != fault_kind::websocket_drop) {
-            // Until the client gives up: what it still sends is thrown away.
-            while (socket_.read(buffer_.data(), buffer_.size()) != 0) continue;
+            // Until the client gives up: what it still sends is thrown away. Another thread may be receiving.
+            std::vector<char> ignored(4096);
+            while (socket_.read(ignored.data(), ignored.size()) != 0) continue;
         }
         throw scripted_end{};
     }
@@ -8343,7 +8344,9 @@ private:
             } catch (const scripted_end&) {
                 // As the script wants it.
             } catch (const std::system_error&) {
-                // The client is gone.
+                // The client is gone, which makes this harmless; or what it wanted cannot be started.
+                stream.close_nowait(is_gone(who.session) ? codec::websocket_close::going_away
+                                                         : codec::websocket_close::internal_error);
             } catch (const problem& reason) {
                 stream.close(codec::websocket_close::going_away, reason.what()); // the session ended meanwhile
             }
@@ -8429,7 +8432,7 @@ private:
     static void abandon(kernel& body, const std::string& id) {
         try {
             for (int i = 0; i < 20; ++i) {
-                if (i == 0) body.interrupt();
+                if (i == 0) body.interrupt(id); // the next run may have begun
                 if (body.step(id, std::chrono::milliseconds(100))["status"] == "finished") return;
             }
         } catch (const problem&) {

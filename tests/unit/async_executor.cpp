@@ -123,14 +123,15 @@ TEST_CASE("executor: stopped from one of its own threads it ends without waiting
 TEST_CASE("executor: its own thread may be the last to let go of it") {
     auto pool = std::make_shared<executor>(2);
     const std::weak_ptr<executor> watch = pool;
-    mailbox<bool> alone;
-    pool->submit(make([held = pool, &alone]() mutable {
-        alone.wait();
+    // Shared, as nothing here waits for the end of the thread.
+    const auto alone = std::make_shared<mailbox<bool>>();
+    pool->submit(make([held = pool, alone]() mutable {
+        alone->wait();
         held->stop();
         held.reset();
     }));
     pool.reset();
-    alone.put(true);
+    alone->put(true);
     while (!watch.expired()) std::this_thread::yield();
 }
 

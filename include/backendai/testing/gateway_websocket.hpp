@@ -149,8 +149,9 @@ private:
         }
         if (!bytes.empty()) socket_.write(bytes);
         if (wrong_->kind != fault_kind::websocket_drop) {
-            // Until the client gives up: what it still sends is thrown away.
-            while (socket_.read(buffer_.data(), buffer_.size()) != 0) continue;
+            // Until the client gives up: what it still sends is thrown away. Another thread may be receiving.
+            std::vector<char> ignored(4096);
+            while (socket_.read(ignored.data(), ignored.size()) != 0) continue;
         }
         throw scripted_end{};
     }
