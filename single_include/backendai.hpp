@@ -11069,6 +11069,358 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/attach_terminal.hpp
+/// @file
+/// The terminal that the program runs in, attached to one in a compute session.
+#ifndef BACKENDAI_ATTACH_TERMINAL_HPP
+#define BACKENDAI_ATTACH_TERMINAL_HPP
+
+// ---- backendai/os/terminal.hpp
+/// @file
+/// The terminal that a program runs in: raw mode, size, and keys as they are typed.
+#ifndef BACKENDAI_OS_TERMINAL_HPP
+#define BACKENDAI_OS_TERMINAL_HPP
+
+
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+#ifdef _WIN32
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+#include <windows.h>
+#else
+#include <cerrno>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+#endif
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+/// In characters; 0 by 0 where there is no terminal.
+struct terminal_size {
+    int rows = 0, cols = 0;
+    friend bool operator==(const terminal_size& a, const terminal_size& b) {
+        return a.rows == b.rows && a.cols == b.cols;
+    }
+    friend bool operator!=(const terminal_size& a, const terminal_size& b) { return !(a == b); }
+};
+
+namespace detail {
+
+[[noreturn]] inline void throw_terminal(const char* what) {
+#ifdef _WIN32
+    const int error = static_cast<int>(GetLastError());
+#else
+    const int error = errno;
+#endif
+    throw client_error(error_kind::io,
+                       std::string("the terminal: ") + what + ": " + std::system_category().message(error));
+}
+
+} // namespace detail
+
+#ifdef _WIN32
+
+/// In raw mode from its making to its end. One thread reads, another writes; wake() may come from any thread.
+class raw_terminal {
+public:
+    raw_terminal()
+        : input_(GetStdHandle(STD_INPUT_HANDLE)),
+          output_(GetStdHandle(STD_OUTPUT_HANDLE)),
+          woken_(CreateEventW(nullptr, TRUE, FALSE, nullptr)) {
+        if (woken_ == nullptr) detail::throw_terminal("no event");
+        is_input_ = GetConsoleMode(input_, &input_mode_) != 0;
+        is_output_ = GetConsoleMode(output_, &output_mode_) != 0;
+        if (is_input_) SetConsoleMode(input_, ENABLE_VIRTUAL_TERMINAL_INPUT);
+        if (is_output_) {
+            SetConsoleMode(output_, ENABLE_PROCESSED_OUTPUT | ENABLE_VIRTUAL_TERMINAL_PROCESSING);
+        }
+    }
+    raw_terminal(const raw_terminal&) = delete;
+    raw_terminal& operator=(const raw_terminal&) = delete;
+    ~raw_terminal() {
+        if (is_input_) SetConsoleMode(input_, input_mode_);
+        if (is_output_) SetConsoleMode(output_, output_mode_);
+        CloseHandle(woken_);
+    }
+
+    terminal_size size() const {
+        CONSOLE_SCREEN_BUFFER_INFO info{};
+        if (!is_input_ || !is_output_ || !GetConsoleScreenBufferInfo(output_, &info)) return {};
+        return {info.srWindow.Bottom - info.srWindow.Top + 1, info.srWindow.Right - info.srWindow.Left + 1};
+    }
+    std::optional<std::string> read_for(std::chrono::milliseconds limit) {
+        const HANDLE both[] = {woken_, input_};
+        if (WaitForMultipleObjects(2, both, FALSE, static_cast<DWORD>(limit.count())) != WAIT_OBJECT_0 + 1) {
+            return std::string();
+        }
+        char buffer[4096];
+        DWORD count = 0;
+        if (!ReadFile(input_, buffer, sizeof buffer, &count, nullptr) || count == 0) return std::nullopt;
+        return std::string(buffer, count);
+    }
+    void write(std::string_view bytes) {
+        while (!bytes.empty()) {
+            DWORD count = 0;
+            if (!WriteFile(output_, bytes.data(), static_cast<DWORD>(bytes.size()), &count, nullptr)) {
+                detail::throw_terminal("cannot write");
+            }
+            bytes.remove_prefix(count);
+        }
+    }
+    void wake() noexcept { SetEvent(woken_); }
+
+private:
+    const HANDLE input_, output_, woken_;
+    DWORD input_mode_ = 0, output_mode_ = 0;
+    bool is_input_ = false, is_output_ = false;
+};
+
+#else
+
+/// In raw mode from its making to its end; what is no terminal is left as it is. One thread reads, another writes;
+/// wake() may come from any thread.
+class raw_terminal {
+public:
+    explicit raw_terminal(int input = STDIN_FILENO, int output = STDOUT_FILENO) : input_(input), output_(output) {
+        if (::pipe(wake_) != 0) detail::throw_terminal("no pipe");
+        for (const int end : wake_) ::fcntl(end, F_SETFD, FD_CLOEXEC);
+        ::fcntl(wake_[1], F_SETFL, O_NONBLOCK);
+        is_terminal_ = ::tcgetattr(input_, &before_) == 0;
+        if (!is_terminal_) return;
+        termios raw = before_;
+        ::cfmakeraw(&raw);
+        if (::tcsetattr(input_, TCSANOW, &raw) != 0) {
+            for (const int end : wake_) ::close(end);
+            detail::throw_terminal("cannot be set to raw mode");
+        }
+    }
+    raw_terminal(const raw_terminal&) = delete;
+    raw_terminal& operator=(const raw_terminal&) = delete;
+    ~raw_terminal() {
+        if (is_terminal_) ::tcsetattr(input_, TCSADRAIN, &before_);
+        for (const int end : wake_) ::close(end);
+    }
+
+    terminal_size size() const {
+        winsize known{};
+        if (!is_terminal_ || ::ioctl(input_, TIOCGWINSZ, &known) != 0) return {};
+        return {known.ws_row, known.ws_col};
+    }
+    /// What was typed; empty when nothing came within @p limit or wake() was called; nothing at the end of the input.
+    std::optional<std::string> read_for(std::chrono::milliseconds limit) {
+        pollfd both[] = {{input_, POLLIN, 0}, {wake_[0], POLLIN, 0}};
+        if (::poll(both, 2, static_cast<int>(limit.count())) <= 0 || both[0].revents == 0) return std::string();
+        char buffer[4096];
+        const ssize_t count = ::read(input_, buffer, sizeof buffer);
+        if (count > 0) return std::string(buffer, static_cast<std::size_t>(count));
+        if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
+        return std::nullopt;
+    }
+    void write(std::string_view bytes) {
+        while (!bytes.empty()) {
+            const ssize_t count = ::write(output_, bytes.data(), bytes.size());
+            if (count > 0) {
+                bytes.remove_prefix(static_cast<std::size_t>(count));
+            } else if (errno == EAGAIN) {
+                pollfd entry{output_, POLLOUT, 0};
+                ::poll(&entry, 1, 1000);
+            } else if (errno != EINTR) {
+                detail::throw_terminal("cannot be written to");
+            }
+        }
+    }
+    /// Makes read_for() return, now and from now on.
+    void wake() noexcept {
+        const char byte = 0;
+        if (::write(wake_[1], &byte, 1) < 0) return; // full of wake-ups already
+    }
+
+private:
+    const int input_, output_;
+    int wake_[2] = {-1, -1};
+    termios before_{};
+    bool is_terminal_ = false;
+};
+
+#endif
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Options of attach_terminal().
+struct terminal_options {
+    /// What is typed to detach: Ctrl-], as in telnet. Several characters are held back until they are all there, or
+    /// another one comes. Empty: nothing detaches.
+    std::string detach = "\x1d";
+    std::chrono::milliseconds size_interval{250}; ///< how often the window's size is looked at
+#ifndef _WIN32
+    int input = 0, output = 1; ///< descriptors of the terminal, or of whatever stands for it
+#endif
+};
+
+/// How attach_terminal() came to an end.
+enum class terminal_end {
+    ended,   ///< the terminal in the compute session did
+    detached ///< the user typed terminal_options::detach; what runs there goes on as far as the server lets it
+};
+
+namespace detail {
+
+/// Finds the sequence that detaches among what is typed.
+class detach_filter {
+public:
+    explicit detach_filter(std::string sequence) : sequence_(std::move(sequence)) {}
+
+    /// What of @p typed is to be sent on; what follows the sequence is dropped.
+    std::string pass(std::string_view typed) {
+        std::string text;
+        for (const char c : typed) {
+            if (found_) break;
+            held_ += c;
+            while (!held_.empty() && sequence_.compare(0, held_.size(), held_) != 0) {
+                text += held_.front(); // cannot be its beginning; what follows may be
+                held_.erase(0, 1);
+            }
+            found_ = !sequence_.empty() && held_ == sequence_;
+        }
+        return text;
+    }
+    bool found() const noexcept { return found_; }
+
+private:
+    const std::string sequence_;
+    std::string held_; // the part of the sequence that was typed until now
+    bool found_ = false;
+};
+
+/// The side that shows what comes, on a thread of its own.
+class terminal_output {
+public:
+    terminal_output(pty_stream& pty, os::raw_terminal& terminal) : pty_(pty), terminal_(terminal) {
+        thread_ = std::thread([this] { run(); });
+    }
+    terminal_output(const terminal_output&) = delete;
+    terminal_output& operator=(const terminal_output&) = delete;
+    ~terminal_output() {
+        pty_.cancel();
+        thread_.join();
+    }
+
+    bool over() const noexcept { return over_; }
+    /// @return whether it ended within @p limit
+    bool wait_for(std::chrono::milliseconds limit) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        return changed_.wait_for(lock, limit, [this] { return over_.load(); });
+    }
+    /// Once it is over. @throws what ended it
+    void rethrow() const {
+        if (failure_) std::rethrow_exception(failure_);
+    }
+
+private:
+    void run() {
+        try {
+            while (const std::optional<std::string> bytes = pty_.read()) terminal_.write(*bytes);
+        } catch (...) {
+            failure_ = std::current_exception();
+        }
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            over_ = true;
+        }
+        changed_.notify_all();
+        terminal_.wake();
+    }
+
+    pty_stream& pty_;
+    os::raw_terminal& terminal_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::exception_ptr failure_; // written before over_
+    std::atomic<bool> over_{false};
+    std::thread thread_;
+};
+
+} // namespace detail
+
+/// Hands the program's own terminal over to @p pty: raw mode, so that every key goes there; its size, and every change
+/// of it (looked at from time to time, as a signal handler would belong to the program); what comes is shown. Returns
+/// when either end is over, with the terminal as it was before. Input or output that is no terminal works too, a file
+/// of commands for example: at its end the terminal there is waited for.
+/// @throws what pty_stream::read() and write() throw; client_error{io} when the local terminal cannot be used
+inline terminal_end attach_terminal(pty_stream& pty, terminal_options options = {}) {
+#ifdef _WIN32
+    os::raw_terminal local;
+#else
+    os::raw_terminal local(options.input, options.output);
+#endif
+    detail::detach_filter filter(std::move(options.detach));
+    detail::terminal_output output(pty, local);
+    os::terminal_size size;
+    bool has_input = true;
+    while (!output.over()) {
+        const os::terminal_size present = local.size();
+        try {
+            if (present != size && present.rows > 0 && present.cols > 0) {
+                size = present;
+                pty.resize(size.rows, size.cols);
+            }
+            if (!has_input) {
+                output.wait_for(options.size_interval);
+                continue;
+            }
+            const std::optional<std::string> typed = local.read_for(options.size_interval);
+            has_input = typed.has_value();
+            if (!typed) continue;
+            pty.write(filter.pass(*typed));
+        } catch (const client_error&) {
+            // The other direction knows better why the stream is over, if it is.
+            if (output.wait_for(std::chrono::seconds(2))) break;
+            throw;
+        }
+        if (filter.found()) {
+            pty.close();
+            output.wait_for(std::chrono::seconds(2)); // for what was under way; a server that is silent is left behind
+            return terminal_end::detached;
+        }
+    }
+    output.rethrow();
+    return terminal_end::ended;
+}
+
+BACKENDAI_NAMESPACE_END
+
+#endif
 // ---- backendai/files/terminal_progress.hpp
 /// @file
 /// A ready-made progress bar for programs that run in a terminal.
@@ -13062,6 +13414,12 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_TRANSPORT_WEBSOCKET_CONNECTOR_HPP
 #define BACKENDAI_TRANSPORT_WEBSOCKET_CONNECTOR_HPP
 
+// ---- backendai/transport/websocket_upgrade.hpp
+/// @file
+/// The upgrade of a connection to a websocket: handshake, and what the websockets of a transport share.
+#ifndef BACKENDAI_TRANSPORT_WEBSOCKET_UPGRADE_HPP
+#define BACKENDAI_TRANSPORT_WEBSOCKET_UPGRADE_HPP
+
 // ---- backendai/codec/websocket_handshake.hpp
 /// @file
 /// The opening handshake of RFC 6455 section 4, both sides.
@@ -14656,10 +15014,128 @@ BACKENDAI_NAMESPACE_END
 
 #include <array>
 #include <memory>
-#include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Performs the handshake of RFC 6455 section 4.1 on a fresh stream.
+inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
+                                     const websocket_options& options, const exchange_context& context,
+                                     std::shared_ptr<websocket_keeper> keeper) {
+    std::array<unsigned char, 16> nonce{};
+    if (RAND_bytes(nonce.data(), static_cast<int>(nonce.size())) != 1) {
+        throw client_error(error_kind::io, "no random numbers");
+    }
+    const std::string peer = request.url.host_header();
+    std::vector<std::string> protocols;
+    std::string head = "GET " + request.url.target() + " HTTP/1.1\r\nHost: " + peer + "\r\n";
+    for (const auto& field : request.headers) {
+        if (equal_ignoring_case(field.first, "Sec-WebSocket-Protocol")) {
+            for (const std::string& item : split_list(field.second)) protocols.push_back(item);
+            continue;
+        }
+        if (!codec::is_token(field.first) || !codec::is_field_value(field.second)) {
+            throw client_error(error_kind::argument, "not a header: \"" + field.first + '"');
+        }
+        head += field.first + ": " + field.second + "\r\n";
+    }
+    std::optional<codec::websocket_client_handshake> handshake;
+    try {
+        handshake.emplace(nonce, std::move(protocols));
+    } catch (const std::invalid_argument& e) {
+        throw client_error(error_kind::argument, e.what());
+    }
+    for (const auto& field : handshake->headers()) head += field.first + ": " + field.second + "\r\n";
+    head += "\r\n";
+
+    using progress = client_error::progress;
+    os::phase_clock clock(context, context.read_timeout, "the websocket handshake with " + peer, progress::maybe_sent);
+    std::string_view rest = head;
+    std::string buffer(16384, '\0');
+    std::string_view input;
+    bool answered = false;
+    try {
+        while (!rest.empty()) {
+            const os::io_result sent = stream->write(rest);
+            if (sent.state == os::io_state::done) {
+                rest.remove_prefix(sent.count);
+            } else {
+                clock.wait(stream->handle(), sent.state);
+            }
+        }
+        while (!handshake->feed(input)) {
+            const os::io_result got = stream->read(&buffer[0], buffer.size());
+            if (got.state == os::io_state::done) {
+                input = std::string_view(buffer).substr(0, got.count);
+                answered = true;
+                clock.restart();
+            } else if (got.state == os::io_state::ended) {
+                if (!answered) {
+                    throw client_error(error_kind::connect, peer + " closed the connection without an answer",
+                                       progress::maybe_sent);
+                }
+                handshake->finish();
+                break;
+            } else {
+                clock.wait(stream->handle(), got.state);
+            }
+        }
+    } catch (const codec::decode_error& e) {
+        throw client_error(error_kind::protocol, "the answer of " + peer + " is not usable: " + e.what(),
+                           progress::maybe_sent);
+    }
+    context.check(progress::maybe_sent);
+
+    websocket_opening opening;
+    opening.head.status = handshake->response().status;
+    opening.head.reason = handshake->response().reason;
+    for (const auto& field : handshake->response().headers) opening.head.headers.add(field.first, field.second);
+    if (handshake->accepted()) {
+        opening.stream = std::make_unique<websocket>(std::move(stream), std::string(input), handshake->protocol(),
+                                                     options, context, std::move(keeper));
+    } else {
+        opening.body = handshake->response().body;
+    }
+    return opening;
+}
+
+/// What all websockets of a transport share. They may outlive it. Thread-safe.
+class websocket_upgrader {
+public:
+    explicit websocket_upgrader(const api_config& config) : keeper_(std::make_shared<websocket_keeper>()) {
+        options_.limits.max_message_size = config.max_websocket_message;
+        options_.ping_interval = config.websocket_ping_interval;
+        options_.ping_timeout = config.websocket_ping_timeout;
+    }
+
+    /// Turns a fresh connection into a websocket, see transport/concept.hpp.
+    websocket_opening upgrade(std::unique_ptr<os::byte_stream> stream, const http_request& request,
+                              const exchange_context& context) const {
+        websocket_options options = options_;
+        options.send_timeout = context.read_timeout;
+        return shake_hands(std::move(stream), request, options, context, keeper_);
+    }
+
+private:
+    const std::shared_ptr<websocket_keeper> keeper_;
+    websocket_options options_;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
 #include <utility>
 
 // A program that does without https links no libssl.
@@ -14893,96 +15369,11 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-/// Performs the handshake of RFC 6455 section 4.1 on a fresh stream.
-inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
-                                     const websocket_options& options, const exchange_context& context,
-                                     std::shared_ptr<websocket_keeper> keeper) {
-    std::array<unsigned char, 16> nonce{};
-    if (RAND_bytes(nonce.data(), static_cast<int>(nonce.size())) != 1) {
-        throw client_error(error_kind::io, "no random numbers");
-    }
-    const std::string peer = request.url.host_header();
-    std::vector<std::string> protocols;
-    std::string head = "GET " + request.url.target() + " HTTP/1.1\r\nHost: " + peer + "\r\n";
-    for (const auto& field : request.headers) {
-        if (equal_ignoring_case(field.first, "Sec-WebSocket-Protocol")) {
-            for (const std::string& item : split_list(field.second)) protocols.push_back(item);
-            continue;
-        }
-        if (!codec::is_token(field.first) || !codec::is_field_value(field.second)) {
-            throw client_error(error_kind::argument, "not a header: \"" + field.first + '"');
-        }
-        head += field.first + ": " + field.second + "\r\n";
-    }
-    std::optional<codec::websocket_client_handshake> handshake;
-    try {
-        handshake.emplace(nonce, std::move(protocols));
-    } catch (const std::invalid_argument& e) {
-        throw client_error(error_kind::argument, e.what());
-    }
-    for (const auto& field : handshake->headers()) head += field.first + ": " + field.second + "\r\n";
-    head += "\r\n";
-
-    using progress = client_error::progress;
-    os::phase_clock clock(context, context.read_timeout, "the websocket handshake with " + peer, progress::maybe_sent);
-    std::string_view rest = head;
-    std::string buffer(16384, '\0');
-    std::string_view input;
-    try {
-        while (!rest.empty()) {
-            const os::io_result sent = stream->write(rest);
-            if (sent.state == os::io_state::done) {
-                rest.remove_prefix(sent.count);
-            } else {
-                clock.wait(stream->handle(), sent.state);
-            }
-        }
-        while (!handshake->feed(input)) {
-            const os::io_result got = stream->read(&buffer[0], buffer.size());
-            if (got.state == os::io_state::done) {
-                input = std::string_view(buffer).substr(0, got.count);
-                clock.restart();
-            } else if (got.state == os::io_state::ended) {
-                const bool answered = handshake->response().status != 0;
-                if (!answered) {
-                    throw client_error(error_kind::connect, peer + " closed the connection without an answer",
-                                       progress::maybe_sent);
-                }
-                handshake->finish();
-                break;
-            } else {
-                clock.wait(stream->handle(), got.state);
-            }
-        }
-    } catch (const codec::decode_error& e) {
-        throw client_error(error_kind::protocol, "the answer of " + peer + " is not usable: " + e.what(),
-                           progress::maybe_sent);
-    }
-    context.check(progress::maybe_sent);
-
-    websocket_opening opening;
-    opening.head.status = handshake->response().status;
-    opening.head.reason = handshake->response().reason;
-    for (const auto& field : handshake->response().headers) opening.head.headers.add(field.first, field.second);
-    if (handshake->accepted()) {
-        opening.stream = std::make_unique<websocket>(std::move(stream), std::string(input), handshake->protocol(),
-                                                     options, context, std::move(keeper));
-    } else {
-        opening.body = handshake->response().body;
-    }
-    return opening;
-}
-
 /// What a transport keeps to open websockets: settings, TLS context, keeper. Thread-safe. The websockets may outlive
 /// it.
 class websocket_connector {
 public:
-    explicit websocket_connector(api_config config)
-        : config_(std::move(config)), keeper_(std::make_shared<websocket_keeper>()) {
-        options_.limits.max_message_size = config_.max_websocket_message;
-        options_.ping_interval = config_.websocket_ping_interval;
-        options_.ping_timeout = config_.websocket_ping_timeout;
-    }
+    explicit websocket_connector(api_config config) : config_(std::move(config)), upgrader_(config_) {}
 
     /// See transport/concept.hpp. The stream stays bound to the context's cancel tokens, not to its deadline.
     websocket_opening open(http_request& request, const exchange_context& context) {
@@ -14998,9 +15389,7 @@ public:
         } else {
             stream = std::move(tcp);
         }
-        websocket_options options = options_;
-        options.send_timeout = context.read_timeout;
-        return shake_hands(std::move(stream), request, options, context, keeper_);
+        return upgrader_.upgrade(std::move(stream), request, context);
     }
 
 private:
@@ -15028,8 +15417,7 @@ private:
 #endif
 
     const api_config config_;
-    const std::shared_ptr<websocket_keeper> keeper_;
-    websocket_options options_;
+    const websocket_upgrader upgrader_;
 };
 
 } // namespace detail
@@ -15970,183 +16358,12 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_TRANSPORT_CURL_EXCHANGE_HPP
 #define BACKENDAI_TRANSPORT_CURL_EXCHANGE_HPP
 
-// ---- backendai/transport/framing.hpp
+// ---- backendai/transport/curl_setup.hpp
 /// @file
-/// The framing rules of an answer (RFC 7230 section 3.3.3) that an HTTP library may be lenient about, checked here for
-/// every transport: a body whose end is in doubt must not pass as whole.
-#ifndef BACKENDAI_TRANSPORT_FRAMING_HPP
-#define BACKENDAI_TRANSPORT_FRAMING_HPP
+/// What every use of libcurl has in common: which way a connection goes, and what it means when none comes about.
+#ifndef BACKENDAI_TRANSPORT_CURL_SETUP_HPP
+#define BACKENDAI_TRANSPORT_CURL_SETUP_HPP
 
-
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace detail {
-
-/// Checks an answer's head, then counts its body.
-class body_framing {
-public:
-    /// @throws client_error{protocol} when the head leaves the body's length in doubt or is out of bounds
-    body_framing(const response_head& head, const std::string& method) {
-        if (head.status < 200 || head.status > 599)
-            bad("the status " + std::to_string(head.status) + " was not asked for");
-        std::size_t size = 0;
-        for (const auto& field : head.headers) {
-            size += field.first.size() + field.second.size();
-            // "Content-Length : 5" would otherwise pass as a header of another name.
-            if (!codec::is_token(field.first)) bad("a header line is not \"name: value\"");
-            if (field.second.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
-                bad("a header holds a line break or NUL");
-            }
-        }
-        if (head.headers.size() > 256 || size > 256 * 1024) bad("its head is larger than 256 fields or 256 KiB");
-        const std::string* coding = head.headers.find("Transfer-Encoding");
-        if (coding != nullptr &&
-            (head.headers.count("Transfer-Encoding") != 1 || !equal_ignoring_case(*coding, "chunked"))) {
-            bad("its transfer coding is not \"chunked\"");
-        }
-        const std::string* length = head.headers.find("Content-Length");
-        if (length == nullptr) {
-            open_ended_ = coding == nullptr && method != "HEAD" && head.status != 204 && head.status != 304;
-            return;
-        }
-        if (head.headers.count("Content-Length") != 1) bad("it has more than one Content-Length");
-        if (coding != nullptr) bad("it has both Content-Length and Transfer-Encoding");
-        if (length->empty() || length->size() > 18) bad("its Content-Length is not a number");
-        std::uint64_t value = 0;
-        for (const char c : *length) {
-            if (c < '0' || c > '9') bad("its Content-Length is not a number");
-            value = value * 10 + static_cast<std::uint64_t>(c - '0');
-        }
-        if (method != "HEAD" && head.status != 204 && head.status != 304) expected_ = value;
-    }
-
-    /// Whether the body goes on until the connection ends, so that breaking it off looks like its end.
-    bool ends_with_connection() const noexcept { return open_ended_; }
-
-    void count(std::uint64_t bytes) noexcept { received_ += bytes; }
-
-    /// @throws client_error{protocol} when the body is not as long as the head said
-    void finish() const {
-        if (expected_ && *expected_ != received_) {
-            bad("its body is cut short: " + std::to_string(received_) + " of " + std::to_string(*expected_) + " bytes");
-        }
-    }
-
-private:
-    [[noreturn]] static void bad(const std::string& what) {
-        throw client_error(error_kind::protocol, "the answer is not usable: " + what,
-                           client_error::progress::maybe_sent);
-    }
-
-    std::optional<std::uint64_t> expected_;
-    std::uint64_t received_ = 0;
-    bool open_ended_ = false;
-};
-
-} // namespace detail
-BACKENDAI_NAMESPACE_END
-
-#endif
-// ---- backendai/transport/head_reader.hpp
-/// @file
-/// Reads the head of an answer from its lines, with the strictness and the limits that HTTP libraries may lack.
-#ifndef BACKENDAI_TRANSPORT_HEAD_READER_HPP
-#define BACKENDAI_TRANSPORT_HEAD_READER_HPP
-
-
-#include <cstddef>
-#include <string>
-#include <string_view>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace detail {
-
-/// Takes the lines of one answer's head, skips interim (1xx) heads, and keeps the final one. 101 counts as final: it
-/// ends HTTP on the connection.
-class head_reader {
-public:
-    static constexpr std::size_t max_fields = 256, max_bytes = std::size_t{256} * 1024;
-    static constexpr int max_interim_heads = 16;
-
-    /// Takes the next line with or without its line end. Returns whether the final head is complete, after which no
-    /// line must follow. @throws client_error{protocol} when it is not HTTP/1 or is out of bounds
-    bool add_line(std::string_view line) {
-        bytes_ += line.size();
-        if (bytes_ > max_bytes) bad("its head is larger than 256 KiB");
-        if (!line.empty() && line.back() == '\n') line.remove_suffix(1);
-        if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-        if (line.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
-            bad("its head holds a NUL or a stray carriage return");
-        }
-        if (head_.status == 0) {
-            add_status_line(line);
-            return false;
-        }
-        if (!line.empty()) {
-            add_field(line);
-            return false;
-        }
-        for (auto& field : fields_) head_.headers.add(std::move(field.first), std::move(field.second));
-        fields_.clear();
-        if (head_.status >= 200 || head_.status == 101) return true;
-        if (++interim_ > max_interim_heads) bad("it has too many interim (1xx) heads");
-        head_ = response_head();
-        return false;
-    }
-
-    response_head& head() noexcept { return head_; }
-    /// Whether any line has come.
-    bool started() const noexcept { return bytes_ != 0; }
-
-private:
-    [[noreturn]] static void bad(const std::string& what) {
-        throw client_error(error_kind::protocol, "the answer is not usable: " + what,
-                           client_error::progress::maybe_sent);
-    }
-    static bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-    // HTTP/1.x SP 3DIGIT SP [ reason ]; that the second space is missing when there is no reason is common.
-    void add_status_line(std::string_view line) {
-        const bool version = line.size() >= 12 && line.substr(0, 7) == "HTTP/1." && is_digit(line[7]) && line[8] == ' ';
-        if (!version) bad("its status line is not HTTP/1");
-        const bool status = is_digit(line[9]) && is_digit(line[10]) && is_digit(line[11]) &&
-                            (line.size() == 12 || line[12] == ' ') && line[9] != '0';
-        if (!status) bad("its status is not a number from 100 to 999");
-        head_.status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
-        if (line.size() > 13) head_.reason = std::string(line.substr(13));
-    }
-
-    void add_field(std::string_view line) {
-        if (line.front() == ' ' || line.front() == '\t') { // obs-fold: RFC 9112 section 5.2 has it read as a space
-            if (fields_.empty()) bad("its first header line is a continuation");
-            const std::string_view more = codec::trim_field(line);
-            fields_.back().second += ' ';
-            fields_.back().second += more;
-            return;
-        }
-        const std::size_t colon = line.find(':');
-        if (colon == std::string_view::npos || !codec::is_token(line.substr(0, colon))) {
-            bad("a header line is not \"name: value\"");
-        }
-        if (fields_.size() == max_fields) bad("its head has more than 256 fields");
-        fields_.emplace_back(line.substr(0, colon), codec::trim_field(line.substr(colon + 1)));
-    }
-
-    response_head head_;
-    codec::http_fields fields_;
-    std::size_t bytes_ = 0;
-    int interim_ = 0;
-};
-
-} // namespace detail
-BACKENDAI_NAMESPACE_END
-
-#endif
 // ---- backendai/transport/proxy.hpp
 /// @file
 /// HTTP proxies: which one, if any, leads to a URL, and CONNECT, by which websockets and TLS pass through it.
@@ -16533,6 +16750,289 @@ BACKENDAI_NAMESPACE_END
 
 #endif
 
+#include <curl/curl.h>
+
+#include <chrono>
+#include <cstdint>
+#include <new>
+#include <optional>
+#include <string>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Puts the easy handle into its multi handle for as long as it lives.
+struct curl_attachment {
+    explicit curl_attachment(curl_connection& c) : connection(c) {
+        if (curl_multi_add_handle(connection.multi(), connection.easy()) != CURLM_OK) throw std::bad_alloc();
+    }
+    curl_attachment(const curl_attachment&) = delete;
+    curl_attachment& operator=(const curl_attachment&) = delete;
+    ~curl_attachment() { curl_multi_remove_handle(connection.multi(), connection.easy()); }
+    curl_connection& connection;
+};
+
+inline void curl_set_proxy(CURL* easy, const std::optional<proxy_server>& proxy) {
+    if (!proxy) {
+        curl_set(easy, CURLOPT_PROXY, ""); // not what environment variables say to libcurl
+        return;
+    }
+    const bool v6 = proxy->host.find(':') != std::string::npos;
+    const std::string host = v6 ? '[' + proxy->host + ']' : proxy->host;
+    curl_set(easy, CURLOPT_PROXY, ("http://" + host + ':' + std::to_string(proxy->port)).c_str());
+    curl_set(easy, CURLOPT_NOPROXY, "");
+    if (proxy->authorization().empty()) return;
+    curl_set(easy, CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC));
+    curl_set(easy, CURLOPT_PROXYUSERNAME, proxy->user.c_str());
+    curl_set(easy, CURLOPT_PROXYPASSWORD, proxy->password.c_str());
+}
+
+inline void curl_set_connect_timeout(CURL* easy, std::chrono::milliseconds limit) {
+    const long longest = 0x7fffffffL; // 24 days: to libcurl 0 means five minutes
+    const bool limited = limit.count() > 0 && limit.count() < longest;
+    curl_set(easy, CURLOPT_CONNECTTIMEOUT_MS, limited ? static_cast<long>(limit.count()) : longest);
+}
+
+/// Adds an entry for CURLOPT_RESOLVE, so that libcurl looks up nothing itself.
+inline void curl_add_addresses(curl_list& entries, const std::string& host, std::uint16_t port,
+                               const std::vector<std::string>& addresses) {
+    std::string list;
+    for (const std::string& address : addresses) {
+        if (address == host || address.find('%') != std::string::npos) continue;
+        if (!list.empty()) list += ',';
+        list += address.find(':') == std::string::npos ? address : '[' + address + ']';
+    }
+    if (!list.empty()) entries.add(host + ':' + std::to_string(port) + ':' + list);
+}
+
+/// See curl_has_alternative_names(). @throws client_error{tls}
+inline void curl_require_names(CURL* easy, const std::string& peer) {
+    if (curl_has_alternative_names(easy)) return;
+    throw client_error(error_kind::tls, "the certificate of " + peer +
+                                            " was refused: it names no host in its subjectAltName, and a name "
+                                            "in the subject's CN does not count");
+}
+
+/// Throws what a result means that says that there is no connection; for other results returns.
+inline void curl_throw_if_unconnected(CURLcode code, CURL* easy, const std::string& peer, const std::string& why,
+                                      client_error::progress sent) {
+    switch (code) {
+    case CURLE_OPERATION_TIMEDOUT: {
+        curl_off_t time = 0;
+        const bool connected = curl_easy_getinfo(easy, CURLINFO_CONNECT_TIME_T, &time) == CURLE_OK && time > 0;
+        throw client_error(error_kind::timeout,
+                           (connected ? "the TLS handshake with " : "connecting to ") + peer + " took too long", sent);
+    }
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT: throw client_error(error_kind::connect, "cannot connect to " + peer + why, sent);
+    case CURLE_PEER_FAILED_VERIFICATION:
+        throw client_error(error_kind::tls, "the certificate of " + peer + " was refused" + why, sent);
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CRL_BADFILE:
+    case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_ENGINE_NOTFOUND:
+    case CURLE_SSL_ENGINE_INITFAILED:
+    case CURLE_SSL_ENGINE_SETFAILED:
+    case CURLE_SSL_SHUTDOWN_FAILED:
+    case CURLE_SSL_INVALIDCERTSTATUS:
+    case CURLE_USE_SSL_FAILED:
+        throw client_error(error_kind::tls, "the TLS handshake with " + peer + " failed" + why, sent);
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        if (sent == client_error::progress::nothing_sent) {
+            throw client_error(error_kind::tls, "this libcurl was built without what is needed" + why);
+        }
+        break;
+    default: break;
+    }
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/transport/framing.hpp
+/// @file
+/// The framing rules of an answer (RFC 7230 section 3.3.3) that an HTTP library may be lenient about, checked here for
+/// every transport: a body whose end is in doubt must not pass as whole.
+#ifndef BACKENDAI_TRANSPORT_FRAMING_HPP
+#define BACKENDAI_TRANSPORT_FRAMING_HPP
+
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Checks an answer's head, then counts its body.
+class body_framing {
+public:
+    /// @throws client_error{protocol} when the head leaves the body's length in doubt or is out of bounds
+    body_framing(const response_head& head, const std::string& method) {
+        if (head.status < 200 || head.status > 599)
+            bad("the status " + std::to_string(head.status) + " was not asked for");
+        std::size_t size = 0;
+        for (const auto& field : head.headers) {
+            size += field.first.size() + field.second.size();
+            // "Content-Length : 5" would otherwise pass as a header of another name.
+            if (!codec::is_token(field.first)) bad("a header line is not \"name: value\"");
+            if (field.second.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
+                bad("a header holds a line break or NUL");
+            }
+        }
+        if (head.headers.size() > 256 || size > 256 * 1024) bad("its head is larger than 256 fields or 256 KiB");
+        const std::string* coding = head.headers.find("Transfer-Encoding");
+        if (coding != nullptr &&
+            (head.headers.count("Transfer-Encoding") != 1 || !equal_ignoring_case(*coding, "chunked"))) {
+            bad("its transfer coding is not \"chunked\"");
+        }
+        const std::string* length = head.headers.find("Content-Length");
+        if (length == nullptr) {
+            open_ended_ = coding == nullptr && method != "HEAD" && head.status != 204 && head.status != 304;
+            return;
+        }
+        if (head.headers.count("Content-Length") != 1) bad("it has more than one Content-Length");
+        if (coding != nullptr) bad("it has both Content-Length and Transfer-Encoding");
+        if (length->empty() || length->size() > 18) bad("its Content-Length is not a number");
+        std::uint64_t value = 0;
+        for (const char c : *length) {
+            if (c < '0' || c > '9') bad("its Content-Length is not a number");
+            value = value * 10 + static_cast<std::uint64_t>(c - '0');
+        }
+        if (method != "HEAD" && head.status != 204 && head.status != 304) expected_ = value;
+    }
+
+    /// Whether the body goes on until the connection ends, so that breaking it off looks like its end.
+    bool ends_with_connection() const noexcept { return open_ended_; }
+
+    void count(std::uint64_t bytes) noexcept { received_ += bytes; }
+
+    /// @throws client_error{protocol} when the body is not as long as the head said
+    void finish() const {
+        if (expected_ && *expected_ != received_) {
+            bad("its body is cut short: " + std::to_string(received_) + " of " + std::to_string(*expected_) + " bytes");
+        }
+    }
+
+private:
+    [[noreturn]] static void bad(const std::string& what) {
+        throw client_error(error_kind::protocol, "the answer is not usable: " + what,
+                           client_error::progress::maybe_sent);
+    }
+
+    std::optional<std::uint64_t> expected_;
+    std::uint64_t received_ = 0;
+    bool open_ended_ = false;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/transport/head_reader.hpp
+/// @file
+/// Reads the head of an answer from its lines, with the strictness and the limits that HTTP libraries may lack.
+#ifndef BACKENDAI_TRANSPORT_HEAD_READER_HPP
+#define BACKENDAI_TRANSPORT_HEAD_READER_HPP
+
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Takes the lines of one answer's head, skips interim (1xx) heads, and keeps the final one. 101 counts as final: it
+/// ends HTTP on the connection.
+class head_reader {
+public:
+    static constexpr std::size_t max_fields = 256, max_bytes = std::size_t{256} * 1024;
+    static constexpr int max_interim_heads = 16;
+
+    /// Takes the next line with or without its line end. Returns whether the final head is complete, after which no
+    /// line must follow. @throws client_error{protocol} when it is not HTTP/1 or is out of bounds
+    bool add_line(std::string_view line) {
+        bytes_ += line.size();
+        if (bytes_ > max_bytes) bad("its head is larger than 256 KiB");
+        if (!line.empty() && line.back() == '\n') line.remove_suffix(1);
+        if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+        if (line.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
+            bad("its head holds a NUL or a stray carriage return");
+        }
+        if (head_.status == 0) {
+            add_status_line(line);
+            return false;
+        }
+        if (!line.empty()) {
+            add_field(line);
+            return false;
+        }
+        for (auto& field : fields_) head_.headers.add(std::move(field.first), std::move(field.second));
+        fields_.clear();
+        if (head_.status >= 200 || head_.status == 101) return true;
+        if (++interim_ > max_interim_heads) bad("it has too many interim (1xx) heads");
+        head_ = response_head();
+        return false;
+    }
+
+    response_head& head() noexcept { return head_; }
+    /// Whether any line has come.
+    bool started() const noexcept { return bytes_ != 0; }
+
+private:
+    [[noreturn]] static void bad(const std::string& what) {
+        throw client_error(error_kind::protocol, "the answer is not usable: " + what,
+                           client_error::progress::maybe_sent);
+    }
+    static bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+    // HTTP/1.x SP 3DIGIT SP [ reason ]; that the second space is missing when there is no reason is common.
+    void add_status_line(std::string_view line) {
+        const bool version = line.size() >= 12 && line.substr(0, 7) == "HTTP/1." && is_digit(line[7]) && line[8] == ' ';
+        if (!version) bad("its status line is not HTTP/1");
+        const bool status = is_digit(line[9]) && is_digit(line[10]) && is_digit(line[11]) &&
+                            (line.size() == 12 || line[12] == ' ') && line[9] != '0';
+        if (!status) bad("its status is not a number from 100 to 999");
+        head_.status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
+        if (line.size() > 13) head_.reason = std::string(line.substr(13));
+    }
+
+    void add_field(std::string_view line) {
+        if (line.front() == ' ' || line.front() == '\t') { // obs-fold: RFC 9112 section 5.2 has it read as a space
+            if (fields_.empty()) bad("its first header line is a continuation");
+            const std::string_view more = codec::trim_field(line);
+            fields_.back().second += ' ';
+            fields_.back().second += more;
+            return;
+        }
+        const std::size_t colon = line.find(':');
+        if (colon == std::string_view::npos || !codec::is_token(line.substr(0, colon))) {
+            bad("a header line is not \"name: value\"");
+        }
+        if (fields_.size() == max_fields) bad("its head has more than 256 fields");
+        fields_.emplace_back(line.substr(0, colon), codec::trim_field(line.substr(colon + 1)));
+    }
+
+    response_head head_;
+    codec::http_fields fields_;
+    std::size_t bytes_ = 0;
+    int interim_ = 0;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
@@ -16566,7 +17066,7 @@ public:
         const cancel_token::listener on_cancel(context_.cancel, [this] { connection_.wake_up(); });
         const cancel_token::listener on_close(context_.closing, [this] { connection_.wake_up(); });
         last_byte_ = clock::now();
-        const attached in_multi(connection_);
+        const curl_attachment in_multi(connection_);
         const CURLcode code = wait_for_end();
         if (failure_) std::rethrow_exception(failure_);
         if (code != CURLE_OK) fail(code);
@@ -16582,17 +17082,6 @@ public:
     response_head take_head() { return std::move(reader_.head()); }
 
 private:
-    // Puts the easy handle into its multi handle for as long as it lives.
-    struct attached {
-        explicit attached(curl_connection& c) : connection(c) {
-            if (curl_multi_add_handle(connection.multi(), connection.easy()) != CURLM_OK) throw std::bad_alloc();
-        }
-        attached(const attached&) = delete;
-        attached& operator=(const attached&) = delete;
-        ~attached() { curl_multi_remove_handle(connection.multi(), connection.easy()); }
-        curl_connection& connection;
-    };
-
     template <class T>
     void set(CURLoption option, T value) {
         curl_set(connection_.easy(), option, value);
@@ -16604,12 +17093,10 @@ private:
         // A proxy that gets a plain request wants all of the URL; through a TLS tunnel only the server sees it.
         const bool whole_url = proxy && !url.is_tls();
         set(CURLOPT_REQUEST_TARGET, ((whole_url ? url.origin() : std::string()) + url.target()).c_str());
-        set_proxy(proxy);
-        const auto limit = context_.connect_timeout;
-        const long longest = 0x7fffffffL; // 24 days: to libcurl 0 means five minutes
-        const bool limited = limit.count() > 0 && limit.count() < longest;
-        set(CURLOPT_CONNECTTIMEOUT_MS, limited ? static_cast<long>(limit.count()) : longest);
-        set_addresses(proxy ? proxy->host : url.host, proxy ? proxy->port : url.port, addresses);
+        curl_set_proxy(connection_.easy(), proxy);
+        curl_set_connect_timeout(connection_.easy(), context_.connect_timeout);
+        curl_add_addresses(resolved_, proxy ? proxy->host : url.host, proxy ? proxy->port : url.port, addresses);
+        set(CURLOPT_RESOLVE, resolved_.get());
         set_body();
         headers_.add("Host: " + url.host_header());
         headers_.add("Expect:"); // no waiting for a "100 Continue" that may never come
@@ -16631,32 +17118,6 @@ private:
                        curl_easy_setopt(connection_.easy(), CURLOPT_PREREQFUNCTION, &on_start) == CURLE_OK;
 #endif
         set(CURLOPT_FRESH_CONNECT, knows_start_ || request_.method == "GET" ? 0L : 1L);
-    }
-
-    void set_proxy(const std::optional<proxy_server>& proxy) {
-        if (!proxy) {
-            set(CURLOPT_PROXY, ""); // not what environment variables say to libcurl
-            return;
-        }
-        const bool v6 = proxy->host.find(':') != std::string::npos;
-        const std::string host = v6 ? '[' + proxy->host + ']' : proxy->host;
-        set(CURLOPT_PROXY, ("http://" + host + ':' + std::to_string(proxy->port)).c_str());
-        set(CURLOPT_NOPROXY, "");
-        if (proxy->authorization().empty()) return;
-        set(CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC));
-        set(CURLOPT_PROXYUSERNAME, proxy->user.c_str());
-        set(CURLOPT_PROXYPASSWORD, proxy->password.c_str());
-    }
-
-    void set_addresses(const std::string& host, std::uint16_t port, const std::vector<std::string>& addresses) {
-        std::string list;
-        for (const std::string& address : addresses) {
-            if (address == host || address.find('%') != std::string::npos) continue;
-            if (!list.empty()) list += ',';
-            list += address.find(':') == std::string::npos ? address : '[' + address + ']';
-        }
-        if (!list.empty()) resolved_.add(host + ':' + std::to_string(port) + ':' + list);
-        set(CURLOPT_RESOLVE, resolved_.get());
     }
 
     void set_body() {
@@ -16755,43 +17216,10 @@ private:
             }
             throw client_error(error_kind::connect, peer + " closed the connection without an answer" + why, sent());
         }
-        switch (code) {
-        case CURLE_OPERATION_TIMEDOUT:
-            throw client_error(
-                error_kind::timeout,
-                (is_connected() ? "the TLS handshake with " : "connecting to ") + peer + " took too long", sent());
-        case CURLE_COULDNT_RESOLVE_HOST:
-        case CURLE_COULDNT_RESOLVE_PROXY:
-        case CURLE_COULDNT_CONNECT: throw client_error(error_kind::connect, "cannot connect to " + peer + why, sent());
-        case CURLE_PEER_FAILED_VERIFICATION:
-            throw client_error(error_kind::tls, "the certificate of " + peer + " was refused" + why, sent());
-        case CURLE_SSL_CONNECT_ERROR:
-        case CURLE_SSL_CERTPROBLEM:
-        case CURLE_SSL_CIPHER:
-        case CURLE_SSL_CACERT_BADFILE:
-        case CURLE_SSL_CRL_BADFILE:
-        case CURLE_SSL_ISSUER_ERROR:
-        case CURLE_SSL_ENGINE_NOTFOUND:
-        case CURLE_SSL_ENGINE_INITFAILED:
-        case CURLE_SSL_ENGINE_SETFAILED:
-        case CURLE_SSL_SHUTDOWN_FAILED:
-        case CURLE_SSL_INVALIDCERTSTATUS:
-        case CURLE_USE_SSL_FAILED:
-            throw client_error(error_kind::tls, "the TLS handshake with " + peer + " failed" + why, sent());
-        case CURLE_UNSUPPORTED_PROTOCOL:
-            if (sent() == progress::nothing_sent) {
-                throw client_error(error_kind::tls, "this libcurl was built without what is needed" + why);
-            }
-            break;
-        default: break;
-        }
+        curl_throw_if_unconnected(code, connection_.easy(), peer, why, sent());
         throw client_error(error_kind::protocol, "the answer of " + peer + " is not usable" + why, sent());
     }
 
-    bool is_connected() const {
-        curl_off_t time = 0;
-        return curl_easy_getinfo(connection_.easy(), CURLINFO_CONNECT_TIME_T, &time) == CURLE_OK && time > 0;
-    }
     // Whether bytes of an answer came that did not make a line; the end of the peer's data counts as a byte, too. What
     // TLS carries cannot be told from its own records.
     bool answered() {
@@ -16843,11 +17271,7 @@ private:
             throw client_error(error_kind::connect, peer + " closed the connection without an answer",
                                progress::maybe_sent);
         }
-        if (connection_.opened() > 0 && request_.url.is_tls() && !curl_has_alternative_names(connection_.easy())) {
-            throw client_error(error_kind::tls, "the certificate of " + peer +
-                                                    " was refused: it names no host in its subjectAltName, and a name "
-                                                    "in the subject's CN does not count");
-        }
+        if (connection_.opened() > 0 && request_.url.is_tls()) curl_require_names(connection_.easy(), peer);
         context_.check();
         started_ = true;
         received_before_ = connection_.bytes_received();
@@ -16900,6 +17324,134 @@ private:
     std::uint64_t left_ = 0, received_before_ = 0;
     std::size_t trailer_bytes_ = 0;
     bool knows_start_ = false, started_ = false;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/transport/curl_stream.hpp
+/// @file
+/// A connection made by libcurl (TCP, proxy, TLS) as a plain byte stream, for websockets.
+#ifndef BACKENDAI_TRANSPORT_CURL_STREAM_HPP
+#define BACKENDAI_TRANSPORT_CURL_STREAM_HPP
+
+
+#include <curl/curl.h>
+
+#include <chrono>
+#include <cstddef>
+#include <mutex>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// See byte_stream for threads. libcurl knows no handle in two threads at once: every call on it is made under a mutex
+/// and does not block, the waiting is done outside.
+class curl_stream final : public os::byte_stream {
+    using progress = client_error::progress;
+
+public:
+    /// Connects within the context's connect_timeout, which covers a proxy's answer and the TLS handshake too.
+    /// @throws client_error{connect, tls, timeout, cancelled or closed}, nothing sent
+    curl_stream(const api_config& config, const codec::url& url, const std::optional<proxy_server>& proxy,
+                const std::vector<std::string>& addresses, const exchange_context& context)
+        : is_tls_(url.is_tls()), connection_(config, url) {
+        CURL* const easy = connection_.easy();
+        curl_set(easy, CURLOPT_URL, (url.origin() + '/').c_str());
+        curl_set(easy, CURLOPT_CONNECT_ONLY, 1L);
+        curl_set_proxy(easy, proxy);
+        if (proxy) curl_set(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
+        curl_set_connect_timeout(easy, context.connect_timeout);
+        curl_add_addresses(resolved_, proxy ? proxy->host : url.host, proxy ? proxy->port : url.port, addresses);
+        curl_set(easy, CURLOPT_RESOLVE, resolved_.get());
+        connection_.begin_exchange();
+        // Stays there: libcurl closes the connection of a handle that leaves its multi handle.
+        in_multi_.emplace(connection_);
+        connect(url.host_header(), context);
+        if (is_tls_) curl_require_names(easy, url.host_header());
+    }
+
+    os::io_result read(char* buffer, std::size_t capacity) override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const pipe_guard guard(is_tls_);
+        std::size_t count = 0;
+        const CURLcode code = curl_easy_recv(connection_.easy(), buffer, capacity, &count);
+        if (code == CURLE_AGAIN) return {os::io_state::wants_read, 0};
+        if (code != CURLE_OK) lost(code);
+        if (count == 0) return {os::io_state::ended, 0};
+        return {os::io_state::done, count};
+    }
+    os::io_result write(std::string_view bytes) override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const pipe_guard guard(is_tls_);
+        std::size_t count = 0;
+        const CURLcode code = curl_easy_send(connection_.easy(), bytes.data(), bytes.size(), &count);
+        if (code == CURLE_AGAIN) return {os::io_state::wants_write, 0};
+        if (code != CURLE_OK) lost(code);
+        return {os::io_state::done, count};
+    }
+    void end_writes() noexcept override { ::shutdown(socket_, os::detail::shutdown_writes); }
+    os::detail::socket_handle handle() const noexcept override { return socket_; }
+
+private:
+    // Without TLS libcurl sends with MSG_NOSIGNAL.
+    struct pipe_guard {
+        explicit pipe_guard(bool is_tls) {
+            if (is_tls) guard.emplace();
+        }
+        std::optional<os::sigpipe_guard> guard;
+    };
+
+    void connect(const std::string& peer, const exchange_context& context) {
+        const pipe_guard guard(is_tls_);
+        const cancel_token::listener on_cancel(context.cancel, [this] { connection_.wake_up(); });
+        const cancel_token::listener on_close(context.closing, [this] { connection_.wake_up(); });
+        std::optional<CURLcode> end;
+        while (!end) {
+            int running = 0;
+            if (curl_multi_perform(connection_.multi(), &running) != CURLM_OK) throw std::bad_alloc();
+            int left = 0;
+            while (const CURLMsg* message = curl_multi_info_read(connection_.multi(), &left)) {
+                if (message->msg == CURLMSG_DONE) end = message->data.result;
+            }
+            context.check();
+            if (end) break;
+            const auto limit = static_cast<int>(context.within(std::chrono::milliseconds(1000)).count());
+            if (curl_multi_poll(connection_.multi(), nullptr, 0, limit, nullptr) != CURLM_OK) throw std::bad_alloc();
+            context.check();
+        }
+        if (*end == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
+        if (*end != CURLE_OK) {
+            const std::string_view words = connection_.error_text();
+            const std::string why = ": " + (words.empty() ? std::string(curl_easy_strerror(*end)) : std::string(words));
+            curl_throw_if_unconnected(*end, connection_.easy(), peer, why, progress::nothing_sent);
+            throw client_error(error_kind::connect, "cannot connect to " + peer + why, progress::nothing_sent);
+        }
+        curl_socket_t socket = CURL_SOCKET_BAD;
+        if (curl_easy_getinfo(connection_.easy(), CURLINFO_ACTIVESOCKET, &socket) != CURLE_OK ||
+            socket == CURL_SOCKET_BAD) {
+            throw client_error(error_kind::connect, peer + " closed the connection at once", progress::nothing_sent);
+        }
+        socket_ = socket;
+    }
+
+    [[noreturn]] static void lost(CURLcode code) {
+        throw client_error(error_kind::connect, std::string("the connection was lost: ") + curl_easy_strerror(code),
+                           progress::maybe_sent);
+    }
+
+    const bool is_tls_;
+    curl_list resolved_;
+    curl_connection connection_;
+    std::optional<curl_attachment> in_multi_; // ends before the connection
+    os::detail::socket_handle socket_{};
+    std::mutex mutex_; // of the handle, once connected
 };
 
 } // namespace detail
@@ -16961,6 +17513,1723 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/transport/websocket_upgrade.hpp
+/// @file
+/// The upgrade of a connection to a websocket: handshake, and what the websockets of a transport share.
+#ifndef BACKENDAI_TRANSPORT_WEBSOCKET_UPGRADE_HPP
+#define BACKENDAI_TRANSPORT_WEBSOCKET_UPGRADE_HPP
+
+// ---- backendai/codec/websocket_handshake.hpp
+/// @file
+/// The opening handshake of RFC 6455 section 4, both sides.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
+
+
+#include <array>
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// The Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
+inline std::string websocket_accept(std::string_view key) {
+    return base64_encode(digest("sha1", std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+}
+
+/// The client's side of one handshake: makes the headers, then reads and judges the answer. Not thread-safe.
+class websocket_client_handshake {
+public:
+    /// `nonce`: 16 fresh random bytes. `protocols`: the subprotocols offered, the preferred one first.
+    /// Throws std::invalid_argument for a subprotocol that is no token or is offered twice.
+    explicit websocket_client_handshake(const std::array<unsigned char, 16>& nonce,
+                                        std::vector<std::string> protocols = {}, http_response_limits limits = {})
+        : key_(base64_encode(std::string_view(reinterpret_cast<const char*>(nonce.data()), nonce.size()))),
+          protocols_(std::move(protocols)),
+          parser_(limits) {
+        for (std::size_t i = 0; i < protocols_.size(); ++i) {
+            if (!is_token(protocols_[i])) throw std::invalid_argument("websocket: malformed subprotocol");
+            for (std::size_t j = 0; j < i; ++j) {
+                if (protocols_[i] == protocols_[j]) throw std::invalid_argument("websocket: subprotocol offered twice");
+            }
+        }
+    }
+
+    /// What the request needs besides its line (GET, HTTP/1.1), Host and whatever else the caller sends.
+    http_fields headers() const {
+        http_fields fields = {{"Upgrade", "websocket"},
+                              {"Connection", "Upgrade"},
+                              {"Sec-WebSocket-Key", key_},
+                              {"Sec-WebSocket-Version", "13"}};
+        std::string offered;
+        for (const std::string& protocol : protocols_) offered += (offered.empty() ? "" : ", ") + protocol;
+        if (!offered.empty()) fields.emplace_back("Sec-WebSocket-Protocol", std::move(offered));
+        return fields;
+    }
+
+    /// Takes bytes off the front of `input`. True when the answer is whole: either accepted(), and what is left in
+    /// `input` are frames for the decoder; or refused, and response() has status, headers and body.
+    /// Throws decode_error for malformed HTTP and for a 101 that does not agree to what was asked.
+    bool feed(std::string_view& input) {
+        if (done_) return true;
+        if (!parser_.feed(input)) return false;
+        if (response().status == 101) verify();
+        done_ = true;
+        return true;
+    }
+
+    /// Tells that the connection ended, which completes a refusal without a length; else throws decode_error.
+    void finish() {
+        if (done_) return;
+        parser_.finish();
+        done_ = true;
+    }
+
+    /// True when the websocket is open.
+    bool accepted() const noexcept { return done_ && response().status == 101; }
+
+    /// The subprotocol that the server chose among ours; empty for none.
+    const std::string& protocol() const noexcept { return protocol_; }
+
+    /// The server's answer; of a refusal with its body.
+    const http_response& response() const noexcept { return parser_.response(); }
+
+private:
+    [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("websocket handshake: ") + what); }
+
+    const std::string* single(const char* name) const {
+        if (count_fields(response().headers, name) > 1) {
+            throw decode_error(std::string("websocket handshake: repeated header ") + name);
+        }
+        return find_field(response().headers, name);
+    }
+
+    // RFC 6455 section 4.1, what the client must check in the server's answer.
+    void verify() {
+        const std::string* upgrade = single("Upgrade");
+        if (upgrade == nullptr || !equals_ignoring_case(*upgrade, "websocket")) fail("no upgrade to websocket");
+        if (!list_has(response().headers, "Connection", "Upgrade")) fail("no upgrade of the connection");
+        const std::string* accept = single("Sec-WebSocket-Accept");
+        if (accept == nullptr || *accept != websocket_accept(key_)) fail("wrong Sec-WebSocket-Accept");
+        if (count_fields(response().headers, "Sec-WebSocket-Extensions") != 0) {
+            fail("extension that was not offered");
+        }
+        // A body has no place in front of frames: whoever announces one disagrees with us about where they begin.
+        if (const std::string* length = single("Content-Length")) {
+            if (*length != "0") fail("101 with a body");
+        }
+        if (count_fields(response().headers, "Transfer-Encoding") != 0) fail("101 with a body");
+        const std::string* protocol = single("Sec-WebSocket-Protocol");
+        if (protocol == nullptr) return; // none chosen: allowed, the caller decides whether it can live with that
+        for (const std::string& offered : protocols_) {
+            if (*protocol == offered) protocol_ = offered;
+        }
+        if (protocol_.empty()) fail("subprotocol that was not offered");
+    }
+
+    std::string key_;
+    std::vector<std::string> protocols_;
+    http_response_parser parser_;
+    bool done_ = false;
+    std::string protocol_;
+};
+
+/// A server's answer to a handshake.
+struct websocket_server_answer {
+    int status = 101;     ///< 101 when the websocket is open; else 400, 405 or 426
+    std::string reason;   ///< of the status line; of a refusal it says what was wrong
+    http_fields headers;  ///< of the answer
+    std::string protocol; ///< the subprotocol chosen; empty for none
+
+    bool accepted() const noexcept { return status == 101; }
+
+    /// The answer's head for the wire; the caller may add headers before.
+    std::string head() const {
+        std::string text = "HTTP/1.1 " + std::to_string(status) + " " + reason + "\r\n";
+        for (const auto& field : headers) text += field.first + ": " + field.second + "\r\n";
+        return text + "\r\n";
+    }
+};
+
+/// Judges a request's method and headers and makes the answer (RFC 6455 section 4.2). `supported`: the subprotocols we
+/// speak; the first one of the client's list among them is chosen. Extensions are declined. Never throws for a bad
+/// request: that is an answer too.
+inline websocket_server_answer websocket_answer(std::string_view method, const http_fields& request,
+                                                const std::vector<std::string>& supported = {}) {
+    const auto refuse = [](int status, const char* reason, http_fields headers = {}) {
+        headers.emplace_back("Connection", "close");
+        headers.emplace_back("Content-Length", "0");
+        return websocket_server_answer{status, reason, std::move(headers), {}};
+    };
+    if (method != "GET") return refuse(405, "Method Not Allowed", {{"Allow", "GET"}});
+    if (count_fields(request, "Host") != 1) return refuse(400, "Bad Request: Host");
+    if (!list_has(request, "Upgrade", "websocket")) {
+        return refuse(426, "Upgrade Required", {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}});
+    }
+    if (!list_has(request, "Connection", "Upgrade")) return refuse(400, "Bad Request: Connection");
+    const std::string* version = find_field(request, "Sec-WebSocket-Version");
+    if (version == nullptr || count_fields(request, "Sec-WebSocket-Version") != 1 || *version != "13") {
+        return refuse(426, "Upgrade Required", {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}});
+    }
+    const std::string* key = find_field(request, "Sec-WebSocket-Key");
+    bool good_key = key != nullptr && key->size() == 24 && count_fields(request, "Sec-WebSocket-Key") == 1;
+    if (good_key) {
+        try {
+            const std::string nonce = base64_decode(*key);
+            good_key = nonce.size() == 16 && base64_encode(nonce) == *key;
+        } catch (const decode_error&) {
+            good_key = false; // answered with 400 below
+        }
+    }
+    if (!good_key) return refuse(400, "Bad Request: Sec-WebSocket-Key");
+    websocket_server_answer answer;
+    answer.reason = "Switching Protocols";
+    answer.headers = {
+        {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", websocket_accept(*key)}};
+    for (const std::string& offered : list_members(request, "Sec-WebSocket-Protocol")) {
+        if (!is_token(offered)) return refuse(400, "Bad Request: Sec-WebSocket-Protocol");
+        for (const std::string& ours : supported) {
+            if (answer.protocol.empty() && offered == ours) answer.protocol = ours;
+        }
+    }
+    if (!answer.protocol.empty()) answer.headers.emplace_back("Sec-WebSocket-Protocol", answer.protocol);
+    return answer;
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/transport/websocket.hpp
+/// @file
+/// An open websocket: the codec over a byte stream, with one reader, any number of senders and a keeper.
+#ifndef BACKENDAI_TRANSPORT_WEBSOCKET_HPP
+#define BACKENDAI_TRANSPORT_WEBSOCKET_HPP
+
+// ---- backendai/codec/websocket.hpp
+/// @file
+/// WebSockets (RFC 6455) without I/O, both roles: the front of the handshake, the decoder, the encoder and the control
+/// state, and one object that ties the last three together for a connection.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_HPP
+
+// ---- backendai/codec/websocket_control.hpp
+/// @file
+/// RFC 6455 sections 5.5 and 7: what has to be answered to control frames, and where the closing handshake stands.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_CONTROL_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_CONTROL_HPP
+
+// ---- backendai/codec/websocket_encoder.hpp
+/// @file
+/// Messages to RFC 6455 frames.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
+
+// ---- backendai/codec/websocket_types.hpp
+/// @file
+/// The words of RFC 6455 that encoder, decoder and handshake share: roles, opcodes, close codes, events, the error.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
+
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Which side of the connection we are. A client masks every frame it sends, a server none (RFC 6455 section 5.1).
+enum class websocket_role { client, server };
+
+/// RFC 6455 section 5.2. The values are those of the wire.
+enum class websocket_opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
+
+/// Close codes of RFC 6455 section 7.4.1 and of the IANA registry that followed it.
+namespace websocket_close {
+inline constexpr std::uint16_t normal = 1000;
+inline constexpr std::uint16_t going_away = 1001;
+inline constexpr std::uint16_t protocol_error = 1002;
+inline constexpr std::uint16_t unsupported_data = 1003;
+inline constexpr std::uint16_t no_status = 1005; ///< never on the wire: a close frame without a code
+inline constexpr std::uint16_t abnormal = 1006;  ///< never on the wire: the connection ended without a close frame
+inline constexpr std::uint16_t invalid_payload = 1007;
+inline constexpr std::uint16_t policy_violation = 1008;
+inline constexpr std::uint16_t message_too_big = 1009;
+inline constexpr std::uint16_t extension_required = 1010;
+inline constexpr std::uint16_t internal_error = 1011;
+inline constexpr std::uint16_t service_restart = 1012;
+inline constexpr std::uint16_t try_again_later = 1013;
+inline constexpr std::uint16_t bad_gateway = 1014; ///< Backend.AI: the service port refused the connection
+} // namespace websocket_close
+
+/// True when a close frame may carry this code: registered ones, and the ranges for libraries and applications.
+constexpr bool is_valid_close_code(unsigned code) noexcept {
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+/// True for close, ping and pong: at most 125 bytes, never fragmented, allowed between the fragments of a message.
+constexpr bool is_control(websocket_opcode opcode) noexcept {
+    return static_cast<unsigned>(opcode) >= 8;
+}
+
+/// The peer broke RFC 6455 (or one of our limits). close_code() is what to send in the close frame; what() says why.
+class websocket_error : public decode_error {
+public:
+    websocket_error(std::uint16_t close_code, const std::string& what)
+        : decode_error("websocket: " + what), close_code_(close_code) {}
+
+    /// 1002 protocol error, 1007 invalid UTF-8, 1009 too big.
+    std::uint16_t close_code() const noexcept { return close_code_; }
+
+private:
+    std::uint16_t close_code_;
+};
+
+/// What a decoder found. Views stay valid until the decoder's next call and as long as the input they came from.
+struct websocket_event {
+    websocket_opcode opcode = websocket_opcode::text; ///< text, binary, ping, pong or close; never continuation
+    std::string_view payload;                         ///< the message or its piece; of a close frame the reason
+    std::uint16_t code = 0;                           ///< of a close frame: its code, 1005 when it had none
+    bool first = true;                                ///< false for later pieces of a streamed message
+    bool last = true;                                 ///< false while more pieces of a streamed message follow
+};
+
+/// What a decoder accepts and how it hands messages out.
+struct websocket_limits {
+    std::uint64_t max_frame_size = 0;            ///< bytes of payload in one frame; 0: only the message limit
+    std::uint64_t max_message_size = 64U << 20U; ///< bytes of a whole message, fragments together; 0: no limit
+    bool stream_fragments = false;               ///< hand out pieces as they arrive instead of whole messages
+};
+
+/// The four bytes of a client's mask, in the order of the wire.
+using websocket_mask_key = std::array<unsigned char, 4>;
+
+/// XORs `size` bytes at `source` with the mask into `target` (the same address, or not overlapping). `offset` is the
+/// position of the first byte in the frame's payload: a payload may be masked in pieces. Masking twice restores.
+inline void websocket_mask(char* target, const char* source, std::size_t size, const websocket_mask_key& key,
+                           std::uint64_t offset = 0) noexcept {
+    unsigned char turned[8];
+    for (std::size_t i = 0; i < 8; ++i) turned[i] = key[static_cast<std::size_t>((offset + i) & 3U)];
+    std::uint64_t wide;
+    std::memcpy(&wide, turned, 8); // bytes in, bytes out: right on either endianness
+    std::size_t i = 0;
+    for (; size - i >= 32; i += 32) {
+        std::uint64_t block[4];
+        std::memcpy(block, source + i, 32);
+        block[0] ^= wide;
+        block[1] ^= wide;
+        block[2] ^= wide;
+        block[3] ^= wide;
+        std::memcpy(target + i, block, 32);
+    }
+    for (; size - i >= 8; i += 8) {
+        std::uint64_t block;
+        std::memcpy(&block, source + i, 8);
+        block ^= wide;
+        std::memcpy(target + i, &block, 8);
+    }
+    for (std::size_t rest = 0; i < size; ++i, ++rest) {
+        target[i] = static_cast<char>(static_cast<unsigned char>(source[i]) ^ turned[rest]);
+    }
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Room for the longest frame header: two bytes, a 64-bit length, a mask.
+inline constexpr std::size_t websocket_max_header_size = 14;
+
+/// Writes a frame's header to `target` (room for websocket_max_header_size bytes) and returns its size in bytes.
+/// `mask` is the key of a client's frame, null for a server's. For callers that send the payload from where it lies.
+inline std::size_t websocket_write_header(unsigned char* target, websocket_opcode opcode, bool last,
+                                          std::uint64_t payload_size, const websocket_mask_key* mask) noexcept {
+    target[0] = static_cast<unsigned char>((last ? 0x80U : 0U) | static_cast<unsigned>(opcode));
+    const unsigned mask_bit = mask != nullptr ? 0x80U : 0U;
+    std::size_t size = 2;
+    std::size_t length_bytes = 0;
+    if (payload_size < 126) {
+        target[1] = static_cast<unsigned char>(mask_bit | static_cast<unsigned>(payload_size));
+    } else {
+        length_bytes = payload_size < 65536 ? 2 : 8;
+        target[1] = static_cast<unsigned char>(mask_bit | (length_bytes == 2 ? 126U : 127U));
+    }
+    for (std::size_t i = length_bytes; i != 0; --i) {
+        target[size++] = static_cast<unsigned char>((payload_size >> (8 * (i - 1))) & 0xFFU);
+    }
+    if (mask != nullptr) {
+        for (const unsigned char byte : *mask) target[size++] = byte;
+    }
+    return size;
+}
+
+/// Appends one frame to `out`, its payload masked with `mask` unless that is null. Checks nothing: the caller keeps to
+/// the protocol (or, in a test, breaks it on purpose).
+inline void websocket_append_frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload,
+                                   const websocket_mask_key* mask) {
+    unsigned char header[websocket_max_header_size];
+    const std::size_t header_size = websocket_write_header(header, opcode, last, payload.size(), mask);
+    const std::size_t needed = out.size() + header_size + payload.size();
+    if (needed > out.capacity()) out.reserve((std::max)(needed, 2 * out.capacity()));
+    out.append(reinterpret_cast<const char*>(header), header_size);
+    if (mask == nullptr) {
+        out.append(payload);
+        return;
+    }
+    // In blocks that stay in the cache, so that memory is written once.
+    constexpr std::size_t block = 16U << 10U;
+    for (std::size_t done = 0; done < payload.size();) {
+        const std::string_view piece = payload.substr(done, block);
+        const std::size_t at = out.size();
+        out.append(piece);
+        websocket_mask(&out[at], &out[at], piece.size(), *mask, done);
+        done += piece.size();
+    }
+}
+
+/// Frames what we send and keeps it legal: control frames, text that is UTF-8, fragments in order. Frames are appended
+/// to the caller's buffer. Not thread-safe: callers that send from several threads hold a lock.
+class websocket_encoder {
+public:
+    /// Gives a fresh mask for every frame of a client: unpredictable, from a cryptographic source (RFC 6455 section
+    /// 10.3), since a page must not choose the bytes that a proxy sees.
+    using mask_source = std::function<websocket_mask_key()>;
+
+    /// `masks` is required for a client and unused for a server. Throws std::invalid_argument for a client without.
+    explicit websocket_encoder(websocket_role role, mask_source masks = {}) : role_(role), masks_(std::move(masks)) {
+        if (role == websocket_role::client && !masks_) {
+            throw std::invalid_argument("websocket: a client needs a source of masks");
+        }
+    }
+
+    /// Appends a whole message (text or binary), in one frame or, with `fragment_size` bytes other than 0, in as many
+    /// as that takes. Throws std::invalid_argument for text that is not UTF-8, std::logic_error inside a message that
+    /// fragment() has begun.
+    void message(std::string& out, websocket_opcode opcode, std::string_view payload, std::size_t fragment_size = 0) {
+        require_data(opcode);
+        if (in_message_) throw std::logic_error("websocket: a fragmented message is not finished");
+        if (opcode == websocket_opcode::text && !is_utf8(payload)) {
+            throw std::invalid_argument("websocket: text that is not UTF-8");
+        }
+        if (fragment_size == 0) fragment_size = (std::max)(payload.size(), std::size_t{1});
+        bool first = true;
+        do {
+            const std::string_view piece = payload.substr(0, fragment_size);
+            payload.remove_prefix(piece.size());
+            frame(out, first ? opcode : websocket_opcode::continuation, payload.empty(), piece);
+            first = false;
+        } while (!payload.empty());
+    }
+
+    /// Appends the next piece of a message whose end is not known yet; the first piece sets the type, the later ones
+    /// must repeat it. Control frames may go between. Throws std::invalid_argument for text that is not UTF-8
+    /// (characters may be cut by pieces), std::logic_error when the type changes inside a message.
+    void fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
+        require_data(opcode);
+        if (in_message_ && opcode != message_opcode_) {
+            throw std::logic_error("websocket: another type inside a fragmented message");
+        }
+        if (!in_message_) utf8_.reset();
+        if (opcode == websocket_opcode::text && (!utf8_.feed(piece) || (last && !utf8_.complete()))) {
+            throw std::invalid_argument("websocket: text that is not UTF-8");
+        }
+        frame(out, in_message_ ? websocket_opcode::continuation : opcode, last, piece);
+        message_opcode_ = opcode;
+        in_message_ = !last;
+    }
+
+    /// Appends a ping. `payload` of 125 bytes at most, else std::invalid_argument.
+    void ping(std::string& out, std::string_view payload) { control(out, websocket_opcode::ping, payload); }
+
+    /// Appends a pong. `payload` of 125 bytes at most, else std::invalid_argument.
+    void pong(std::string& out, std::string_view payload) { control(out, websocket_opcode::pong, payload); }
+
+    /// Appends a close frame; `code` 1005 makes an empty one. Throws std::invalid_argument for a code that may not
+    /// be sent, and for a reason that is not UTF-8, longer than 123 bytes or without a code.
+    void close(std::string& out, std::uint16_t code, std::string_view reason) {
+        require_close(code, reason);
+        std::string payload;
+        if (code != websocket_close::no_status) {
+            payload.push_back(static_cast<char>(static_cast<unsigned char>(code >> 8U)));
+            payload.push_back(static_cast<char>(static_cast<unsigned char>(code & 0xFFU)));
+            payload.append(reason);
+        }
+        control(out, websocket_opcode::close, payload);
+    }
+
+    /// Throws std::invalid_argument unless close() would take these.
+    static void require_close(std::uint16_t code, std::string_view reason) {
+        if (code != websocket_close::no_status && !is_valid_close_code(code)) {
+            throw std::invalid_argument("websocket: close code " + std::to_string(code) + " may not be sent");
+        }
+        if (code == websocket_close::no_status && !reason.empty()) {
+            throw std::invalid_argument("websocket: close reason without a code");
+        }
+        if (reason.size() > 123) throw std::invalid_argument("websocket: close reason of more than 123 bytes");
+        if (!is_utf8(reason)) throw std::invalid_argument("websocket: close reason that is not UTF-8");
+    }
+
+    /// True between the first and the last piece of a message sent by fragment().
+    bool in_message() const noexcept { return in_message_; }
+
+private:
+    static void require_data(websocket_opcode opcode) {
+        if (opcode != websocket_opcode::text && opcode != websocket_opcode::binary) {
+            throw std::invalid_argument("websocket: a message is text or binary");
+        }
+    }
+
+    void control(std::string& out, websocket_opcode opcode, std::string_view payload) {
+        if (payload.size() > 125) throw std::invalid_argument("websocket: control frame of more than 125 bytes");
+        frame(out, opcode, true, payload);
+    }
+
+    void frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload) {
+        if (role_ == websocket_role::server) {
+            websocket_append_frame(out, opcode, last, payload, nullptr);
+        } else {
+            const websocket_mask_key mask = masks_();
+            websocket_append_frame(out, opcode, last, payload, &mask);
+        }
+    }
+
+    websocket_role role_;
+    mask_source masks_;
+    bool in_message_ = false;
+    websocket_opcode message_opcode_ = websocket_opcode::text;
+    utf8_validator utf8_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// A control frame that waits to be sent.
+struct websocket_reply {
+    websocket_opcode opcode = websocket_opcode::pong; ///< pong or close
+    std::string payload;                              ///< of a close frame the reason
+    std::uint16_t code = 0;                           ///< of a close frame its code; 1005: none
+};
+
+/// Says what to answer and when the connection is over. One pong at most is pending, the one for the latest ping
+/// (section 5.5.3 allows it): a peer that pings faster than we can write does not fill our memory.
+/// Not thread-safe: reader and writer share it under the connection's lock.
+class websocket_control {
+public:
+    /// Tells it what the decoder found. Messages and pongs need no answer.
+    void received(const websocket_event& event) {
+        if (peer_close_code_) return;
+        if (event.opcode == websocket_opcode::ping) {
+            if (!close_queued_) pong_ = std::string(event.payload);
+        } else if (event.opcode == websocket_opcode::close) {
+            peer_close_code_ = event.code;
+            peer_close_reason_ = std::string(event.payload);
+            pong_.reset();
+            // Section 5.5.1: the echo carries the code that came; an empty close is answered by an empty one.
+            queue_close(event.code, {});
+        }
+    }
+
+    /// Tells it that the decoder threw: a close frame with the error's code goes out, nothing more is expected.
+    void failed(const websocket_error& error) {
+        failed_ = true;
+        pong_.reset();
+        queue_close(error.close_code(), {});
+    }
+
+    /// Begins the closing handshake from our side. False when a close was already begun or answered (nothing changes).
+    /// Throws std::invalid_argument for a code or reason that may not be sent. Code 1005 sends an empty close frame.
+    bool close(std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
+        websocket_encoder::require_close(code, reason);
+        if (close_queued_) return false;
+        queue_close(code, reason);
+        return true;
+    }
+
+    /// The next control frame to send, which then counts as sent; nothing after our close frame.
+    std::optional<websocket_reply> next_reply() {
+        std::optional<websocket_reply> reply;
+        if (pong_) {
+            reply = websocket_reply{websocket_opcode::pong, std::move(*pong_), 0};
+            pong_.reset();
+        } else if (close_) {
+            reply = std::move(close_);
+            close_.reset();
+            close_sent_ = true;
+        }
+        return reply;
+    }
+
+    /// True when next_reply() has something.
+    bool has_reply() const noexcept { return pong_.has_value() || close_.has_value(); }
+
+    /// True while messages and pings may be sent: no close frame of ours is sent or waiting.
+    bool may_send() const noexcept { return !close_queued_; }
+
+    /// True when both close frames went their way, or ours after an error: the server now ends the connection, the
+    /// client waits for that (section 7.1.1).
+    bool finished() const noexcept { return close_sent_ && (peer_close_code_.has_value() || failed_); }
+
+    /// True when both sides said goodbye: the connection was closed cleanly (section 7.1.4).
+    bool clean() const noexcept { return close_sent_ && peer_close_code_.has_value() && !failed_; }
+
+    /// The code of the peer's close frame: 1005 when it had none, 1006 while no close frame has come (section 7.1.5).
+    std::uint16_t peer_close_code() const noexcept { return peer_close_code_.value_or(websocket_close::abnormal); }
+
+    /// The reason of the peer's close frame, UTF-8.
+    const std::string& peer_close_reason() const noexcept { return peer_close_reason_; }
+
+private:
+    void queue_close(std::uint16_t code, std::string_view reason) {
+        if (close_queued_) return;
+        close_queued_ = true;
+        close_ = websocket_reply{websocket_opcode::close, std::string(reason), code};
+    }
+
+    std::optional<std::string> pong_;
+    std::optional<websocket_reply> close_;
+    bool close_queued_ = false;
+    bool close_sent_ = false;
+    bool failed_ = false;
+    std::optional<std::uint16_t> peer_close_code_;
+    std::string peer_close_reason_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/codec/websocket_decoder.hpp
+/// @file
+/// RFC 6455 frames to messages: a push parser that takes bytes in any chunking.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_DECODER_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_DECODER_HPP
+
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Decodes what the peer sends after the handshake. `role` is our own: a client's decoder wants unmasked frames, a
+/// server's masked ones. Not thread-safe: one thread (the reader) uses it.
+///
+/// The sequence of events and the error, if any, do not depend on how the bytes are cut into calls (but for the sizes
+/// of the pieces when fragments are streamed). UTF-8 is checked as it comes, so a bad text fails before its end.
+class websocket_decoder {
+public:
+    explicit websocket_decoder(websocket_role role, websocket_limits limits = {}) : role_(role), limits_(limits) {}
+
+    /// Takes bytes off the front of `input` until one event is complete and returns it; without an event all input is
+    /// taken. Call again with the rest until it returns nothing. After a close frame everything is taken and ignored.
+    /// An unmasked, unfragmented message that lies wholly in `input` is handed out as a view into it, uncopied.
+    /// Throws websocket_error when the peer broke the protocol or a limit, and again on every later call.
+    std::optional<websocket_event> next(std::string_view& input) {
+        if (failed_) throw *failed_;
+        payload_ = {};
+        recycle();
+        while (!closed_) {
+            if (!in_payload_ && !read_header(input)) return std::nullopt;
+            if (remaining_ != 0 && input.empty()) return std::nullopt;
+            std::optional<websocket_event> event = is_control(opcode_) ? read_control(input) : read_data(input);
+            if (event) {
+                payload_ = event->payload;
+                return event;
+            }
+        }
+        input.remove_prefix(input.size());
+        return std::nullopt;
+    }
+
+    /// Feeds one chunk and calls `sink(const websocket_event&)` for every event in it. Throws as next() does.
+    template <typename Sink>
+    void feed(std::string_view chunk, Sink&& sink) {
+        while (const std::optional<websocket_event> event = next(chunk)) sink(*event);
+    }
+
+    /// The payload of the event that next() returned last, as a string of its own: moved out of the decoder where the
+    /// message was assembled there, else copied. Once per event, before the next call and while the input lives.
+    std::string take() {
+        std::string taken;
+        if (handed_out_ && payload_.data() == message_.data() && payload_.size() == message_.size()) {
+            taken.swap(message_);
+        } else {
+            taken.assign(payload_);
+        }
+        payload_ = {};
+        return taken;
+    }
+
+    /// True after a close frame: nothing more will come.
+    bool closed() const noexcept { return closed_; }
+
+    /// True inside a frame or between the fragments of a message: an end of the connection here cuts something off.
+    bool in_message() const noexcept { return in_payload_ || header_size_ != 0 || fragmented_; }
+
+private:
+    [[noreturn]] void fail(std::uint16_t code, const char* what) {
+        failed_.emplace(code, what);
+        throw *failed_;
+    }
+
+    // The buffer of the message that the last event handed out is ours again, but for a fragment still being gathered.
+    void recycle() {
+        if (!handed_out_) return;
+        handed_out_ = false;
+        // One huge message must not hold its memory for the rest of a long connection.
+        if (message_.capacity() > kept_capacity) std::string().swap(message_);
+        message_.clear();
+    }
+
+    bool read_header(std::string_view& input) {
+        for (;;) {
+            const std::size_t wanted = header_size_ < 2 ? 2 : header_wanted();
+            if (header_size_ < wanted) {
+                const std::size_t n = (std::min)(wanted - header_size_, input.size());
+                // An empty view may hold a null pointer, which memcpy must not get.
+                if (n != 0) std::memcpy(header_ + header_size_, input.data(), n);
+                header_size_ += n;
+                input.remove_prefix(n);
+                if (header_size_ < wanted) return false;
+                if (wanted == 2) check_start();
+                if (header_wanted() != wanted) continue;
+            }
+            start_frame();
+            return true;
+        }
+    }
+
+    std::size_t header_wanted() const noexcept {
+        const unsigned length = header_[1] & 0x7FU;
+        return 2 + (length == 127 ? 8U : length == 126 ? 2U : 0U) + ((header_[1] & 0x80U) != 0 ? 4U : 0U);
+    }
+
+    // Everything that the first two bytes of a frame can already get wrong.
+    void check_start() {
+        using websocket_close::protocol_error;
+        if ((header_[0] & 0x70U) != 0) fail(protocol_error, "reserved bit set without an extension");
+        const unsigned opcode = header_[0] & 0x0FU;
+        const bool control = opcode >= 8;
+        if ((opcode > 2 && !control) || opcode > 10) fail(protocol_error, "reserved opcode");
+        const bool masked = (header_[1] & 0x80U) != 0;
+        if (masked && role_ == websocket_role::client) fail(protocol_error, "masked frame from a server");
+        if (!masked && role_ == websocket_role::server) fail(protocol_error, "unmasked frame from a client");
+        if (control) {
+            if ((header_[0] & 0x80U) == 0) fail(protocol_error, "fragmented control frame");
+            if ((header_[1] & 0x7FU) > 125) fail(protocol_error, "control frame of more than 125 bytes");
+            if (opcode == 8 && (header_[1] & 0x7FU) == 1) fail(protocol_error, "close frame with half a code");
+        } else if (opcode == 0 && !fragmented_) {
+            fail(protocol_error, "continuation of no message");
+        } else if (opcode != 0 && fragmented_) {
+            fail(protocol_error, "new message inside a fragmented one");
+        }
+    }
+
+    std::uint64_t read_length() {
+        const unsigned marker = header_[1] & 0x7FU;
+        if (marker < 126) return marker;
+        const std::size_t bytes = marker == 126 ? 2 : 8;
+        std::uint64_t length = 0;
+        for (std::size_t i = 0; i < bytes; ++i) length = (length << 8U) | header_[2 + i];
+        if ((length >> 63U) != 0) fail(websocket_close::protocol_error, "length with its highest bit set");
+        if (length < 126 || (bytes == 8 && length < 65536)) {
+            fail(websocket_close::protocol_error, "length not in its shortest form");
+        }
+        return length;
+    }
+
+    void start_frame() {
+        const std::uint64_t length = read_length();
+        opcode_ = static_cast<websocket_opcode>(header_[0] & 0x0FU);
+        last_frame_ = (header_[0] & 0x80U) != 0;
+        masked_ = (header_[1] & 0x80U) != 0;
+        if (masked_) std::memcpy(mask_.data(), header_ + header_size_ - 4, 4);
+        if (!is_control(opcode_)) start_data(length);
+        remaining_ = length;
+        offset_ = 0;
+        header_size_ = 0;
+        in_payload_ = true;
+    }
+
+    // Refused by the announced length, before a byte of the payload was taken.
+    void start_data(std::uint64_t length) {
+        if (limits_.max_frame_size != 0 && length > limits_.max_frame_size) {
+            fail(websocket_close::message_too_big, "frame over the size limit");
+        }
+        std::uint64_t most = limits_.max_message_size != 0 ? limits_.max_message_size : ~std::uint64_t{0};
+        if (!limits_.stream_fragments) most = (std::min)(most, std::uint64_t{message_.max_size()});
+        if (most < message_size_ || length > most - message_size_) {
+            fail(websocket_close::message_too_big, "message over the size limit");
+        }
+        message_size_ += length;
+        if (opcode_ != websocket_opcode::continuation) {
+            message_opcode_ = opcode_;
+            first_piece_ = true;
+            utf8_.reset();
+        }
+        fragmented_ = !last_frame_;
+    }
+
+    std::string_view take_payload(std::string_view& input) {
+        const std::size_t n = remaining_ < input.size() ? static_cast<std::size_t>(remaining_) : input.size();
+        const std::string_view piece = input.substr(0, n);
+        input.remove_prefix(n);
+        remaining_ -= n;
+        return piece;
+    }
+
+    // The piece as the peer meant it, behind what `buffer` already holds.
+    std::string_view append_unmasked(std::string& buffer, std::string_view piece) {
+        const std::size_t before = buffer.size();
+        buffer.append(piece);
+        if (masked_) websocket_mask(&buffer[before], &buffer[before], piece.size(), mask_, offset_);
+        offset_ += piece.size();
+        return std::string_view(buffer).substr(before);
+    }
+
+    void check_text(std::string_view piece, bool end_of_message) {
+        if (message_opcode_ != websocket_opcode::text) return;
+        if (!utf8_.feed(piece)) fail(websocket_close::invalid_payload, "text that is not UTF-8");
+        if (end_of_message && !utf8_.complete()) {
+            fail(websocket_close::invalid_payload, "text that ends inside a character");
+        }
+    }
+
+    std::optional<websocket_event> read_data(std::string_view& input) {
+        const bool whole_in_input = remaining_ <= input.size() && last_frame_ && !masked_ && message_.empty();
+        if (limits_.stream_fragments) return read_piece(input);
+        if (whole_in_input) {
+            const std::string_view payload = take_payload(input);
+            check_text(payload, true);
+            return end_of_data_frame(payload);
+        }
+        if (offset_ == 0) {
+            // A length is only a promise: reserve a megabyte of it at most, then grow with what really comes.
+            const std::uint64_t ahead = (std::min)(remaining_, std::uint64_t{1U << 20U});
+            if (message_.empty()) message_.reserve(static_cast<std::size_t>(ahead));
+        }
+        while (remaining_ != 0 && !input.empty()) {
+            // Blocks that stay in the first-level cache: copied, unmasked and checked while they are there.
+            std::string_view block = input.substr(0, block_size);
+            const std::size_t offered = block.size();
+            const std::string_view piece = append_unmasked(message_, take_payload(block));
+            input.remove_prefix(offered - block.size());
+            check_text(piece, remaining_ == 0 && last_frame_);
+        }
+        if (remaining_ != 0) return std::nullopt;
+        if (last_frame_) {
+            check_text({}, true); // an empty last fragment ends the text too
+            handed_out_ = true;
+        }
+        return end_of_data_frame(message_);
+    }
+
+    std::optional<websocket_event> end_of_data_frame(std::string_view message) {
+        in_payload_ = false;
+        if (!last_frame_) return std::nullopt;
+        message_size_ = 0;
+        websocket_event event;
+        event.opcode = message_opcode_;
+        event.payload = message;
+        return event;
+    }
+
+    // Streaming: hands out what is there of this frame, a view into the input where it is unmasked.
+    std::optional<websocket_event> read_piece(std::string_view& input) {
+        std::string_view rest = masked_ ? input.substr(0, stream_piece_size) : input;
+        const std::size_t offered = rest.size();
+        std::string_view piece = take_payload(rest);
+        input.remove_prefix(offered - rest.size());
+        const bool last = remaining_ == 0 && last_frame_;
+        if (masked_) {
+            piece = append_unmasked(message_, piece);
+            handed_out_ = true;
+        }
+        check_text(piece, last);
+        if (remaining_ == 0) in_payload_ = false;
+        if (last) message_size_ = 0;
+        if (piece.empty() && !last) return std::nullopt;
+        websocket_event event;
+        event.opcode = message_opcode_;
+        event.payload = piece;
+        event.first = std::exchange(first_piece_, false);
+        event.last = last;
+        return event;
+    }
+
+    std::optional<websocket_event> read_control(std::string_view& input) {
+        if (offset_ == 0) control_.clear();
+        append_unmasked(control_, take_payload(input));
+        if (remaining_ != 0) return std::nullopt;
+        in_payload_ = false;
+        websocket_event event;
+        event.opcode = opcode_;
+        event.payload = control_;
+        if (opcode_ != websocket_opcode::close) return event;
+        if (control_.empty()) {
+            event.code = websocket_close::no_status;
+        } else {
+            event.code = static_cast<std::uint16_t>((static_cast<unsigned char>(control_[0]) << 8U) |
+                                                    static_cast<unsigned char>(control_[1]));
+            event.payload.remove_prefix(2);
+            if (!is_valid_close_code(event.code)) fail(websocket_close::protocol_error, "invalid close code");
+            if (!is_utf8(event.payload)) fail(websocket_close::invalid_payload, "close reason that is not UTF-8");
+        }
+        closed_ = true;
+        return event;
+    }
+
+    static constexpr std::size_t block_size = 16U << 10U;
+    static constexpr std::size_t stream_piece_size = 64U << 10U;
+    static constexpr std::size_t kept_capacity = 4U << 20U;
+
+    websocket_role role_;
+    websocket_limits limits_;
+    std::optional<websocket_error> failed_;
+    unsigned char header_[14] = {};
+    std::size_t header_size_ = 0;
+    bool in_payload_ = false; // the header is read, the payload (which may be empty) is not yet done
+    bool last_frame_ = false;
+    bool masked_ = false;
+    websocket_opcode opcode_ = websocket_opcode::text;
+    websocket_mask_key mask_ = {};
+    std::uint64_t remaining_ = 0;    // bytes of this frame's payload still to come
+    std::uint64_t offset_ = 0;       // bytes of this frame's payload already unmasked into a buffer
+    bool fragmented_ = false;        // between the first and the last frame of a message
+    std::uint64_t message_size_ = 0; // announced so far, all fragments together
+    websocket_opcode message_opcode_ = websocket_opcode::text;
+    bool first_piece_ = true;
+    utf8_validator utf8_;
+    std::string message_;
+    std::string control_;
+    std::string_view payload_;
+    bool handed_out_ = false; // the last event's payload lies in message_
+    bool closed_ = false;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// An open websocket without its socket: bytes that came go in by next(), bytes to send come out of the writing
+/// functions, which append to the caller's buffer.
+///
+/// Threads: a connection with one reader and one writer calls decode() in the reader without a lock (it touches the
+/// decoder only) and everything else, note() and the writing functions, under its one lock. next() is both at once,
+/// for a single thread.
+class websocket_codec {
+public:
+    /// `masks` gives a fresh, unpredictable mask per frame; required for a client, unused for a server.
+    /// Throws std::invalid_argument for a client without.
+    explicit websocket_codec(websocket_role role, websocket_limits limits = {},
+                             websocket_encoder::mask_source masks = {})
+        : decoder_(role, limits), encoder_(role, std::move(masks)) {}
+
+    /// The next event at the front of `input`, whose answer (pong, close) is then pending; see websocket_decoder::next
+    /// for the lifetime of its payload. Nothing when all of `input` is taken. Throws websocket_error when the peer
+    /// broke the protocol; the close frame that says so is then pending.
+    std::optional<websocket_event> next(std::string_view& input) {
+        try {
+            std::optional<websocket_event> event = decode(input);
+            if (event) note(*event);
+            return event;
+        } catch (const websocket_error& error) {
+            note(error);
+            throw;
+        }
+    }
+
+    /// next() without noting the answer: the reader's half, see the class.
+    std::optional<websocket_event> decode(std::string_view& input) { return decoder_.next(input); }
+
+    /// The last event's payload as a string of its own, moved where possible; see websocket_decoder::take.
+    std::string take() { return decoder_.take(); }
+
+    /// Queues what the event or the error demands: a pong, the echo of a close, the close that reports an error.
+    void note(const websocket_event& event) { control_.received(event); }
+    void note(const websocket_error& error) { control_.failed(error); }
+
+    /// Appends the pending control frames (a pong, a close) to `out`. Returns false when there was none.
+    bool write_pending(std::string& out) {
+        bool any = false;
+        while (const std::optional<websocket_reply> reply = control_.next_reply()) {
+            any = true;
+            if (reply->opcode == websocket_opcode::pong) {
+                encoder_.pong(out, reply->payload);
+            } else {
+                encoder_.close(out, reply->code, reply->payload);
+            }
+        }
+        return any;
+    }
+
+    /// Appends a message; see websocket_encoder::message. Throws std::logic_error after a close was begun.
+    void write_message(std::string& out, websocket_opcode opcode, std::string_view payload,
+                       std::size_t fragment_size = 0) {
+        require_open();
+        encoder_.message(out, opcode, payload, fragment_size);
+    }
+
+    /// Appends a piece of a message; see websocket_encoder::fragment. Throws std::logic_error after a close was begun.
+    void write_fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
+        require_open();
+        encoder_.fragment(out, opcode, piece, last);
+    }
+
+    /// Appends a ping (125 bytes at most, else std::invalid_argument). Throws std::logic_error after a close was begun.
+    void write_ping(std::string& out, std::string_view payload) {
+        require_open();
+        encoder_.ping(out, payload);
+    }
+
+    /// Begins the closing handshake: appends what is pending and the close frame. Returns false, and appends nothing
+    /// new, when a close was begun before. Throws std::invalid_argument for a code or reason that may not be sent.
+    bool write_close(std::string& out, std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
+        const bool begun = control_.close(code, reason);
+        write_pending(out);
+        return begun;
+    }
+
+    /// True when write_pending() would append something.
+    bool has_pending() const noexcept { return control_.has_reply(); }
+
+    /// Where the closing handshake stands.
+    const websocket_control& control() const noexcept { return control_; }
+
+    /// The reading half: whether it stands inside a message.
+    const websocket_decoder& decoder() const noexcept { return decoder_; }
+
+private:
+    void require_open() const {
+        if (!control_.may_send()) throw std::logic_error("websocket: nothing may be sent after a close frame");
+    }
+
+    websocket_decoder decoder_;
+    websocket_encoder encoder_;
+    websocket_control control_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/transport/websocket_keeper.hpp
+/// @file
+/// Looks after open websockets from time to time: pings, and answers to pings while nobody receives.
+#ifndef BACKENDAI_TRANSPORT_WEBSOCKET_KEEPER_HPP
+#define BACKENDAI_TRANSPORT_WEBSOCKET_KEEPER_HPP
+
+
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Something that wants a tick now and then. tick() must not block.
+class ticked {
+public:
+    ticked() = default;
+    ticked(const ticked&) = delete;
+    ticked& operator=(const ticked&) = delete;
+    virtual ~ticked() = default;
+    virtual void tick(std::chrono::steady_clock::time_point now) noexcept = 0;
+};
+
+/// One thread for all websockets of a transport; it starts with the first one. Thread-safe.
+class websocket_keeper {
+public:
+    using clock = std::chrono::steady_clock;
+
+    websocket_keeper() = default;
+    websocket_keeper(const websocket_keeper&) = delete;
+    websocket_keeper& operator=(const websocket_keeper&) = delete;
+    ~websocket_keeper() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            stopping_ = true;
+        }
+        changed_.notify_all();
+        if (thread_.joinable()) thread_.join();
+    }
+
+    void add(ticked& item, std::chrono::milliseconds period) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            items_[&item] = {period, clock::now() + period};
+            if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+        }
+        changed_.notify_all();
+    }
+    /// After this @p item is not touched any more.
+    void remove(ticked& item) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        items_.erase(&item);
+    }
+
+private:
+    struct schedule {
+        std::chrono::milliseconds period{};
+        clock::time_point next;
+    };
+
+    void run() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        while (!stopping_) {
+            const auto now = clock::now();
+            auto next = (clock::time_point::max)();
+            for (auto& item : items_) {
+                if (item.second.next <= now) {
+                    item.first->tick(now);
+                    item.second.next = now + item.second.period;
+                }
+                next = item.second.next < next ? item.second.next : next;
+            }
+            if (items_.empty()) {
+                changed_.wait(lock);
+            } else {
+                changed_.wait_until(lock, next);
+            }
+        }
+    }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::map<ticked*, schedule> items_;
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// How an open websocket behaves.
+struct websocket_options {
+    codec::websocket_limits limits;
+    std::chrono::milliseconds ping_interval{30'000}; ///< 0 is no pings
+    std::chrono::milliseconds ping_timeout{30'000};  ///< silence after a ping that means a dead peer
+    std::chrono::milliseconds send_timeout{60'000};  ///< the peer takes nothing for so long; 0 is no limit
+};
+
+namespace detail {
+
+/// Masks from a cryptographic source, drawn in batches. Not thread-safe.
+class mask_generator {
+public:
+    codec::websocket_mask_key operator()() {
+        if (used_ + 4 > sizeof pool_) {
+            if (RAND_bytes(pool_, static_cast<int>(sizeof pool_)) != 1) {
+                throw client_error(error_kind::io, "no random numbers", client_error::progress::maybe_sent);
+            }
+            used_ = 0;
+        }
+        codec::websocket_mask_key key;
+        std::memcpy(key.data(), pool_ + used_, 4);
+        used_ += 4;
+        return key;
+    }
+
+private:
+    unsigned char pool_[1024] = {};
+    std::size_t used_ = sizeof pool_;
+};
+
+/// See message_stream. Three locks, taken in this order: reading_ (who reads and decodes), state_ (what is written and
+/// how it all stands), the stream's own. Only the one that has the flushing turn writes to the stream.
+class websocket final : public message_stream, private ticked {
+    using clock = exchange_context::clock;
+
+public:
+    /// @param early bytes that came behind the handshake's answer
+    websocket(std::unique_ptr<os::byte_stream> stream, std::string early, std::string protocol,
+              const websocket_options& options, const exchange_context& context,
+              std::shared_ptr<websocket_keeper> keeper)
+        : stream_(std::move(stream)),
+          early_(std::move(early)),
+          protocol_(std::move(protocol)),
+          options_(options),
+          keeper_(std::move(keeper)),
+          codec_(codec::websocket_role::client, options.limits, mask_generator()),
+          buffer_(buffer_size),
+          input_(early_),
+          next_ping_(clock::now() + options.ping_interval) {
+        last_received_ = clock::now().time_since_epoch().count();
+        on_cancel_.emplace(context.cancel, [this] { fail(error_kind::cancelled, "the stream was cancelled"); });
+        on_close_.emplace(context.closing, [this] { fail(error_kind::closed, "the session was closed"); });
+        std::chrono::milliseconds period(1000);
+        if (options_.ping_interval.count() > 0) period = (std::min)(period, options_.ping_interval / 2);
+        keeper_->add(*this, (std::max)(period, std::chrono::milliseconds(10)));
+    }
+    ~websocket() override {
+        on_cancel_.reset();
+        on_close_.reset();
+        keeper_->remove(*this);
+        try {
+            std::unique_lock<std::mutex> lock(state_);
+            if (!failure_ && !flushing_) {
+                codec_.write_close(out_);
+                flush(lock, false);
+            }
+        } catch (const std::exception&) {
+            // A goodbye to a peer that is gone is nothing that anybody misses.
+        }
+        stream_->end_writes();
+    }
+
+    stream_message receive() override { return *receive_until((clock::time_point::max)()); }
+    std::optional<stream_message> receive_for(std::chrono::milliseconds limit) override {
+        return receive_until(clock::now() + limit);
+    }
+
+    void send_text(std::string_view text) override { send(codec::websocket_opcode::text, text); }
+    void send_binary(std::string_view bytes) override { send(codec::websocket_opcode::binary, bytes); }
+
+    void close(std::uint16_t code, std::string_view reason) override {
+        try {
+            codec::websocket_encoder::require_close(code, reason);
+        } catch (const std::invalid_argument& e) {
+            throw client_error(error_kind::argument, e.what());
+        }
+        std::unique_lock<std::mutex> lock(state_);
+        await_turn(lock);
+        if (failure_ || !codec_.write_close(out_, code, reason)) return;
+        try {
+            flush(lock, true);
+        } catch (const client_error&) {
+            // The connection is lost: receive() tells, if anybody wants to know.
+        }
+    }
+
+    void cancel() noexcept override { fail(error_kind::cancelled, "the stream was cancelled"); }
+    const std::string& protocol() const noexcept override { return protocol_; }
+
+private:
+    static constexpr std::size_t buffer_size = 64U << 10U;
+    static constexpr std::size_t max_kept_messages = 1U << 20U; // bytes read while nobody receives
+
+    static std::size_t cost_of(const stream_message& message) { return message.data.size() + sizeof message; }
+
+    // --- receiving: all of this under reading_ -----------------------------------------------------------------------
+
+    std::optional<stream_message> receive_until(clock::time_point deadline) {
+        const std::lock_guard<std::mutex> reader(reading_);
+        for (;;) {
+            check();
+            if (!kept_.empty()) {
+                stream_message message = std::move(kept_.front());
+                kept_.pop_front();
+                kept_size_ -= cost_of(message);
+                return message;
+            }
+            if (broken_) throw *broken_;
+            if (closed_) return *closed_;
+            if (std::optional<stream_message> message = decode()) return message;
+            if (closed_) continue;
+            if (!fill(deadline, true)) return std::nullopt;
+        }
+    }
+
+    // The next message of what has been read; a close frame sets closed_.
+    std::optional<stream_message> decode() {
+        try {
+            while (const std::optional<codec::websocket_event> event = codec_.decode(input_)) {
+                switch (event->opcode) {
+                case codec::websocket_opcode::text: return stream_message{stream_message::type::text, codec_.take(), 0};
+                case codec::websocket_opcode::binary:
+                    return stream_message{stream_message::type::binary, codec_.take(), 0};
+                case codec::websocket_opcode::pong: break;
+                default: answer(*event); break;
+                }
+                if (closed_) return std::nullopt;
+            }
+        } catch (const codec::websocket_error& e) {
+            refuse(e);
+        }
+        return std::nullopt;
+    }
+
+    void answer(const codec::websocket_event& event) {
+        const bool is_close = event.opcode == codec::websocket_opcode::close;
+        if (is_close) closed_ = stream_message{stream_message::type::closed, std::string(event.payload), event.code};
+        std::unique_lock<std::mutex> lock(state_);
+        codec_.note(event);
+        codec_.write_pending(out_);
+        if (flushing_) return; // whoever flushes takes it along
+        try {
+            flush(lock, false);
+        } catch (const client_error&) {
+            // Writing is over, which the next send tells; reading goes on to its own end.
+        }
+    }
+
+    [[noreturn]] void refuse(const codec::websocket_error& error) {
+        broken_.emplace(error_kind::protocol, error.what(), client_error::progress::maybe_sent);
+        {
+            std::unique_lock<std::mutex> lock(state_);
+            codec_.note(error);
+            codec_.write_pending(out_);
+            try {
+                if (!flushing_) flush(lock, false);
+            } catch (const client_error&) {
+                // The peer does not learn what was wrong with it; the caller does.
+            }
+        }
+        // Bytes unread when the socket is closed would reset the connection, and the peer lose our close frame.
+        stream_->end_writes();
+        try {
+            const auto end = clock::now() + std::chrono::milliseconds(100);
+            for (std::size_t left = 1U << 20U; left > buffer_.size() && clock::now() < end;) {
+                const os::io_result got = stream_->read(buffer_.data(), buffer_.size());
+                if (got.state == os::io_state::ended) break;
+                left -= got.count;
+                if (got.state != os::io_state::done)
+                    os::wait_ready(stream_->handle(), true, false, std::chrono::milliseconds(20));
+            }
+        } catch (const client_error&) {
+            // It is gone already.
+        }
+        throw *broken_;
+    }
+
+    // Reads some bytes. False when there were none until the deadline (or at once, with @p wait false).
+    bool fill(clock::time_point deadline, bool wait) {
+        for (;;) {
+            const os::io_result got = read_some();
+            if (got.state == os::io_state::done) {
+                input_ = std::string_view(buffer_.data(), got.count);
+                last_received_ = clock::now().time_since_epoch().count();
+                return true;
+            }
+            if (got.state == os::io_state::ended) {
+                end_of_stream();
+                return true;
+            }
+            if (!wait) return false;
+            std::chrono::milliseconds limit(-1);
+            if (deadline != (clock::time_point::max)()) {
+                const auto left = deadline - clock::now();
+                if (left.count() <= 0) return false;
+                limit = std::chrono::duration_cast<std::chrono::milliseconds>(left) + std::chrono::milliseconds(1);
+            }
+            const bool unsent = has_unsent();
+            os::wait_ready(stream_->handle(), got.state == os::io_state::wants_read,
+                           unsent || got.state == os::io_state::wants_write, limit);
+            check();
+            if (unsent) flush_quietly();
+        }
+    }
+
+    os::io_result read_some() {
+        try {
+            return stream_->read(buffer_.data(), buffer_.size());
+        } catch (const client_error& e) {
+            check();
+            broken_ = e;
+            throw;
+        }
+    }
+
+    void end_of_stream() {
+        check();
+        {
+            const std::lock_guard<std::mutex> lock(state_);
+            if (!codec_.control().may_send()) { // we had said goodbye; that it was not returned loses nothing
+                closed_ = stream_message{stream_message::type::closed, {}, codec::websocket_close::abnormal};
+                return;
+            }
+        }
+        broken_.emplace(error_kind::connect, "the connection ended without a close frame",
+                        client_error::progress::maybe_sent);
+        throw *broken_;
+    }
+
+    // --- sending: under state_ ---------------------------------------------------------------------------------------
+
+    void send(codec::websocket_opcode opcode, std::string_view payload) {
+        std::unique_lock<std::mutex> lock(state_);
+        await_turn(lock);
+        if (failure_) throw *failure_;
+        if (unwritable_) throw *unwritable_;
+        if (!codec_.control().may_send()) {
+            throw client_error(error_kind::closed, "the websocket is closed", client_error::progress::maybe_sent);
+        }
+        try {
+            codec_.write_message(out_, opcode, payload);
+        } catch (const std::invalid_argument& e) {
+            throw client_error(error_kind::argument, e.what(), client_error::progress::maybe_sent);
+        }
+        flush(lock, true);
+    }
+
+    void await_turn(std::unique_lock<std::mutex>& lock) {
+        turn_.wait(lock, [this] { return !flushing_ || failure_; });
+    }
+
+    // Writes what waits; with @p wait all of it. The lock is open while the stream works.
+    void flush(std::unique_lock<std::mutex>& lock, bool wait) {
+        if (unwritable_) throw *unwritable_;
+        flushing_ = true;
+        auto last_progress = clock::now();
+        try {
+            for (;;) {
+                if (failure_) throw *failure_;
+                if (sent_ == sending_.size()) {
+                    if (sending_.capacity() > (4U << 20U)) std::string().swap(sending_);
+                    sending_.clear();
+                    sent_ = 0;
+                    if (out_.empty()) break;
+                    sending_.swap(out_);
+                }
+                lock.unlock();
+                os::io_result wrote = write_some();
+                if (wrote.state != os::io_state::done && wait) {
+                    await_writable(wrote.state, last_progress);
+                    wrote.count = 0;
+                } else if (wrote.state == os::io_state::done) {
+                    last_progress = clock::now();
+                }
+                lock.lock();
+                sent_ += wrote.count;
+                if (wrote.state != os::io_state::done && !wait) break;
+            }
+        } catch (const client_error& e) {
+            if (!lock.owns_lock()) lock.lock();
+            flushing_ = false;
+            if (!unwritable_) unwritable_ = e;
+            turn_.notify_all();
+            if (failure_) throw client_error(*failure_);
+            throw;
+        }
+        flushing_ = false;
+        turn_.notify_all();
+    }
+
+    os::io_result write_some() { return stream_->write(std::string_view(sending_).substr(sent_)); }
+
+    void await_writable(os::io_state state, clock::time_point last_progress) {
+        std::chrono::milliseconds limit(-1);
+        if (options_.send_timeout.count() > 0) {
+            const auto left = last_progress + options_.send_timeout - clock::now();
+            if (left.count() <= 0) {
+                throw client_error(error_kind::timeout, "the peer took nothing for too long",
+                                   client_error::progress::maybe_sent);
+            }
+            limit = std::chrono::duration_cast<std::chrono::milliseconds>(left) + std::chrono::milliseconds(1);
+        }
+        if (state == os::io_state::wants_read) {
+            // Only inside a TLS handshake message; the reader may take what this waits for.
+            limit = std::chrono::milliseconds(50);
+        }
+        os::wait_ready(stream_->handle(), state == os::io_state::wants_read, state == os::io_state::wants_write, limit);
+    }
+
+    bool has_unsent() {
+        const std::lock_guard<std::mutex> lock(state_);
+        return !flushing_ && !unwritable_ && (sent_ != sending_.size() || !out_.empty());
+    }
+    void flush_quietly() {
+        std::unique_lock<std::mutex> lock(state_);
+        if (flushing_ || unwritable_) return;
+        try {
+            flush(lock, false);
+        } catch (const client_error&) {
+            // Kept in unwritable_ for the next send.
+        }
+    }
+
+    // --- the end, and the keeper -------------------------------------------------------------------------------------
+
+    void check() {
+        const std::lock_guard<std::mutex> lock(state_);
+        if (failure_) throw client_error(*failure_);
+    }
+
+    void fail(error_kind kind, const char* message) noexcept {
+        {
+            const std::lock_guard<std::mutex> lock(state_);
+            if (!failure_) failure_.emplace(kind, message, client_error::progress::maybe_sent);
+            stream_->shut_down();
+        }
+        turn_.notify_all();
+    }
+
+    void tick(clock::time_point now) noexcept override {
+        const bool reads = drain();
+        bool is_dead = false;
+        {
+            std::unique_lock<std::mutex> lock(state_);
+            if (failure_ || unwritable_) return;
+            try {
+                const bool may_ping = options_.ping_interval.count() > 0 && codec_.control().may_send();
+                if (may_ping && now >= next_ping_) {
+                    codec_.write_ping(out_, {});
+                    next_ping_ = now + options_.ping_interval;
+                    if (!pinged_) pinged_ = now;
+                }
+                if (!flushing_) flush(lock, false);
+            } catch (const std::exception&) {
+                return; // kept in unwritable_; reading goes on to its own end
+            }
+            // While nobody takes what was read, silence says nothing about the peer.
+            const clock::time_point last{clock::duration(last_received_.load())};
+            if (pinged_ && (last >= *pinged_ || !reads)) pinged_.reset();
+            is_dead = pinged_ && now - *pinged_ > options_.ping_timeout;
+        }
+        if (is_dead) fail(error_kind::timeout, "the peer does not answer pings any more");
+    }
+
+    // Reads ahead a little while nobody receives, so that pings and pongs are seen. False when it may not.
+    bool drain() noexcept {
+        const std::unique_lock<std::mutex> reader(reading_, std::try_to_lock);
+        if (!reader.owns_lock()) return true; // somebody receives
+        try {
+            for (int rounds = 0; rounds < 16 && !broken_ && !closed_; ++rounds) {
+                while (kept_size_ < max_kept_messages) {
+                    std::optional<stream_message> message = decode();
+                    if (!message) break;
+                    kept_size_ += cost_of(*message);
+                    kept_.push_back(std::move(*message));
+                }
+                if (kept_size_ >= max_kept_messages) return false;
+                if (closed_ || !fill({}, false)) break;
+            }
+        } catch (const std::exception&) {
+            // Kept in broken_ for the next receive().
+        }
+        return true;
+    }
+
+    const std::unique_ptr<os::byte_stream> stream_;
+    const std::string early_;
+    const std::string protocol_;
+    const websocket_options options_;
+    const std::shared_ptr<websocket_keeper> keeper_;
+    codec::websocket_codec codec_; // decode() under reading_, the rest under state_
+
+    std::mutex reading_;
+    std::vector<char> buffer_;
+    std::string_view input_; // read and not yet decoded, in buffer_ (at first in early_)
+    std::deque<stream_message> kept_;
+    std::size_t kept_size_ = 0;
+    std::optional<stream_message> closed_;
+    std::optional<client_error> broken_;
+    std::atomic<clock::rep> last_received_{0};
+
+    std::mutex state_;
+    std::condition_variable turn_;
+    bool flushing_ = false;
+    std::string out_;      // framed, waits for the flushing turn
+    std::string sending_;  // of the one that has the turn
+    std::size_t sent_ = 0; // of sending_
+    clock::time_point next_ping_;
+    std::optional<clock::time_point> pinged_; // the first ping since which nothing came
+    std::optional<client_error> failure_;     // cancelled, closed, dead
+    std::optional<client_error> unwritable_;  // the connection takes nothing any more
+    std::optional<cancel_token::listener> on_cancel_, on_close_;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <openssl/rand.h>
+
+#include <array>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Performs the handshake of RFC 6455 section 4.1 on a fresh stream.
+inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
+                                     const websocket_options& options, const exchange_context& context,
+                                     std::shared_ptr<websocket_keeper> keeper) {
+    std::array<unsigned char, 16> nonce{};
+    if (RAND_bytes(nonce.data(), static_cast<int>(nonce.size())) != 1) {
+        throw client_error(error_kind::io, "no random numbers");
+    }
+    const std::string peer = request.url.host_header();
+    std::vector<std::string> protocols;
+    std::string head = "GET " + request.url.target() + " HTTP/1.1\r\nHost: " + peer + "\r\n";
+    for (const auto& field : request.headers) {
+        if (equal_ignoring_case(field.first, "Sec-WebSocket-Protocol")) {
+            for (const std::string& item : split_list(field.second)) protocols.push_back(item);
+            continue;
+        }
+        if (!codec::is_token(field.first) || !codec::is_field_value(field.second)) {
+            throw client_error(error_kind::argument, "not a header: \"" + field.first + '"');
+        }
+        head += field.first + ": " + field.second + "\r\n";
+    }
+    std::optional<codec::websocket_client_handshake> handshake;
+    try {
+        handshake.emplace(nonce, std::move(protocols));
+    } catch (const std::invalid_argument& e) {
+        throw client_error(error_kind::argument, e.what());
+    }
+    for (const auto& field : handshake->headers()) head += field.first + ": " + field.second + "\r\n";
+    head += "\r\n";
+
+    using progress = client_error::progress;
+    os::phase_clock clock(context, context.read_timeout, "the websocket handshake with " + peer, progress::maybe_sent);
+    std::string_view rest = head;
+    std::string buffer(16384, '\0');
+    std::string_view input;
+    bool answered = false;
+    try {
+        while (!rest.empty()) {
+            const os::io_result sent = stream->write(rest);
+            if (sent.state == os::io_state::done) {
+                rest.remove_prefix(sent.count);
+            } else {
+                clock.wait(stream->handle(), sent.state);
+            }
+        }
+        while (!handshake->feed(input)) {
+            const os::io_result got = stream->read(&buffer[0], buffer.size());
+            if (got.state == os::io_state::done) {
+                input = std::string_view(buffer).substr(0, got.count);
+                answered = true;
+                clock.restart();
+            } else if (got.state == os::io_state::ended) {
+                if (!answered) {
+                    throw client_error(error_kind::connect, peer + " closed the connection without an answer",
+                                       progress::maybe_sent);
+                }
+                handshake->finish();
+                break;
+            } else {
+                clock.wait(stream->handle(), got.state);
+            }
+        }
+    } catch (const codec::decode_error& e) {
+        throw client_error(error_kind::protocol, "the answer of " + peer + " is not usable: " + e.what(),
+                           progress::maybe_sent);
+    }
+    context.check(progress::maybe_sent);
+
+    websocket_opening opening;
+    opening.head.status = handshake->response().status;
+    opening.head.reason = handshake->response().reason;
+    for (const auto& field : handshake->response().headers) opening.head.headers.add(field.first, field.second);
+    if (handshake->accepted()) {
+        opening.stream = std::make_unique<websocket>(std::move(stream), std::string(input), handshake->protocol(),
+                                                     options, context, std::move(keeper));
+    } else {
+        opening.body = handshake->response().body;
+    }
+    return opening;
+}
+
+/// What all websockets of a transport share. They may outlive it. Thread-safe.
+class websocket_upgrader {
+public:
+    explicit websocket_upgrader(const api_config& config) : keeper_(std::make_shared<websocket_keeper>()) {
+        options_.limits.max_message_size = config.max_websocket_message;
+        options_.ping_interval = config.websocket_ping_interval;
+        options_.ping_timeout = config.websocket_ping_timeout;
+    }
+
+    /// Turns a fresh connection into a websocket, see transport/concept.hpp.
+    websocket_opening upgrade(std::unique_ptr<os::byte_stream> stream, const http_request& request,
+                              const exchange_context& context) const {
+        websocket_options options = options_;
+        options.send_timeout = context.read_timeout;
+        return shake_hands(std::move(stream), request, options, context, keeper_);
+    }
+
+private:
+    const std::shared_ptr<websocket_keeper> keeper_;
+    websocket_options options_;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
 
 #include <fstream>
 #include <map>
@@ -16976,6 +19245,7 @@ BACKENDAI_NAMESPACE_BEGIN
 
 /// HTTP/1.1 by libcurl: one connection a caller, kept alive in a bounded pool for the next one. Certificates are
 /// checked by libcurl; with OpenSSL and its relatives a name counts only when it stands in the SAN. TLS 1.2 at least.
+/// Websockets: connections by libcurl, frames by the SDK.
 ///
 /// Where it differs from httplib_transport: connect_timeout covers TCP and TLS handshake together, and an answer's head
 /// is limited while it is read (256 fields, 256 KiB).
@@ -17011,12 +19281,23 @@ public:
         return work.take_head();
     }
 
+    /// See transport/concept.hpp.
+    websocket_opening open_websocket(http_request& request, const exchange_context& context) {
+        context.check();
+        const std::optional<detail::proxy_server> proxy = detail::find_proxy(shared_->config, request.url);
+        const auto addresses = os::resolve(proxy ? proxy->host : request.url.host, context);
+        return shared_->websockets.upgrade(
+            std::make_unique<detail::curl_stream>(shared_->config, request.url, proxy, addresses, context), request,
+            context);
+    }
+
 private:
     using connection_pool = detail::slot_pool<detail::curl_connection>;
 
     struct shared {
-        explicit shared(const api_config& c) : config(c) {}
+        explicit shared(const api_config& c) : config(c), websockets(c) {}
         const api_config config;
+        const detail::websocket_upgrader websockets;
         std::shared_mutex mutex;
         std::map<std::string, std::unique_ptr<connection_pool>> pools;
     };

@@ -534,7 +534,8 @@ enum class fault_kind {
     websocket_drop,            ///< an open websocket whose connection ends in the middle of a frame
     websocket_bad_frame,       ///< an open websocket that sends a frame with reserved bits
     websocket_oversized_frame, ///< an open websocket that announces a frame of 2^62 bytes
-    websocket_close            ///< an open websocket that is closed with code `status`
+    websocket_close,           ///< an open websocket that is closed with code `status` and reason `bytes`
+    websocket_message          ///< an open websocket that says `bytes`, as a text message, and then nothing any more
 };
 
 /// One scripted fault; used for the next `times` requests that match.
@@ -560,7 +561,7 @@ namespace detail {
 inline bool is_of_websocket(fault_kind kind) {
     return kind == fault_kind::websocket_stall || kind == fault_kind::websocket_drop ||
            kind == fault_kind::websocket_bad_frame || kind == fault_kind::websocket_oversized_frame ||
-           kind == fault_kind::websocket_close;
+           kind == fault_kind::websocket_close || kind == fault_kind::websocket_message;
 }
 
 } // namespace detail
@@ -2196,11 +2197,11 @@ public:
         return result;
     }
 
-    /// Interrupts the code that runs now, if any.
-    void interrupt() {
+    /// Interrupts the code that runs now, if any. @param id when given, only if it is of that run
+    void interrupt(const std::string& id = {}) {
         const std::lock_guard<std::mutex> lock(mutex_);
         const std::shared_ptr<run> item = active();
-        if (!item || !item->started || item->exit_code) return;
+        if (!item || !item->started || item->exit_code || (!id.empty() && item->id != id)) return;
         item->asks_password.reset();
         (item->is_batch ? command_ : interpreter_).process.signal(SIGINT);
     }
@@ -7026,7 +7027,8 @@ public:
         options.environment["PS1"] = "$ ";
         options.environment.erase("PROMPT_COMMAND");
         options.directory = directory;
-        // Held open until the shell has it too: a terminal that nobody holds reads as ended.
+        // Held open as long as the other side: a terminal that nobody holds reads as ended, and what is typed before
+        // the shell has it is echoed already.
         other_ = os::descriptor(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
         process_ = os::child_process(options);
     }
@@ -7040,10 +7042,7 @@ public:
         }
         char buffer[16384];
         const ssize_t count = ::read(main_.get(), buffer, sizeof buffer);
-        if (count > 0) {
-            other_.close();
-            return std::string(buffer, static_cast<std::size_t>(count));
-        }
+        if (count > 0) return std::string(buffer, static_cast<std::size_t>(count));
         if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
         return std::nullopt;
     }
@@ -8185,6 +8184,7 @@ public:
     void close(std::uint16_t code, std::string_view reason = {}) {
         try {
             answer([&] { codec_.write_close(out_, code, reason); });
+            if (has_lied()) return;
             const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
             while (std::chrono::steady_clock::now() < end) {
                 const auto message = receive_for(std::chrono::milliseconds(200));
@@ -8196,9 +8196,15 @@ public:
     }
 
 private:
+    bool has_lied() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return has_lied_;
+    }
+
     template <class Note>
     void answer(Note&& note) {
         const std::lock_guard<std::mutex> lock(mutex_);
+        if (has_lied_) return;
         note();
         codec_.write_pending(out_);
         flush();
@@ -8206,7 +8212,7 @@ private:
 
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!codec_.control().may_send()) return; // it will see the client's close soon
+        if (has_lied_ || !codec_.control().may_send()) return; // it will see the client's close soon
         if (wrong_ && sent_++ == wrong_->position) lie(opcode, payload);
         codec_.write_message(out_, opcode, payload);
         flush();
@@ -8218,6 +8224,7 @@ private:
     }
 
     [[noreturn]] void lie(codec::websocket_opcode opcode, std::string_view payload) {
+        has_lied_ = true; // nothing more may follow, a goodbye least of all
         std::string bytes;
         switch (wrong_->kind) {
         case fault_kind::websocket_drop:
@@ -8235,12 +8242,16 @@ private:
         case fault_kind::websocket_close:
             codec_.write_close(bytes, static_cast<std::uint16_t>(wrong_->status), wrong_->bytes);
             break;
+        case fault_kind::websocket_message:
+            codec_.write_message(bytes, codec::websocket_opcode::text, wrong_->bytes);
+            break;
         default: break; // websocket_stall sends nothing more
         }
         if (!bytes.empty()) socket_.write(bytes);
         if (wrong_->kind != fault_kind::websocket_drop) {
-            // Until the client gives up: what it still sends is thrown away.
-            while (socket_.read(buffer_.data(), buffer_.size()) != 0) continue;
+            // Until the client gives up: what it still sends is thrown away. Another thread may be receiving.
+            std::vector<char> ignored(4096);
+            while (socket_.read(ignored.data(), ignored.size()) != 0) continue;
         }
         throw scripted_end{};
     }
@@ -8254,6 +8265,7 @@ private:
     codec::websocket_codec codec_{codec::websocket_role::server};
     std::string out_;
     std::size_t sent_ = 0;
+    bool has_lied_ = false;
 };
 
 } // namespace detail
@@ -8342,7 +8354,11 @@ private:
             } catch (const scripted_end&) {
                 // As the script wants it.
             } catch (const std::system_error&) {
-                // The client is gone.
+                // The client is gone, which makes this harmless; or what it wanted cannot be started.
+                stream.close_nowait(is_gone(who.session) ? codec::websocket_close::going_away
+                                                         : codec::websocket_close::internal_error);
+            } catch (const problem& reason) {
+                stream.close(codec::websocket_close::going_away, reason.what()); // the session ended meanwhile
             }
             --open_;
         };
@@ -8426,7 +8442,7 @@ private:
     static void abandon(kernel& body, const std::string& id) {
         try {
             for (int i = 0; i < 20; ++i) {
-                if (i == 0) body.interrupt();
+                if (i == 0) body.interrupt(id); // the next run may have begun
                 if (body.step(id, std::chrono::milliseconds(100))["status"] == "finished") return;
             }
         } catch (const problem&) {

@@ -11,6 +11,7 @@
 #include <backendai/api/manager.hpp>
 #include <backendai/api/vfolder.hpp>
 #include <backendai/app_tunnel.hpp>
+#include <backendai/attach_terminal.hpp>
 #include <backendai/cancel.hpp>
 #include <backendai/config.hpp>
 #include <backendai/error.hpp>

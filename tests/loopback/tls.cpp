@@ -1,6 +1,7 @@
 // TLS on both transports that use sockets: what must be refused is refused with kind tls, before anything is sent and
 // with words that say what is wrong. The certificates are made when the test begins.
 #include "call_result.hpp"
+#include "certificates.hpp"
 #include "tls_server.hpp"
 
 #include <backendai.hpp>
@@ -9,9 +10,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
-#include <filesystem>
-#include <random>
 #include <string>
 #include <thread>
 
@@ -19,6 +17,7 @@ namespace {
 
 using namespace backendai;
 using hostile::answer;
+using hostile::certificate;
 using hostile::peer;
 using hostile::tls_context;
 using hostile::tls_options;
@@ -27,35 +26,9 @@ using std::chrono::milliseconds;
 
 const std::string greeting = R"({"version":"v4.20190315"})";
 
-// A folder with the certificates, made once and removed at the end.
-class certificate_folder {
-public:
-    certificate_folder() {
-        folder_ = std::filesystem::temp_directory_path() / ("backendai-tls-" + std::to_string(std::random_device{}()));
-        const auto script = std::filesystem::path(BACKENDAI_TEST_DATA).parent_path() / "tools" / "make_certificates.sh";
-        const std::string command = "sh '" + script.string() + "' '" + folder_.string() + "'";
-        if (std::system(command.c_str()) != 0) throw std::runtime_error("failed: " + command); // NOLINT(cert-env33-c)
-    }
-    certificate_folder(const certificate_folder&) = delete;
-    certificate_folder& operator=(const certificate_folder&) = delete;
-    ~certificate_folder() {
-        std::error_code ignored;
-        std::filesystem::remove_all(folder_, ignored);
-    }
-    std::string file(const std::string& name) const { return (folder_ / (name + ".pem")).string(); }
-
-private:
-    std::filesystem::path folder_;
-};
-
-std::string file(const std::string& name) {
-    static const certificate_folder folder;
-    return folder.file(name);
-}
-
-tls_options showing(const std::string& certificate) {
+tls_options showing(const std::string& name) {
     tls_options options;
-    options.certificate = file(certificate);
+    options.certificate = certificate(name);
     return options;
 }
 
@@ -67,7 +40,7 @@ api_config config_for(const hostile::server& server, const std::string& host) {
     config.version = "v4.20190315"; // given, so that no greeting comes before the call
     config.retry.max_attempts = 1;
     config.timeout = milliseconds(20'000);
-    config.ca_file = file("ca");
+    config.ca_file = certificate("ca");
     return config;
 }
 
@@ -163,13 +136,13 @@ TEST_CASE_TEMPLATE("tls: the authorities are those of ca_file, else the system's
     api_config config = config_for(peer.server, "localhost");
     config.ca_file.clear();
     CHECK(hello<T>(config).what == "tls");
-    config.ca_file = file("other-ca");
+    config.ca_file = certificate("other-ca");
     CHECK(hello<T>(config).what == "tls");
     config.ca_file = BACKENDAI_TEST_DATA "/websocket_cases.json";
     const call_result not_pem = hello<T>(config);
     INFO(not_pem.message);
     CHECK(not_pem.what == "tls");
-    config.ca_file = file("no-such-file");
+    config.ca_file = certificate("no-such-file");
     CHECK(hello<T>(config).what == "argument");
     CHECK(peer.requests.load() == 0);
 }
@@ -205,23 +178,23 @@ TEST_CASE_TEMPLATE("tls: client certificates", T, BACKENDAI_SOCKET_TRANSPORTS) {
     for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
         tls_options options = showing("good");
         options.min_version = options.max_version = version;
-        options.client_authority = file("ca");
+        options.client_authority = certificate("ca");
         tls_server peer(options);
         api_config config = config_for(peer.server, "localhost");
         const call_result missing = hello<T>(config);
         INFO(missing.message);
         CHECK(missing.what == "tls");
-        config.client_certificate_file = config.client_key_file = file("foreign-client");
+        config.client_certificate_file = config.client_key_file = certificate("foreign-client");
         const call_result foreign = hello<T>(config);
         INFO(foreign.message);
         CHECK(foreign.what == "tls");
         CHECK(peer.requests.load() == 0);
-        config.client_certificate_file = config.client_key_file = file("client");
+        config.client_certificate_file = config.client_key_file = certificate("client");
         const call_result good = hello<T>(config);
         INFO(good.message);
         CHECK(good.what == "ok");
         CHECK(peer.requests.load() == 1);
-        config.client_key_file = file("good"); // of another certificate
+        config.client_key_file = certificate("good"); // of another certificate
         const call_result mismatch = hello<T>(config);
         INFO(mismatch.message);
         CHECK(mismatch.what == "tls");

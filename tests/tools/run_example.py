@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""run_example.py NAME PROGRAM: runs an example with --local, examples/NAME.input as stdin, and compares examples/NAME.expected."""
+"""run_example.py NAME PROGRAM: runs an example with --local, examples/NAME.input as stdin, and compares examples/NAME.expected, or
+looks for the lines of examples/NAME.contains where not every byte is known before (a terminal)."""
 import difflib
 import pathlib
 import subprocess
@@ -12,7 +13,7 @@ if name == "gateway":
     with gateway(program) as exported:
         print("exports", *sorted(exported))
     sys.exit(0)
-given, expected = ROOT / f"examples/{name}.input", ROOT / f"examples/{name}.expected"
+given, expected, contains = (ROOT / f"examples/{name}.{kind}" for kind in ("input", "expected", "contains"))
 done = subprocess.run([program, "--local"], input=given.read_text() if given.exists() else "", stdout=subprocess.PIPE,
                       text=True, env=clean_environment(), timeout=100, cwd=ROOT)
 print(done.stdout)
@@ -20,3 +21,6 @@ if done.returncode != 0:
     sys.exit(f"exit status {done.returncode}")
 if expected.exists() and expected.read_text() != done.stdout:
     sys.exit("\n".join(difflib.unified_diff(expected.read_text().split("\n"), done.stdout.split("\n"), "expected", "printed", lineterm="")))
+for line in contains.read_text().splitlines() if contains.exists() else []:
+    if line not in done.stdout.splitlines():
+        sys.exit(f"this line is missing: {line}")

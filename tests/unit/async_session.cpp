@@ -93,9 +93,47 @@ TEST_CASE("async session: arguments belong to the call, which may outlive the ca
         request.fetch();
     }
     door.open();
-    CHECK(ran.get().exit_code == 0);
+    const backendai::run_result result = ran.get(); // where it throws, nothing is said that could be waited for
+    CHECK(result.exit_code == 0);
     CHECK(said.wait() == "hello\n");
     CHECK(held.use_count() == 1); // the handlers went with the call
+}
+
+TEST_CASE("async session: an exception that unwinds over calls which wait, run or have failed meets no hang") {
+    struct unwound {};
+    for (int round = 0; round < 60; ++round) {
+        gate door;
+        mailbox<bool> begun;
+        auto held = std::make_shared<int>(0);
+        const auto go = [&] {
+            const script answers = [&, round](const auto& request, const auto& context) -> answer {
+                begun.put(true);
+                if (request.url.path == "/kernel/bad") return answer(200, "{\"result\":");
+                // The interrupt of a run that failed is not held up: a server that did would cost bad.get() its 5 s.
+                const bool is_interrupt = request.url.path == "/kernel/bad/interrupt";
+                if (round % 3 != 0 && !is_interrupt) door.pass(context);
+                return serve(request);
+            };
+            future<int> outer, inner; // one outlives the session, one does not
+            async_session session(config(1 + static_cast<std::uint32_t>(round) % 3), scripted_transport(answers));
+            backendai::run_handlers handlers;
+            handlers.on_stdout = [held](std::string_view) {};
+            future<backendai::run_result> bad = session.kernel("bad").run("x", handlers);
+            future<backendai::run_result> runs = session.kernel("good").run("x", handlers);
+            future<backendai::server_info> waits = session.hello();
+            outer = session.hello().then([held](const backendai::server_info&) { return 1; });
+            inner = session.kernel("bad").run("x", handlers).then([held](const backendai::run_result&) { return 2; });
+            begun.wait();
+            if (round % 2 != 0) bad.get(); // throws in the middle of the rest
+            throw unwound();
+        };
+        if (round % 2 != 0) {
+            CHECK(kind_of(go) == error_kind::protocol);
+        } else {
+            CHECK_THROWS_AS(go(), unwound);
+        }
+        CHECK(held.use_count() == 1);
+    }
 }
 
 TEST_CASE("async session: wrong arguments come out of the future") {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -121,7 +122,8 @@ private:
     bool open_ = false;
 };
 
-// A value that another thread hands over.
+// A value that another thread hands over, soon: where something went wrong before and it never comes, the wait ends by
+// an exception, so that the test fails in place of hanging.
 template <class T>
 class mailbox {
 public:
@@ -132,7 +134,9 @@ public:
     }
     T wait() {
         std::unique_lock<std::mutex> lock(mutex_);
-        changed_.wait(lock, [&] { return value_.has_value(); });
+        if (!changed_.wait_for(lock, std::chrono::seconds(60), [&] { return value_.has_value(); })) {
+            throw std::runtime_error("nothing was handed over");
+        }
         return *value_;
     }
 

@@ -45,7 +45,8 @@ enum class fault_kind {
     websocket_drop,            ///< an open websocket whose connection ends in the middle of a frame
     websocket_bad_frame,       ///< an open websocket that sends a frame with reserved bits
     websocket_oversized_frame, ///< an open websocket that announces a frame of 2^62 bytes
-    websocket_close            ///< an open websocket that is closed with code `status`
+    websocket_close,           ///< an open websocket that is closed with code `status` and reason `bytes`
+    websocket_message          ///< an open websocket that says `bytes`, as a text message, and then nothing any more
 };
 
 /// One scripted fault; used for the next `times` requests that match.
@@ -71,7 +72,7 @@ namespace detail {
 inline bool is_of_websocket(fault_kind kind) {
     return kind == fault_kind::websocket_stall || kind == fault_kind::websocket_drop ||
            kind == fault_kind::websocket_bad_frame || kind == fault_kind::websocket_oversized_frame ||
-           kind == fault_kind::websocket_close;
+           kind == fault_kind::websocket_close || kind == fault_kind::websocket_message;
 }
 
 } // namespace detail

@@ -96,11 +96,11 @@ public:
         return result;
     }
 
-    /// Interrupts the code that runs now, if any.
-    void interrupt() {
+    /// Interrupts the code that runs now, if any. @param id when given, only if it is of that run
+    void interrupt(const std::string& id = {}) {
         const std::lock_guard<std::mutex> lock(mutex_);
         const std::shared_ptr<run> item = active();
-        if (!item || !item->started || item->exit_code) return;
+        if (!item || !item->started || item->exit_code || (!id.empty() && item->id != id)) return;
         item->asks_password.reset();
         (item->is_batch ? command_ : interpreter_).process.signal(SIGINT);
     }

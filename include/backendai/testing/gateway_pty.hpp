@@ -48,7 +48,8 @@ public:
         options.environment["PS1"] = "$ ";
         options.environment.erase("PROMPT_COMMAND");
         options.directory = directory;
-        // Held open until the shell has it too: a terminal that nobody holds reads as ended.
+        // Held open as long as the other side: a terminal that nobody holds reads as ended, and what is typed before
+        // the shell has it is echoed already.
         other_ = os::descriptor(::open(name, O_RDWR | O_NOCTTY | O_CLOEXEC));
         process_ = os::child_process(options);
     }
@@ -62,10 +63,7 @@ public:
         }
         char buffer[16384];
         const ssize_t count = ::read(main_.get(), buffer, sizeof buffer);
-        if (count > 0) {
-            other_.close();
-            return std::string(buffer, static_cast<std::size_t>(count));
-        }
+        if (count > 0) return std::string(buffer, static_cast<std::size_t>(count));
         if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
         return std::nullopt;
     }

@@ -94,7 +94,11 @@ private:
             } catch (const scripted_end&) {
                 // As the script wants it.
             } catch (const std::system_error&) {
-                // The client is gone.
+                // The client is gone, which makes this harmless; or what it wanted cannot be started.
+                stream.close_nowait(is_gone(who.session) ? codec::websocket_close::going_away
+                                                         : codec::websocket_close::internal_error);
+            } catch (const problem& reason) {
+                stream.close(codec::websocket_close::going_away, reason.what()); // the session ended meanwhile
             }
             --open_;
         };
@@ -178,7 +182,7 @@ private:
     static void abandon(kernel& body, const std::string& id) {
         try {
             for (int i = 0; i < 20; ++i) {
-                if (i == 0) body.interrupt();
+                if (i == 0) body.interrupt(id); // the next run may have begun
                 if (body.step(id, std::chrono::milliseconds(100))["status"] == "finished") return;
             }
         } catch (const problem&) {

@@ -84,6 +84,7 @@ public:
     void close(std::uint16_t code, std::string_view reason = {}) {
         try {
             answer([&] { codec_.write_close(out_, code, reason); });
+            if (has_lied()) return;
             const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(2);
             while (std::chrono::steady_clock::now() < end) {
                 const auto message = receive_for(std::chrono::milliseconds(200));
@@ -95,9 +96,15 @@ public:
     }
 
 private:
+    bool has_lied() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return has_lied_;
+    }
+
     template <class Note>
     void answer(Note&& note) {
         const std::lock_guard<std::mutex> lock(mutex_);
+        if (has_lied_) return;
         note();
         codec_.write_pending(out_);
         flush();
@@ -105,7 +112,7 @@ private:
 
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (!codec_.control().may_send()) return; // it will see the client's close soon
+        if (has_lied_ || !codec_.control().may_send()) return; // it will see the client's close soon
         if (wrong_ && sent_++ == wrong_->position) lie(opcode, payload);
         codec_.write_message(out_, opcode, payload);
         flush();
@@ -117,6 +124,7 @@ private:
     }
 
     [[noreturn]] void lie(codec::websocket_opcode opcode, std::string_view payload) {
+        has_lied_ = true; // nothing more may follow, a goodbye least of all
         std::string bytes;
         switch (wrong_->kind) {
         case fault_kind::websocket_drop:
@@ -134,12 +142,16 @@ private:
         case fault_kind::websocket_close:
             codec_.write_close(bytes, static_cast<std::uint16_t>(wrong_->status), wrong_->bytes);
             break;
+        case fault_kind::websocket_message:
+            codec_.write_message(bytes, codec::websocket_opcode::text, wrong_->bytes);
+            break;
         default: break; // websocket_stall sends nothing more
         }
         if (!bytes.empty()) socket_.write(bytes);
         if (wrong_->kind != fault_kind::websocket_drop) {
-            // Until the client gives up: what it still sends is thrown away.
-            while (socket_.read(buffer_.data(), buffer_.size()) != 0) continue;
+            // Until the client gives up: what it still sends is thrown away. Another thread may be receiving.
+            std::vector<char> ignored(4096);
+            while (socket_.read(ignored.data(), ignored.size()) != 0) continue;
         }
         throw scripted_end{};
     }
@@ -153,6 +165,7 @@ private:
     codec::websocket_codec codec_{codec::websocket_role::server};
     std::string out_;
     std::size_t sent_ = 0;
+    bool has_lied_ = false;
 };
 
 } // namespace detail

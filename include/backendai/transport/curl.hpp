@@ -13,8 +13,10 @@
 #include <backendai/transport/concept.hpp>
 #include <backendai/transport/curl_connection.hpp>
 #include <backendai/transport/curl_exchange.hpp>
+#include <backendai/transport/curl_stream.hpp>
 #include <backendai/transport/pool.hpp>
 #include <backendai/transport/proxy.hpp>
+#include <backendai/transport/websocket_upgrade.hpp>
 #include <backendai/version.hpp>
 
 #include <fstream>
@@ -31,6 +33,7 @@ BACKENDAI_NAMESPACE_BEGIN
 
 /// HTTP/1.1 by libcurl: one connection a caller, kept alive in a bounded pool for the next one. Certificates are
 /// checked by libcurl; with OpenSSL and its relatives a name counts only when it stands in the SAN. TLS 1.2 at least.
+/// Websockets: connections by libcurl, frames by the SDK.
 ///
 /// Where it differs from httplib_transport: connect_timeout covers TCP and TLS handshake together, and an answer's head
 /// is limited while it is read (256 fields, 256 KiB).
@@ -66,12 +69,23 @@ public:
         return work.take_head();
     }
 
+    /// See transport/concept.hpp.
+    websocket_opening open_websocket(http_request& request, const exchange_context& context) {
+        context.check();
+        const std::optional<detail::proxy_server> proxy = detail::find_proxy(shared_->config, request.url);
+        const auto addresses = os::resolve(proxy ? proxy->host : request.url.host, context);
+        return shared_->websockets.upgrade(
+            std::make_unique<detail::curl_stream>(shared_->config, request.url, proxy, addresses, context), request,
+            context);
+    }
+
 private:
     using connection_pool = detail::slot_pool<detail::curl_connection>;
 
     struct shared {
-        explicit shared(const api_config& c) : config(c) {}
+        explicit shared(const api_config& c) : config(c), websockets(c) {}
         const api_config config;
+        const detail::websocket_upgrader websockets;
         std::shared_mutex mutex;
         std::map<std::string, std::unique_ptr<connection_pool>> pools;
     };

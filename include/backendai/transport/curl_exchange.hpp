@@ -4,6 +4,7 @@
 #define BACKENDAI_TRANSPORT_CURL_EXCHANGE_HPP
 
 #include <backendai/transport/curl_connection.hpp>
+#include <backendai/transport/curl_setup.hpp>
 #include <backendai/transport/framing.hpp>
 #include <backendai/transport/head_reader.hpp>
 #include <backendai/transport/proxy.hpp>
@@ -42,7 +43,7 @@ public:
         const cancel_token::listener on_cancel(context_.cancel, [this] { connection_.wake_up(); });
         const cancel_token::listener on_close(context_.closing, [this] { connection_.wake_up(); });
         last_byte_ = clock::now();
-        const attached in_multi(connection_);
+        const curl_attachment in_multi(connection_);
         const CURLcode code = wait_for_end();
         if (failure_) std::rethrow_exception(failure_);
         if (code != CURLE_OK) fail(code);
@@ -58,17 +59,6 @@ public:
     response_head take_head() { return std::move(reader_.head()); }
 
 private:
-    // Puts the easy handle into its multi handle for as long as it lives.
-    struct attached {
-        explicit attached(curl_connection& c) : connection(c) {
-            if (curl_multi_add_handle(connection.multi(), connection.easy()) != CURLM_OK) throw std::bad_alloc();
-        }
-        attached(const attached&) = delete;
-        attached& operator=(const attached&) = delete;
-        ~attached() { curl_multi_remove_handle(connection.multi(), connection.easy()); }
-        curl_connection& connection;
-    };
-
     template <class T>
     void set(CURLoption option, T value) {
         curl_set(connection_.easy(), option, value);
@@ -80,12 +70,10 @@ private:
         // A proxy that gets a plain request wants all of the URL; through a TLS tunnel only the server sees it.
         const bool whole_url = proxy && !url.is_tls();
         set(CURLOPT_REQUEST_TARGET, ((whole_url ? url.origin() : std::string()) + url.target()).c_str());
-        set_proxy(proxy);
-        const auto limit = context_.connect_timeout;
-        const long longest = 0x7fffffffL; // 24 days: to libcurl 0 means five minutes
-        const bool limited = limit.count() > 0 && limit.count() < longest;
-        set(CURLOPT_CONNECTTIMEOUT_MS, limited ? static_cast<long>(limit.count()) : longest);
-        set_addresses(proxy ? proxy->host : url.host, proxy ? proxy->port : url.port, addresses);
+        curl_set_proxy(connection_.easy(), proxy);
+        curl_set_connect_timeout(connection_.easy(), context_.connect_timeout);
+        curl_add_addresses(resolved_, proxy ? proxy->host : url.host, proxy ? proxy->port : url.port, addresses);
+        set(CURLOPT_RESOLVE, resolved_.get());
         set_body();
         headers_.add("Host: " + url.host_header());
         headers_.add("Expect:"); // no waiting for a "100 Continue" that may never come
@@ -107,32 +95,6 @@ private:
                        curl_easy_setopt(connection_.easy(), CURLOPT_PREREQFUNCTION, &on_start) == CURLE_OK;
 #endif
         set(CURLOPT_FRESH_CONNECT, knows_start_ || request_.method == "GET" ? 0L : 1L);
-    }
-
-    void set_proxy(const std::optional<proxy_server>& proxy) {
-        if (!proxy) {
-            set(CURLOPT_PROXY, ""); // not what environment variables say to libcurl
-            return;
-        }
-        const bool v6 = proxy->host.find(':') != std::string::npos;
-        const std::string host = v6 ? '[' + proxy->host + ']' : proxy->host;
-        set(CURLOPT_PROXY, ("http://" + host + ':' + std::to_string(proxy->port)).c_str());
-        set(CURLOPT_NOPROXY, "");
-        if (proxy->authorization().empty()) return;
-        set(CURLOPT_PROXYAUTH, static_cast<long>(CURLAUTH_BASIC));
-        set(CURLOPT_PROXYUSERNAME, proxy->user.c_str());
-        set(CURLOPT_PROXYPASSWORD, proxy->password.c_str());
-    }
-
-    void set_addresses(const std::string& host, std::uint16_t port, const std::vector<std::string>& addresses) {
-        std::string list;
-        for (const std::string& address : addresses) {
-            if (address == host || address.find('%') != std::string::npos) continue;
-            if (!list.empty()) list += ',';
-            list += address.find(':') == std::string::npos ? address : '[' + address + ']';
-        }
-        if (!list.empty()) resolved_.add(host + ':' + std::to_string(port) + ':' + list);
-        set(CURLOPT_RESOLVE, resolved_.get());
     }
 
     void set_body() {
@@ -231,43 +193,10 @@ private:
             }
             throw client_error(error_kind::connect, peer + " closed the connection without an answer" + why, sent());
         }
-        switch (code) {
-        case CURLE_OPERATION_TIMEDOUT:
-            throw client_error(
-                error_kind::timeout,
-                (is_connected() ? "the TLS handshake with " : "connecting to ") + peer + " took too long", sent());
-        case CURLE_COULDNT_RESOLVE_HOST:
-        case CURLE_COULDNT_RESOLVE_PROXY:
-        case CURLE_COULDNT_CONNECT: throw client_error(error_kind::connect, "cannot connect to " + peer + why, sent());
-        case CURLE_PEER_FAILED_VERIFICATION:
-            throw client_error(error_kind::tls, "the certificate of " + peer + " was refused" + why, sent());
-        case CURLE_SSL_CONNECT_ERROR:
-        case CURLE_SSL_CERTPROBLEM:
-        case CURLE_SSL_CIPHER:
-        case CURLE_SSL_CACERT_BADFILE:
-        case CURLE_SSL_CRL_BADFILE:
-        case CURLE_SSL_ISSUER_ERROR:
-        case CURLE_SSL_ENGINE_NOTFOUND:
-        case CURLE_SSL_ENGINE_INITFAILED:
-        case CURLE_SSL_ENGINE_SETFAILED:
-        case CURLE_SSL_SHUTDOWN_FAILED:
-        case CURLE_SSL_INVALIDCERTSTATUS:
-        case CURLE_USE_SSL_FAILED:
-            throw client_error(error_kind::tls, "the TLS handshake with " + peer + " failed" + why, sent());
-        case CURLE_UNSUPPORTED_PROTOCOL:
-            if (sent() == progress::nothing_sent) {
-                throw client_error(error_kind::tls, "this libcurl was built without what is needed" + why);
-            }
-            break;
-        default: break;
-        }
+        curl_throw_if_unconnected(code, connection_.easy(), peer, why, sent());
         throw client_error(error_kind::protocol, "the answer of " + peer + " is not usable" + why, sent());
     }
 
-    bool is_connected() const {
-        curl_off_t time = 0;
-        return curl_easy_getinfo(connection_.easy(), CURLINFO_CONNECT_TIME_T, &time) == CURLE_OK && time > 0;
-    }
     // Whether bytes of an answer came that did not make a line; the end of the peer's data counts as a byte, too. What
     // TLS carries cannot be told from its own records.
     bool answered() {
@@ -319,11 +248,7 @@ private:
             throw client_error(error_kind::connect, peer + " closed the connection without an answer",
                                progress::maybe_sent);
         }
-        if (connection_.opened() > 0 && request_.url.is_tls() && !curl_has_alternative_names(connection_.easy())) {
-            throw client_error(error_kind::tls, "the certificate of " + peer +
-                                                    " was refused: it names no host in its subjectAltName, and a name "
-                                                    "in the subject's CN does not count");
-        }
+        if (connection_.opened() > 0 && request_.url.is_tls()) curl_require_names(connection_.easy(), peer);
         context_.check();
         started_ = true;
         received_before_ = connection_.bytes_received();
