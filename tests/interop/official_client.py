@@ -58,13 +58,16 @@ def main():
     try:
         python = make_environment(directory)
         gateway, environment = start_gateway(program)
-        checks = pathlib.Path(__file__).with_name('_official_client_checks.py')
         clean = {name: value for name, value in os.environ.items() if not name.startswith(('BACKEND_', 'SORNA_'))}
-        result = subprocess.run([str(python), '-B', str(checks)], env={**clean, **environment}, timeout=300)
+        status = 0
+        for name in ('_official_client_checks.py', '_official_streams_checks.py'):
+            checks = pathlib.Path(__file__).with_name(name)
+            result = subprocess.run([str(python), '-B', str(checks)], env={**clean, **environment}, timeout=300)
+            status = status or result.returncode
         gateway.send_signal(signal.SIGTERM)
         if gateway.wait(20) != 0:
             sys.exit('FAIL: the gateway did not end in an orderly way')
-        return result.returncode
+        return status
     finally:
         if gateway is not None and gateway.poll() is None:
             gateway.kill()
