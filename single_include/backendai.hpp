@@ -293,6 +293,12 @@ public:
 
     error_kind kind() const noexcept { return kind_; }
     progress sent() const noexcept { return sent_; }
+    /// The same error, of a call that had begun to send when it failed.
+    client_error after_sending() const {
+        client_error result(*this);
+        result.sent_ = progress::maybe_sent;
+        return result;
+    }
 
 private:
     error_kind kind_;
@@ -3442,6 +3448,8 @@ private:
             record.status = 0;      // of the redirect
             record.failure = to_string(e.kind());
             finish();
+            // A local file that fails in the middle of an exchange does not know that it is in one.
+            if (e.kind() == error_kind::io) throw e.after_sending();
             throw;
         } catch (...) {
             request.url = original;
@@ -5915,7 +5923,8 @@ inline std::string shown(const std::filesystem::path& path) {
 }
 
 [[noreturn]] inline void io_failure(const std::filesystem::path& path, const std::string& why) {
-    throw client_error(error_kind::io, shown(path) + ": " + why, client_error::progress::maybe_sent);
+    // Nothing was sent yet, as far as is known here; who runs it in the middle of an exchange says after_sending().
+    throw client_error(error_kind::io, shown(path) + ": " + why);
 }
 
 /// Runs file system calls about @p path.
@@ -7483,6 +7492,8 @@ private:
             const std::string at = in_part_ ? codec::printable(file()) + ": " : std::string();
             throw client_error(error_kind::protocol, "the download is not usable: " + at + e.what(),
                                client_error::progress::maybe_sent);
+        } catch (const client_error& e) {
+            throw e.after_sending(); // the local disk's, of a call that has its answer
         }
     }
 
@@ -7885,7 +7896,8 @@ private:
             throw fs::filesystem_error("stat", std::make_error_code(std::errc::no_such_file_or_directory));
         if (!fs::is_regular_file(status)) return special(path, "is neither a file nor a directory");
         check_name(path, name);
-        if (names_.insert(name).second) entries_.push_back({path, name, fs::file_size(path)});
+        // Opened for a moment, so that a file which cannot be read is told before anything is sent.
+        if (names_.insert(name).second) entries_.push_back({path, name, os::open_for_reading(path).size()});
     }
 
     void walk(const std::filesystem::path& path, const std::string& name) {

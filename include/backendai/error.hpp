@@ -62,6 +62,12 @@ public:
 
     error_kind kind() const noexcept { return kind_; }
     progress sent() const noexcept { return sent_; }
+    /// The same error, of a call that had begun to send when it failed.
+    client_error after_sending() const {
+        client_error result(*this);
+        result.sent_ = progress::maybe_sent;
+        return result;
+    }
 
 private:
     error_kind kind_;

@@ -417,6 +417,8 @@ private:
             record.status = 0;      // of the redirect
             record.failure = to_string(e.kind());
             finish();
+            // A local file that fails in the middle of an exchange does not know that it is in one.
+            if (e.kind() == error_kind::io) throw e.after_sending();
             throw;
         } catch (...) {
             request.url = original;

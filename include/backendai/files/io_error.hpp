@@ -20,7 +20,8 @@ inline std::string shown(const std::filesystem::path& path) {
 }
 
 [[noreturn]] inline void io_failure(const std::filesystem::path& path, const std::string& why) {
-    throw client_error(error_kind::io, shown(path) + ": " + why, client_error::progress::maybe_sent);
+    // Nothing was sent yet, as far as is known here; who runs it in the middle of an exchange says after_sending().
+    throw client_error(error_kind::io, shown(path) + ": " + why);
 }
 
 /// Runs file system calls about @p path.

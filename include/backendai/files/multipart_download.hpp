@@ -83,6 +83,8 @@ private:
             const std::string at = in_part_ ? codec::printable(file()) + ": " : std::string();
             throw client_error(error_kind::protocol, "the download is not usable: " + at + e.what(),
                                client_error::progress::maybe_sent);
+        } catch (const client_error& e) {
+            throw e.after_sending(); // the local disk's, of a call that has its answer
         }
     }
 

@@ -93,7 +93,8 @@ private:
             throw fs::filesystem_error("stat", std::make_error_code(std::errc::no_such_file_or_directory));
         if (!fs::is_regular_file(status)) return special(path, "is neither a file nor a directory");
         check_name(path, name);
-        if (names_.insert(name).second) entries_.push_back({path, name, fs::file_size(path)});
+        // Opened for a moment, so that a file which cannot be read is told before anything is sent.
+        if (names_.insert(name).second) entries_.push_back({path, name, os::open_for_reading(path).size()});
     }
 
     void walk(const std::filesystem::path& path, const std::string& name) {
