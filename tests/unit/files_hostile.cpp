@@ -32,6 +32,22 @@ std::string forged_header(const std::string& name, char type, const std::string&
 std::string forged(const std::string& name, char type) {
     return forged_header(name, type) + "hostile" + std::string(505, '\0') + std::string(1024, '\0');
 }
+std::string octal(std::size_t number) {
+    char digits[16];
+    std::snprintf(digits, sizeof digits, "%011zo", number);
+    return digits;
+}
+// An extended header ('L', 'K', 'x' or 'g') of that content.
+std::string extension(char type, const std::string& content) {
+    return forged_header("extended", type, octal(content.size())) + content +
+           std::string((512 - content.size() % 512) % 512, '\0');
+}
+std::string pax(const std::string& key, const std::string& value, char type = 'x') {
+    const std::string rest = ' ' + key + '=' + value + '\n';
+    std::size_t length = rest.size() + 1;
+    while (std::to_string(length).size() + rest.size() != length) ++length;
+    return extension(type, std::to_string(length) + rest);
+}
 
 struct hostile_archive {
     std::string title, bytes, named; // what the message must show
@@ -93,6 +109,50 @@ std::vector<hostile_archive> hostile_archives() {
         list.push_back({"cut at " + std::to_string(cut), whole.substr(0, cut), "truncated"});
     }
     list.push_back({"data after the end", whole + "more", "end of the archive"});
+    const std::string plain = archive().file("plain").end();
+    const std::string link = archive().special("link", tar_type::symbolic_link, "x").end();
+    const std::string zeros(1024, '\0');
+    list.push_back({"GNU long name that leads out", extension('L', std::string("../../escaped\0", 14)) + plain,
+                    "'../../escaped'"});
+    list.push_back({"pax path that leads out", pax("path", "../../escaped") + plain, "'../../escaped'"});
+    list.push_back({"global pax path that leads out", pax("path", "../escaped", 'g') + plain, "'../escaped'"});
+    list.push_back({"pax path that is absolute", pax("path", "/tmp/escaped") + plain, "'/tmp/escaped'"});
+    list.push_back({"pax path with NUL", pax("path", std::string("good\0/../escaped", 16)) + plain, "NUL"});
+    list.push_back({"long name with NUL", extension('L', std::string("a\0../escaped", 12)) + plain, "NUL"});
+    list.push_back(
+        {"pax path behind a long name", extension('L', "good") + pax("path", "../escaped") + plain, "'../escaped'"});
+    list.push_back({"pax link path", pax("linkpath", "../../outside/keep") + link, "'link'"});
+    list.push_back({"pax size beyond the archive", pax("size", "1000000") + plain, "truncated"});
+    list.push_back({"pax size of no number", pax("size", "-1") + plain, "size"});
+    list.push_back({"pax record of a wrong length", extension('x', "99 path=x\n") + plain, "pax"});
+    list.push_back({"pax record without a number", extension('x', "path=x\n") + plain, "pax"});
+    list.push_back({"pax sparse file", pax("GNU.sparse.major", "1") + plain, "sparse"});
+    list.push_back({"extended header of 1 GiB", forged_header("extended", 'x', "10000000000") + plain, "limit"});
+    list.push_back({"long name of 1 GiB", forged_header("extended", 'L', "10000000000") + plain, "limit"});
+    list.push_back({"long name at the end", extension('L', "name") + zeros, "extended header"});
+    list.push_back({"two long names", extension('L', "one") + extension('L', "two") + plain, "two extended"});
+    list.push_back({"a name longer than paths may be", extension('L', std::string(4097, 'n')) + plain, "nnnn"});
+    list.push_back({"no name", forged("", '0'), "no name"});
+    list.push_back({"link to nothing", forged_header("link", '2', octal(0)) + zeros, "'link'"});
+    list.push_back({"hard link to nothing", forged_header("link", '1', octal(0)) + zeros, "'link'"});
+    list.push_back({"symbolic link with content", forged("link", '2'), "'link'"});
+    list.push_back({"size that is no number", forged_header("f", '0', "zzzzzzzzzzz") + plain, "size"});
+    list.push_back({"size near 2^63",
+                    forged_header("f", '0', std::string("\x7f\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11)), "tar"});
+    list.push_back({"a header behind one zero block", std::string(512, '\0') + plain, "zero block"});
+    list.push_back({"a link in the place of a directory",
+                    archive()
+                        .special("d/", tar_type::directory)
+                        .special("d", tar_type::symbolic_link, "../outside")
+                        .file("d/escaped")
+                        .end(),
+                    "'d'"});
+    list.push_back(
+        {"a directory in the place of a file", archive().file("a", "1").special("a/", tar_type::directory).end(), "a"});
+    list.push_back(
+        {"a file in the place of a directory", archive().special("a/", tar_type::directory).file("a", "1").end(), "a"});
+    list.push_back(
+        {"a file in the place of one that is there, below it", archive().file("present/x").end(), "present"});
     list.push_back({"a file that is a directory too", archive().file("a", "1").file("a/b", "2").end(), "a"});
     return list;
 }
@@ -102,7 +162,9 @@ const backendai::header_list mixed = {{"Content-Type", "multipart/mixed; boundar
 } // namespace
 
 TEST_CASE("hostile archives are refused by name and leave nothing, inside the destination or outside") {
-    for (const hostile_archive& each : hostile_archives()) {
+    const std::vector<hostile_archive> archives = hostile_archives();
+    REQUIRE(archives.size() >= 60);
+    for (const hostile_archive& each : archives) {
         CAPTURE(each.title);
         const sandbox box;
         box.put("outside/keep", "mine");
@@ -115,7 +177,11 @@ TEST_CASE("hostile archives are refused by name and leave nothing, inside the de
         REQUIRE(result.kind.has_value());
         CHECK((*result.kind == error_kind::protocol || *result.kind == error_kind::io));
         CHECK_MESSAGE(scripted::contains(result.text, each.named), result.text);
+        // The entry's name where there is one; the file that was asked for in any case, or its place on the disk.
+        CHECK(scripted::contains(result.text, *result.kind == error_kind::io ? "out/" : "'evil'"));
         CHECK(box.listing() == before);
+        for (const fs::path& outside : {fs::path("/tmp"), box.root().parent_path(), fs::current_path()})
+            CHECK_FALSE(fs::exists(outside / "escaped"));
         CHECK(b->count() == 1); // not asked for again
     }
 }
