@@ -77,4 +77,5 @@ def main():
             file.write(b"\x3f" + content)
 
 
-main()
+if __name__ == "__main__":
+    main()

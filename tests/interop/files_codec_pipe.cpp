@@ -1,5 +1,5 @@
 /// @file
-/// Puts the multipart and tar codecs on a pipe, for files_interop.py and for measuring.
+/// Puts the multipart and tar codecs on a pipe, for files_aiohttp.py and for measuring.
 ///   files_codec_pipe multipart-write BOUNDARY FILENAME CONTENT [FILENAME CONTENT ...]
 ///   files_codec_pipe multipart-read BOUNDARY   < body      prints "FILENAME BYTES" in hexadecimal for each part
 ///   files_codec_pipe tar-write                 > archive   a few entries that need pax headers
