@@ -24,6 +24,8 @@ fi
 program=$(mktemp)
 trap 'rm -f "$program"' EXIT
 # shellcheck disable=SC2046
-${CXX:-g++} -std=c++17 -Iinclude "examples/$name.cpp" -o "$program" \
+standard=c++17
+[ "$name" != coroutine ] || standard=c++20
+${CXX:-g++} "-std=$standard" -Iinclude "examples/$name.cpp" -o "$program" \
     $(pkg-config --cflags --libs cpp-httplib 2>/dev/null || echo -DCPPHTTPLIB_OPENSSL_SUPPORT) -lssl -lcrypto -lz -pthread
 "$program" "$@"
