@@ -7423,6 +7423,7 @@ BACKENDAI_NAMESPACE_END
 
 #endif
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -7450,15 +7451,17 @@ public:
             decoded([&] {
                 // Each attempt begins anew; none follows one that has delivered data.
                 codec::multipart_handler& parts = *this; // a private base: the conversion is possible here only
+                gathered_.clear();
                 reader_ = std::make_unique<codec::multipart_reader>(
                     codec::multipart_boundary(head.headers.get("Content-Type")), parts);
                 on_answer(head);
             });
         };
-        what.receiver = [this](std::string_view data) { decoded([&] { reader_->feed(data); }); };
+        what.receiver = [this](std::string_view data) { gather(data); };
         scope.perform(std::move(what));
         decoded([&] {
             if (!reader_) throw codec::decode_error("the answer has no body");
+            reader_->feed(gathered_);
             reader_->finish();
             if (parts_ != requested_.size()) {
                 throw codec::decode_error("the answer has " + std::to_string(parts_) + " parts for " +
@@ -7484,6 +7487,19 @@ protected:
     std::size_t index() const { return parts_ - 1; }
 
 private:
+    // HTTP libraries hand over 4 to 16 KiB at a time; decoders and the disk are a third faster with larger pieces.
+    void gather(std::string_view data) {
+        if (gathered_.capacity() < piece_size) gathered_.reserve(piece_size);
+        while (!data.empty()) {
+            const std::size_t count = (std::min)(data.size(), piece_size - gathered_.size());
+            gathered_.append(data.data(), count);
+            data.remove_prefix(count);
+            if (gathered_.size() < piece_size) return;
+            decoded([this] { reader_->feed(gathered_); });
+            gathered_.clear();
+        }
+    }
+
     template <class Work>
     void decoded(Work&& work) const {
         try {
@@ -7514,7 +7530,10 @@ private:
         in_part_ = false;
     }
 
+    static constexpr std::size_t piece_size = 128 * 1024;
+
     std::vector<std::string> requested_;
+    std::string gathered_;
     std::unique_ptr<codec::multipart_reader> reader_;
     std::optional<part_decoder> decoder_;
     std::size_t parts_ = 0;

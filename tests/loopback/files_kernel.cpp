@@ -48,7 +48,7 @@ TEST_CASE_TEMPLATE("a session's files keep their bytes, modes and times", T, BAC
     const std::size_t before = b.server.served("GET", "/kernel/" + kernel.kernel_id() + "/download");
     kernel.download({"empty", "one byte", names[2], names[3], "deep", names[5], "largest"}, b.box.out());
     CHECK(b.server.served("GET", "/kernel/" + kernel.kernel_id() + "/download") == before + 2); // five for a request
-    for (const std::size_t i : {0, 1, 2, 3, 4}) {
+    for (std::size_t i = 0; i < 5; ++i) {
         CAPTURE(names[i]);
         CHECK(sandbox::read(b.box.out() / names[i]) == sandbox::read(b.box.root() / names[i]));
     }

@@ -257,13 +257,12 @@ TEST_CASE_TEMPLATE("progress grows to the total, file by file", T, BACKENDAI_SOC
         b.box.put(names.back(), noise(i * 7000, i));
         sum += i * 7000;
     }
-    std::uint64_t last = 0, total = 0;
+    std::uint64_t last = 0;
     std::vector<std::string> order;
     const auto watch = [&](const std::string& file, std::uint64_t done, std::uint64_t all) {
         CHECK(done >= last);
         CHECK(all == sum);
         last = done;
-        total = all;
         if (order.empty() || order.back() != file) order.push_back(file);
     };
     backendai::upload_options up = b.from(b.box);
