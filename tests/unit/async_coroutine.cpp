@@ -1,12 +1,12 @@
 // Coroutines over futures; nothing to test before C++20.
 #include "async_support.hpp"
 
-#ifdef BACKENDAI_HAS_COROUTINES
-
 #include <doctest/doctest.h>
 
 #include <stdexcept>
 #include <thread>
+
+#ifdef BACKENDAI_HAS_COROUTINES
 
 using namespace async_support;
 using backendai::future;
