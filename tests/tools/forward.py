@@ -3,11 +3,13 @@
 import pathlib
 import sys
 
-include = pathlib.Path(__file__).resolve().parents[2] / "include"
+top = pathlib.Path(__file__).resolve().parents[2]
+include = top / "include"
+main = (top / "single_include/backendai.hpp").read_text(encoding="utf-8").splitlines()
 out = pathlib.Path(sys.argv[1])
 for path in sorted((include / "backendai").glob("**/*.hpp")):
     name = path.relative_to(include)
-    single = "backendai_testing.hpp" if name.parts[1] == "testing" else "backendai.hpp"
+    single = "backendai.hpp" if f"// ---- {name.as_posix()}" in main else "backendai_testing.hpp"
     target = out / name
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(f"#include <{single}>\n", encoding="utf-8")
