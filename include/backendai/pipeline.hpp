@@ -255,6 +255,23 @@ public:
     /// Triggered when the session is closed.
     cancel_token closing() const { return closing_.token(); }
 
+    /// Waits before another attempt of what ended with @p failure; false when there must be none. @param attempt the
+    /// number of the one that failed @throws client_error when the waiting is cancelled, closed or out of time
+    bool wait_for_retry(const error& failure, int attempt, const call_options& options, task_control* task = nullptr) {
+        const running_call guard(*this);
+        const retry_policy& policy = options.retry ? *options.retry : config_.retry;
+        const exchange_context context = make_context(call(), options, task);
+        const auto delay = retry_delay(policy, retry_class::safe, attempt, failure, now(), jitter());
+        if (!delay || ends_before(context, *delay) || !budget_.take(false)) return false;
+        pause(*delay, context);
+        return true;
+    }
+    /// Waits. @throws as wait_for_retry()
+    void wait(std::chrono::milliseconds time, const call_options& options, task_control* task = nullptr) {
+        const running_call guard(*this);
+        pause(time, make_context(call(), options, task));
+    }
+
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
 
     /// The headers that identify and authorise a request to @p target with @p content_type.
@@ -521,6 +538,11 @@ private:
 
     static bool ends_before(const exchange_context& context, std::chrono::milliseconds delay) {
         return context.has_deadline() && exchange_context::clock::now() + delay >= context.deadline;
+    }
+
+    void pause(std::chrono::milliseconds delay, const exchange_context& context) const {
+        wait(delay, context);
+        context.check(client_error::progress::maybe_sent);
     }
 
     void wait(std::chrono::milliseconds delay, const exchange_context& context) const {
