@@ -269,6 +269,8 @@ enum class feature {
     rename_file,
     move_file,
     sent_invitations,
+    resumable_upload,
+    resumable_download,
     // of listings
     page_filter,
     page_order
@@ -321,6 +323,8 @@ inline constexpr feature_entry feature_table[] = {
     {feature::rename_file, "rename_file()", "v5.20191215"},
     {feature::move_file, "move_file()", "v6.20220315"},
     {feature::sent_invitations, "sent_invitations()", "v4.20190615"},
+    {feature::resumable_upload, "resume_file", "v6.20200815"},
+    {feature::resumable_download, "resume", "v6.20200815"},
     {feature::page_filter, "filter", "v6.20210815"},
     {feature::page_order, "order", "v4.20190615"},
 };

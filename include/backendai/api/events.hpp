@@ -4,7 +4,7 @@
 #define BACKENDAI_API_EVENTS_HPP
 
 #include <backendai/api/event_pump.hpp>
-#include <backendai/api/kernel_types.hpp>
+#include <backendai/api/kernel_call.hpp>
 #include <backendai/api/stream_iterator.hpp>
 #include <backendai/codec/json.hpp>
 #include <backendai/codec/sse.hpp>
