@@ -159,7 +159,9 @@ public:
                           download_options options = {}) const {
         return invoke([files = std::move(files), dest = std::move(dest),
                        options = std::move(options)](const detail::call_scope& scope, const std::string& name) {
-            detail::vfolder_download(scope, name, files, dest, options);
+            detail::vfolder_download(scope, name, files, dest, options, [&](const std::string& path) {
+                return detail::vfolder_list_files(scope, name, path);
+            });
         });
     }
     /// Makes a directory and its parents: `POST /folders/NAME/mkdir`. @param path relative to the folder.
