@@ -7,21 +7,30 @@
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/url.hpp>
+#include <backendai/dialect.hpp>
 #include <backendai/error.hpp>
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-inline call vfolder_call(const char* method, const std::string& name, const char* suffix = "") {
+/// A call about a folder; @p more adds what depends on the server's generation.
+inline call vfolder_call(const char* method, const std::string& name, const char* suffix = "",
+                         std::function<void(call&, const dialect&)> more = {}) {
     check_vfolder_name(name);
     call what;
     what.method = method;
     what.path = "/folders/" + codec::escape_segment(name) + suffix;
+    what.complete = [name, more = std::move(more)](call& request, const dialect& language) {
+        check_vfolder_name(name, language);
+        if (more) more(request, language);
+    };
     return what;
 }
 

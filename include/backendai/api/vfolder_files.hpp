@@ -118,12 +118,11 @@ private:
 };
 
 inline void vfolder_download(const call_scope& scope, const std::string& name, const std::vector<std::string>& files,
-                             const std::filesystem::path& dest, const download_options& options,
-                             const folder_lister& list) {
+                             const std::filesystem::path& dest, const download_options& options) {
     check_vfolder_name(name);
     const dialect language = scope.negotiate();
     if (language.transfer == folder_transfer::storage_proxy)
-        return storage_download(scope, name, list, dest, options).run(files);
+        return storage_download(scope, name, dest, options).run(files);
     if (options.resume) language.require(feature::resumable_download);
     call what = vfolder_call("GET", name, "/download");
     destination target(dest, options.existing);

@@ -9,6 +9,7 @@
 
 #include <backendai/api/file_types.hpp>
 #include <backendai/api/vfolder_call.hpp>
+#include <backendai/api/vfolder_manage.hpp>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/printable.hpp>
@@ -30,7 +31,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <limits>
 #include <optional>
 #include <set>
@@ -99,17 +99,14 @@ inline void storage_upload(const call_scope& call_limits, const dialect& languag
     if (journal) journal->remove();
 }
 
-/// Lists a directory of the folder; "." for the folder itself.
-using folder_lister = std::function<file_listing(const std::string& path)>;
-
 /// Downloads files and directories, one after the other.
 class storage_download {
 public:
-    storage_download(const call_scope& scope, const std::string& folder, folder_lister list,
-                     const std::filesystem::path& dest, const download_options& options)
-        : scope_(scope),
+    storage_download(const call_scope& scope, const std::string& folder, const std::filesystem::path& dest,
+                     const download_options& options)
+        : call_scope_(scope),
+          scope_(scope),
           folder_(folder),
-          list_(std::move(list)),
           target_(dest, options.existing),
           options_(options),
           meter_(options.progress),
@@ -201,7 +198,7 @@ private:
     std::vector<file_entry> list(const components& name, bool is_asked_for) {
         const std::string path = codec::join_path(name);
         try {
-            file_listing found = list_(path.empty() ? "." : path);
+            file_listing found = vfolder_list_files(call_scope_, folder_, path.empty() ? "." : path);
             if (!found.errors.empty()) throw unusable("the listing of " + codec::printable(path) + ": " + found.errors);
             return std::move(found.files);
         } catch (const api_error&) {
@@ -233,9 +230,9 @@ private:
                 static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count())};
     }
 
+    const call_scope& call_scope_;
     transfer_scope scope_;
     const std::string& folder_;
-    folder_lister list_;
     destination target_;
     const download_options& options_;
     transfer_meter meter_;
