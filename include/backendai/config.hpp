@@ -29,7 +29,7 @@ BACKENDAI_NAMESPACE_BEGIN
 /// How to reach the server and as whom. A plain struct: set what you want to set, leave the rest.
 /// A field left unset is taken from `BACKEND_<NAME>`, then `SORNA_<NAME>`, then its default.
 struct api_config {
-    std::optional<std::string> endpoint;   ///< absolute http(s) URL, may have a path prefix; `BACKEND_ENDPOINT`
+    std::optional<std::string> endpoint; ///< absolute http(s) URL, may have a path prefix; `BACKEND_ENDPOINT`
     /// What stands at the endpoint: "api", the manager, which wants signatures; "session", a webserver, which wants
     /// session::login(), no keys. `BACKEND_ENDPOINT_TYPE`
     std::optional<std::string> endpoint_type;
@@ -42,8 +42,8 @@ struct api_config {
     std::optional<std::vector<std::string>> vfolder_mounts;
     /// true switches certificate checks off; `BACKEND_SKIP_SSLCERT_VALIDATION`.
     std::optional<bool> skip_sslcert_validation;
-    /// Where storage proxies are reached from here: what their URLs begin with in the server's answers, and what that is
-    /// to be replaced by. The longest match counts. `BACKEND_OVERRIDE_STORAGE_PROXY` (a=b,c=d).
+    /// Where storage proxies are reached from here: what their URLs begin with in the server's answers, and what that
+    /// is to be replaced by. The longest match counts. `BACKEND_OVERRIDE_STORAGE_PROXY` (a=b,c=d).
     std::optional<std::map<std::string, std::string>> storage_proxy_urls;
 
     /// Keeps the login of endpoint_type "session" between programs: a file that only its owner may read. Empty: memory.

@@ -233,8 +233,7 @@ public:
         // What is wrong with the arguments is found before anything is sent, the question for the version included.
         http_request request;
         if (!what.complete) request = make_request(what);
-        const dialect language =
-            what.negotiates && !what.elsewhere ? negotiated(context, policy) : present_dialect();
+        const dialect language = what.negotiates && !what.elsewhere ? negotiated(context, policy) : present_dialect();
         if (what.complete) {
             what.complete(what, language);
             request = make_request(what);

@@ -67,9 +67,9 @@ TEST_CASE_TEMPLATE("storage: files and directories come with structure, content 
     fs::create_directories(b.place("tree/nothing"));
     fs::permissions(b.place("tree/run.sh"), fs::perms(0750));
     b.store("single", "one");
-    const std::set<std::string> tree = {"tree",          "tree/large",   "tree/empty",
-                                        "tree/run.sh",   "tree/deep",    "tree/deep/er",
-                                        "tree/nothing",  "tree/deep/er/h\xC3\xA9llo w\xC3\xB6rld.txt"};
+    const std::set<std::string> tree = {
+        "tree",      "tree/large",   "tree/empty",   "tree/run.sh",
+        "tree/deep", "tree/deep/er", "tree/nothing", "tree/deep/er/h\xC3\xA9llo w\xC3\xB6rld.txt"};
     std::uint64_t last = 0, total = 0;
     backendai::download_options how;
     how.progress = [&](const std::string&, std::uint64_t done, std::uint64_t of) {
@@ -190,12 +190,14 @@ TEST_CASE_TEMPLATE("storage: what does not come whole is an error and leaves not
 }
 
 TEST_CASE_TEMPLATE("storage: a hostile listing is an error, and nothing is written", T, BACKENDAI_SOCKET_TRANSPORTS) {
-    for (const char* name : {"..", ".", "", "../up", "a/b", "/etc/passwd", "a\\b", "c:", "nul", "line\nbreak", "\xFF"}) {
+    for (const char* name :
+         {"..", ".", "", "../up", "a/b", "/etc/passwd", "a\\b", "c:", "nul", "line\nbreak", "\xFF"}) {
         bench<T> b(modern());
         b.store("tree/good", "x");
-        const nlohmann::json item = {{"filename", name},    {"name", name},       {"type", "FILE"},
-                                     {"mode", "-rw-r--r--"}, {"size", 1},          {"created", "2026-01-01T00:00:00Z"},
-                                     {"mtime", 1},           {"modified", "2026-01-01T00:00:00Z"}};
+        const nlohmann::json item = {{"filename", name}, {"name", name},
+                                     {"type", "FILE"},   {"mode", "-rw-r--r--"},
+                                     {"size", 1},        {"created", "2026-01-01T00:00:00Z"},
+                                     {"mtime", 1},       {"modified", "2026-01-01T00:00:00Z"}};
         const auto text = [](const nlohmann::json& value) {
             return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
         };

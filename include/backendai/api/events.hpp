@@ -8,6 +8,7 @@
 #include <backendai/api/stream_iterator.hpp>
 #include <backendai/codec/json.hpp>
 #include <backendai/codec/sse.hpp>
+#include <backendai/codec/uuid.hpp>
 #include <backendai/dialect.hpp>
 #include <backendai/error.hpp>
 #include <backendai/pipeline.hpp>
@@ -39,7 +40,7 @@ struct session_event {
 
 /// Options of events().
 struct event_options {
-    std::string scope = "*"; ///< "*": all; "session" or "kernel": only events with names that begin so
+    std::string scope = "*";      ///< "*": all; "session" or "kernel": only events with names that begin so
     std::string owner_access_key; ///< whose sessions, for administrators; empty: one's own
     /// How often the stream connects anew in a row, without an event between, before it gives up.
     int max_reconnects = 5;
@@ -66,17 +67,6 @@ inline session_event read_session_event(const codec::sse_event& event) {
     return result;
 }
 
-inline bool is_uuid(std::string_view text) {
-    if (text.size() != 36) return false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        const bool hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f') ||
-                         (text[i] >= 'A' && text[i] <= 'F');
-        if (dash ? text[i] != '-' : !hex) return false;
-    }
-    return true;
-}
-
 } // namespace detail
 
 /// Events as they happen; connects anew when the connection is lost, and goes on behind the last event where the server
@@ -92,9 +82,7 @@ public:
           pump_(std::make_unique<detail::event_pump>(std::move(scope), std::move(what), max_reconnects)) {}
 
     /// The next event; waits for it. Nothing when the server has ended the stream for good.
-    std::optional<session_event> next() {
-        return next_until((std::chrono::steady_clock::time_point::max)());
-    }
+    std::optional<session_event> next() { return next_until((std::chrono::steady_clock::time_point::max)()); }
     /// As next(), but nothing also when no event came within @p limit; over() tells which.
     std::optional<session_event> next_for(std::chrono::milliseconds limit) {
         return next_until(std::chrono::steady_clock::now() + limit);
@@ -142,7 +130,7 @@ inline event_stream open_event_stream(const call_scope& scope, const std::string
         language.require(feature::events);
         request.path = std::string(language.events_path);
         request.query.clear(); // of the connection before
-        const bool by_id = !language.events_id_key.empty() && is_uuid(session);
+        const bool by_id = !language.events_id_key.empty() && codec::is_uuid(session);
         if (!session.empty()) {
             request.query.emplace_back(by_id ? language.events_id_key : language.events_name_key, session);
         }

@@ -346,9 +346,10 @@ public:
     result<execute_stream> stream_execute(batch_commands commands) const {
         return stream_execute({}, execute_mode::batch, detail::batch_options(commands));
     }
-    /// What happens to the compute session from now on: `GET /events/session`, see event_stream. The stream does not end
-    /// by itself when the session ends. The limits set by with() hold for the opening, its cancel token for the stream's
-    /// whole life. In asynchronous mode the opening is a future; the stream's own calls block. Retry class: safe.
+    /// What happens to the compute session from now on: `GET /events/session`, see event_stream. The stream does not
+    /// end by itself when the session ends. The limits set by with() hold for the opening, its cancel token for the
+    /// stream's whole life. In asynchronous mode the opening is a future; the stream's own calls block. Retry class:
+    /// safe.
     /// @throws client_error{argument} for servers before 19.09, and a scope with servers before 20.09
     result<event_stream> events(event_options options = {}) const {
         return invoke([options = std::move(options)](const detail::call_scope& scope, const std::string& id) {

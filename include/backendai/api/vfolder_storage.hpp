@@ -1,9 +1,9 @@
 /// @file
 /// Files of virtual folders behind a storage proxy: what upload() and download() do on servers from 20.09 on.
 ///
-/// A directory is fetched by its listings and file by file, not as the ZIP archive that storage proxies make of one: the
-/// archive has neither length nor ranges, so that nothing of it can be gone on with, and sizes and modes stand at its
-/// end; here each file is checked against its announced length, and hostile archives cannot come.
+/// A directory is fetched by its listings and file by file, not as the ZIP archive that storage proxies make of one:
+/// the archive has neither length nor ranges, so that nothing of it can be gone on with, and sizes and modes stand at
+/// its end; here each file is checked against its announced length, and hostile archives cannot come.
 #ifndef BACKENDAI_API_VFOLDER_STORAGE_HPP
 #define BACKENDAI_API_VFOLDER_STORAGE_HPP
 
@@ -49,7 +49,8 @@ inline storage_ticket request_upload(const transfer_scope& scope, const std::str
     return request_ticket(scope, std::move(what));
 }
 
-inline storage_ticket request_download(const transfer_scope& scope, const std::string& folder, const std::string& file) {
+inline storage_ticket request_download(const transfer_scope& scope, const std::string& folder,
+                                       const std::string& file) {
     call what = vfolder_call("POST", folder, "/request-download");
     what.retry = retry_class::safe;
     what.set_json({{"path", file}, {"archive", false}});
@@ -164,7 +165,8 @@ private:
             const components here = std::move(open.back());
             open.pop_back();
             for (const file_entry& entry : list(here, here == top)) {
-                listed item{here, {entry.permissions.value_or(entry.is_directory ? 0755U : 0644U) & 0777U, time_of(entry)}};
+                listed item{here,
+                            {entry.permissions.value_or(entry.is_directory ? 0755U : 0644U) & 0777U, time_of(entry)}};
                 item.name.push_back(entry.filename);
                 if (entry.filename.find('/') != std::string::npos || entry.filename == "." || entry.filename == "..")
                     throw unusable("unsafe file name " + codec::printable(entry.filename));
@@ -226,8 +228,8 @@ private:
         const auto since = entry.mtime.time_since_epoch();
         auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
         if (seconds > since) --seconds;
-        return {seconds.count(),
-                static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count())};
+        return {seconds.count(), static_cast<std::uint32_t>(
+                                     std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count())};
     }
 
     const call_scope& call_scope_;

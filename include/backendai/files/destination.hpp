@@ -109,8 +109,8 @@ public:
             current_ = key;
         });
     }
-    /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on with,
-    /// and discard() leaves it. Returns how many bytes that is.
+    /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on
+    /// with, and discard() leaves it. Returns how many bytes that is.
     std::uint64_t begin_kept_file(const components& name, const std::string& temporary,
                                   std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);

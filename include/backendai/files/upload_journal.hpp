@@ -85,7 +85,8 @@ public:
     std::optional<storage_ticket> find(const std::string& name, const std::filesystem::path& local,
                                        const file_identity& now) const {
         const auto found = entries_.find(name);
-        if (found == entries_.end() || !found->second.contains("token") || !is_same(found->second, local, now)) return {};
+        if (found == entries_.end() || !found->second.contains("token") || !is_same(found->second, local, now))
+            return {};
         const auto text = [&](const char* key) { return found->second.value(key, std::string()); };
         return storage_ticket{text("url"), text("token"), text("issued")};
     }
