@@ -1,7 +1,9 @@
 // The embedded gateway as a program: a Backend.AI server on a loopback port, for trying things out.
 //
-//   gateway [--port N]                 prints the environment to export, serves until SIGINT or SIGTERM
-//   gateway [--port N] --run CMD...    runs a command with that environment and ends with its exit status
+//   gateway [--port N] [--protocol V]                 prints the environment to export, serves until SIGINT or SIGTERM
+//   gateway [--port N] [--protocol V] --run CMD...    runs a command with that environment, ends with its exit status
+//
+// V is the generation of servers that it acts as: v4.20190315 (default), v7.20230615, v8.20240915 ...
 #include <backendai/testing/gateway.hpp>
 
 #include <csignal>
@@ -49,11 +51,13 @@ int main(int count, char** arguments) {
                 return 2;
             }
             options.port = static_cast<std::uint16_t>(port);
+        } else if (std::strcmp(arguments[i], "--protocol") == 0 && i + 1 < count) {
+            options.protocol = arguments[++i];
         } else if (std::strcmp(arguments[i], "--run") == 0 && i + 1 < count) {
             command = arguments + i + 1;
             break;
         } else {
-            std::cerr << "usage: gateway [--port N] [--run COMMAND...]\n";
+            std::cerr << "usage: gateway [--port N] [--protocol VERSION] [--run COMMAND...]\n";
             return 2;
         }
     }
