@@ -5,6 +5,7 @@
 
 #include <backendai/api/file_types.hpp>
 #include <backendai/api/kernel_types.hpp>
+#include <backendai/codec/name_collisions.hpp>
 #include <backendai/codec/tar_reader.hpp>
 #include <backendai/codec/url.hpp>
 #include <backendai/files/destination.hpp>
@@ -74,11 +75,11 @@ inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
 class kernel_download_sink final : public multipart_download {
 public:
     kernel_download_sink(std::vector<std::string> files, destination& target, const download_options& options,
-                         transfer_meter& meter)
+                         codec::name_collisions& known, transfer_meter& meter)
         : multipart_download(std::move(files)),
           target_(target),
           limit_(options.max_bytes),
-          extractor_(target, options.names, meter) {}
+          extractor_(target, options.names, known, meter) {}
 
 protected:
     void on_answer(const response_head& /*head*/) override {}
@@ -122,6 +123,7 @@ inline void kernel_download(const call_scope& scope, const std::string& kernel_i
     }
     const call what = kernel_files_call("GET", kernel_id, "/download");
     destination target(dest, options.existing);
+    codec::name_collisions known;
     transfer_meter meter(options.progress);
     for (std::size_t begin = 0; begin < files.size(); begin += kernel_download_files) {
         const std::size_t end = (std::min)(files.size(), begin + kernel_download_files);
@@ -129,7 +131,7 @@ inline void kernel_download(const call_scope& scope, const std::string& kernel_i
                                       files.begin() + static_cast<std::ptrdiff_t>(end));
         call step = what;
         step.set_json({{"files", some}});
-        kernel_download_sink sink(std::move(some), target, options, meter);
+        kernel_download_sink sink(std::move(some), target, options, known, meter);
         sink.perform(scope, std::move(step));
     }
 }
