@@ -38,8 +38,8 @@ enum class existing_files {
 struct download_options {
     existing_files existing = existing_files::overwrite;
     progress_callback progress = {};
-    /// Which names from the server are acceptable. The default refuses what is special on any system; `posix` lets
-    /// colons, `aux.c` and the like through.
+    /// Which names are acceptable. The default refuses what is special on any system, and names that differ from each
+    /// other by case only; `posix` lets colons, `aux.c`, `README` beside `readme` and the like through.
     codec::path_policy names = codec::path_policy::portable;
     /// More decoded bytes than this in one call are an error; 0: as many as the server announces, or without limit
     /// when it announces nothing and compresses nothing.
