@@ -112,7 +112,13 @@ public:
     /// Sends the request and hands the body of a successful answer to @p receiver as it arrives; the returned response
     /// has no body then. Once the receiver has seen data the request is not tried again.
     typename Mode::template result<response> fetch(body_receiver receiver, check_status check = check_status()) const {
+        return fetch(head_receiver(), std::move(receiver), check);
+    }
+    /// The same; @p head sees status and header fields of a successful answer before its body begins.
+    typename Mode::template result<response> fetch(head_receiver head, body_receiver receiver,
+                                                   check_status check = check_status()) const {
         detail::call what = call_;
+        what.on_head = std::move(head);
         what.receiver = std::move(receiver);
         what.check_status = check.enabled;
         return Mode::run(scope_,

@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <string>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -25,6 +27,9 @@ struct upload_options {
     std::filesystem::path basedir = {};
     progress_callback progress = {};
     special_files special = special_files::refuse;
+    /// What a file is called on the server, from the name it would have without this; unset: that one. For two files of
+    /// one name client_error{argument} comes before anything is sent.
+    std::function<std::string(const std::string&)> rename = {};
 };
 
 /// What a download does where a file of that name exists.
