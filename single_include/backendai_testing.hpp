@@ -5416,6 +5416,9 @@ public:
         table.add("POST", "/admin/graphql", true, [this](const gateway_request& request) { return answer(request); });
     }
 
+    /// What a session's service_ports are; to be set before the first request.
+    std::function<nlohmann::json()> service_ports;
+
 private:
     using json = nlohmann::json;
 
@@ -5611,7 +5614,7 @@ private:
                        {"created_at", created},
                        {"agent", agent_id()},
                        {"container_id", codec::to_hex(codec::digest("sha256", id))},
-                       {"service_ports", json::array()},
+                       {"service_ports", service_ports ? service_ports() : json::array()},
                        {"occupied_slots", {{"cpu", "1"}, {"mem", memory}}},
                        {"occupied_shares", json::object()},
                        {"mem_slot", made.memory_kib / 1024},
@@ -8723,7 +8726,7 @@ private:
     void add_routes() {
         kernels_.add_to(router_);
         streams_.add_to(router_);
-        kernels_.service_ports = [this] { return streams_.services().list(); };
+        graphql_.service_ports = kernels_.service_ports = [this] { return streams_.services().list(); };
         kernel_files_.add_to(router_);
         folders_.add_to(router_);
         graphql_.add_to(router_);
