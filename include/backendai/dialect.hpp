@@ -162,7 +162,7 @@ inline constexpr dialect_rules dialect_v5_20191215 = [] {
 }();
 inline constexpr dialect_rules dialect_v6_20200815 = [] {
     dialect_rules rules = dialect_v5_20191215;
-    rules.since = "v6.20200815";           // 20.09
+    rules.since = "v6.20200815"; // 20.09
     rules.events_name_key = "sessionName"; // the spelling before is gone from 26.3 on
     rules.events_id_key = "sessionId";
     rules.cluster_size_in_config = false;
@@ -320,8 +320,8 @@ inline constexpr feature_entry feature_table[] = {
     {feature::rename_session, "rename()", "v6.20210815"},
     {feature::start_service, "start_service()", "v6.20210815"},
     {feature::events, "events()", "v4.20190615"},
-    {feature::event_scope, "scope", "v6.20200815"},
     {feature::dot_folders, "a folder's name with a dot in front", "v4.20190615"},
+    {feature::event_scope, "scope", "v6.20200815"},
     {feature::folder_group, "group", "v4.20190615"},
     {feature::usage_mode, "usage_mode", "v5.20191215"},
     {feature::folder_permission, "permission", "v5.20191215"},
@@ -332,11 +332,11 @@ inline constexpr feature_entry feature_table[] = {
     {feature::rename_file, "rename_file()", "v5.20191215"},
     {feature::move_file, "move_file()", "v6.20220315"},
     {feature::sent_invitations, "sent_invitations()", "v4.20190615"},
-    {feature::resumable_upload, "resume_file", "v6.20200815"},
-    {feature::resumable_download, "resume", "v6.20200815"},
     {feature::list_domain, "domain_name", "v4.20190615"},
     {feature::list_group, "group_id", "v4.20190615"},
     {feature::list_scaling_group, "scaling_group", "v4.20190615"},
+    {feature::resumable_upload, "resume_file", "v6.20200815"},
+    {feature::resumable_download, "resume", "v6.20200815"},
     {feature::page_filter, "filter", "v6.20210815"},
     {feature::page_order, "order", "v4.20190615"},
 };

@@ -4,6 +4,7 @@
 #define BACKENDAI_API_SESSION_LIST_HPP
 
 #include <backendai/api/graphql_call.hpp>
+#include <backendai/api/kernel_call.hpp>
 #include <backendai/api/kernel_create.hpp>
 #include <backendai/api/kernel_match.hpp>
 #include <backendai/api/pages.hpp>
@@ -12,7 +13,6 @@
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
