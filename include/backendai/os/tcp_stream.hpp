@@ -146,12 +146,21 @@ public:
     detail::socket_handle handle() const noexcept override { return handle_; }
 
 private:
+    static std::unique_ptr<tcp_stream> own(detail::socket_handle handle) {
+        try {
+            return std::make_unique<tcp_stream>(handle);
+        } catch (...) {
+            detail::close_handle(handle);
+            throw;
+        }
+    }
+
     static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
                                                   std::uint16_t port, const exchange_context& context) {
         const std::string peer =
             (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + std::to_string(port);
         const detail::socket_address target = detail::numeric_address(address, port);
-        auto stream = std::make_unique<tcp_stream>(detail::new_socket(target.family()));
+        std::unique_ptr<tcp_stream> stream = own(detail::new_socket(target.family()));
         const auto fail = [&](int error) {
             throw client_error(error_kind::connect, "cannot connect to " + peer + ": " + detail::error_text(error));
         };

@@ -68,6 +68,9 @@ inline void curl_set_up_tls(CURL* easy, const api_config& config) {
     curl_set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     curl_set(easy, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
     curl_set(easy, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
+    // A connection that is lost is not made again in the same handle. And libcurl 7.88 frees the cache's entries twice
+    // when it runs out of memory.
+    curl_set(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     if (verify) curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L); // not every TLS backend has it
     if (!config.ca_file.empty()) {
         curl_set(easy, CURLOPT_CAINFO, config.ca_file.c_str());
