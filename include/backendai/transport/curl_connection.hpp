@@ -7,6 +7,7 @@
 #include <backendai/http.hpp>
 #include <backendai/os/connection_handle.hpp>
 #include <backendai/os/sigpipe.hpp>
+#include <backendai/os/tcp_stream.hpp>
 #include <backendai/transport/tls_events.hpp>
 #include <backendai/version.hpp>
 
@@ -194,7 +195,8 @@ private:
         auto& connection = *static_cast<curl_connection*>(self);
         ++connection.opened_;
         connection.handle_.hold(socket);
-        return CURL_SOCKOPT_OK;
+        // libcurl does it too, but does not look whether it worked, and would block for ever.
+        return os::detail::set_non_blocking(socket) ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
     }
 
     os::connection_handle handle_;
