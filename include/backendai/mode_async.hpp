@@ -12,9 +12,11 @@
 
 #include <backendai/async/coroutine.hpp>
 #include <backendai/async/future.hpp>
+#include <backendai/async/message_stream.hpp>
 #include <backendai/async/state.hpp>
 #include <backendai/cancel.hpp>
 #include <backendai/error.hpp>
+#include <backendai/message_stream.hpp>
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 #include <backendai/watchdog.hpp>
@@ -150,6 +152,19 @@ struct async {
         task->start();
         return detail::future_access::make<value>(task);
     }
+
+    /// What connect_websocket() opens.
+    using stream = async_message_stream;
+    static std::unique_ptr<stream> wrap(const detail::call_scope& scope, std::unique_ptr<message_stream> opened) {
+        return std::make_unique<stream>(scope.state->threads(), std::move(opened));
+    }
+    template <class Body>
+    class stream_io : public detail::async_stream_io<Body> {
+    public:
+        template <class... Arguments>
+        explicit stream_io(const detail::call_scope& scope, Arguments&&... arguments)
+            : detail::async_stream_io<Body>(scope.state->threads(), std::forward<Arguments>(arguments)...) {}
+    };
 };
 
 BACKENDAI_NAMESPACE_END
