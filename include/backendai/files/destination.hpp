@@ -98,17 +98,16 @@ public:
             staged next;
             next.name = name;
             next.temporary = ".backendai-" + random_digits() + ".part";
-            // With metadata: readable by nobody else until its mode is set, which may be narrower than the usual one.
-            file_ = holder.create(next.temporary, metadata ? 0600 : 0666);
             next.metadata = metadata;
-            const auto known = staged_.find(key); // in an archive a later entry replaces an earlier one
-            if (known != staged_.end()) {
-                holder.remove_file(known->second.temporary);
-                known->second = std::move(next);
-            } else {
-                staged_.emplace(key, std::move(next));
-            }
             current_ = key;
+            // In an archive a later entry replaces an earlier one. It is noted before there is a file, so that
+            // discard() finds it whatever fails.
+            const auto known = staged_.try_emplace(key);
+            staged& entry = known.first->second;
+            if (!known.second) holder.remove_file(entry.temporary);
+            entry = std::move(next);
+            // With metadata: readable by nobody else until its mode is set, which may be narrower than the usual one.
+            file_ = holder.create(entry.temporary, metadata ? 0600 : 0666);
         });
     }
     /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on
@@ -218,7 +217,8 @@ public:
         }
     }
 
-    /// Removes what was staged and the directories that were made for it, where they still are.
+    /// Removes what was staged and the directories that were made for it, where they still are. Files are removed also
+    /// when memory is used up, which may be why.
     void discard() noexcept {
         file_ = os::open_file();
         for (const auto& item : staged_) {
@@ -280,11 +280,12 @@ private:
     }
 
     void check_directory(os::file_kind kind, const components& name, std::size_t depth) const {
+        if (kind == os::file_kind::directory) return;
         const std::filesystem::path path =
             path_of(components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(depth)));
         if (kind == os::file_kind::symbolic_link) io_failure(path, "is a symbolic link, which is not followed");
         if (kind == os::file_kind::none) io_failure(path, "was removed during the transfer");
-        if (kind != os::file_kind::directory) io_failure(path, "is not a directory");
+        io_failure(path, "is not a directory");
     }
 
     bool wanted(os::file_kind kind, const std::filesystem::path& path) const {
@@ -301,8 +302,9 @@ private:
         std::vector<std::filesystem::path> above;
         for (; !std::filesystem::exists(missing) && missing.has_relative_path(); missing = missing.parent_path())
             above.push_back(missing);
+        made_above_.reserve(above.size()); // what is made is noted without fail
         for (auto path = above.rbegin(); path != above.rend(); ++path) {
-            if (std::filesystem::create_directory(*path)) made_above_.push_back(*path);
+            if (std::filesystem::create_directory(*path)) made_above_.push_back(std::move(*path));
         }
         root_ = os::directory(root_path_);
     }
@@ -313,19 +315,25 @@ private:
         os::directory holder = root_.duplicate();
         std::size_t at = 0;
         for (std::size_t i = 0; i + 1 < name.size(); ++i) {
-            const bool made = holder.make_child(name[i]);
-            if (!made) check_directory(holder.kind_of(name[i]), name, i + 1);
+            if (directories_.size() == directories_.capacity()) directories_.reserve(2 * directories_.size());
+            known_directory next{at, name[i], false, {}};
+            // Noted before it is made, so that discard() finds it whatever fails.
             const auto added = numbers_.try_emplace({at, name[i]}, directories_.size());
-            if (added.second) directories_.push_back({at, name[i], false, {}});
+            if (added.second) directories_.push_back(std::move(next));
             at = added.first->second;
-            directories_[at].made |= made;
+            if (holder.make_child(name[i])) {
+                directories_[at].made = true;
+            } else {
+                check_directory(holder.kind_of(name[i]), name, i + 1);
+            }
             holder = holder.open_child(name[i]);
         }
         if (number != nullptr) *number = at;
         return holder;
     }
 
-    // The directory that holds @p name, which was there before: one that somebody took away is not made again.
+    // The directory that holds @p name, which was there before: one that somebody took away is not made again. Needs no
+    // memory while all is well.
     os::directory open_parent(const components& name) const {
         os::directory holder = root_.duplicate();
         for (std::size_t i = 0; i + 1 < name.size(); ++i) {
