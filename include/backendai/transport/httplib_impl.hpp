@@ -436,36 +436,48 @@ private:
 
     response_head exchange_on(std::unique_ptr<detail::httplib_connection> connection, connection_pool& pool,
                               http_request& request, body_sink& sink, const exchange_context& context) {
-        const std::optional<detail::proxy_server> proxy = detail::find_proxy(config_, request.url);
-        const std::string& host = proxy ? proxy->host : request.url.host;
-        std::vector<std::string> addresses = {host};
-        if (!connection->is_open()) addresses = os::resolve(host, context);
+        const route way = connection->is_open() ? route() : find_route(request, context);
         for (std::size_t i = 0;; ++i) {
-            if (proxy) {
-                connection->client().set_proxy(addresses[i], proxy->port);
-                if (!proxy->authorization().empty()) {
-                    connection->client().set_proxy_basic_auth(proxy->user, proxy->password);
-                }
-            } else if (addresses[i] != host) {
-                connection->client().set_hostname_addr_map({{host, addresses[i]}});
-            }
+            if (i < way.addresses.size()) set_route(connection->client(), request, way, way.addresses[i]);
             detail::httplib_exchange work(*connection, request, sink, context);
             httplib::Error error = httplib::Error::Unknown;
             {
-                const os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
+                os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
                 const detail::watched watch(dog_, *connection, context);
                 context.check();
                 error = work.run();
+                if (error == httplib::Error::Success) guard.all_written();
             }
             if (error == httplib::Error::Success) {
                 connection->mark_used(exchange_context::clock::now());
                 pool.give_back(std::move(connection));
                 return work.take_head();
             }
-            const bool another =
-                detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
+            const bool another = detail::httplib_exchange::is_unreachable(error) && i + 1 < way.addresses.size() &&
+                                 !context.interrupted();
             if (!another) work.fail(error);
         }
+    }
+
+    // How a new connection gets to its server; one that is open is there.
+    struct route {
+        std::optional<detail::proxy_server> proxy;
+        std::vector<std::string> addresses; // of the proxy or the server
+    };
+    route find_route(const http_request& request, const exchange_context& context) const {
+        route way;
+        way.proxy = detail::find_proxy(config_, request.url);
+        way.addresses = os::resolve(way.proxy ? way.proxy->host : request.url.host, context);
+        return way;
+    }
+    static void set_route(httplib::Client& client, const http_request& request, const route& way,
+                          const std::string& address) {
+        if (!way.proxy) {
+            if (address != request.url.host) client.set_hostname_addr_map({{request.url.host, address}});
+            return;
+        }
+        client.set_proxy(address, way.proxy->port);
+        if (!way.proxy->authorization().empty()) client.set_proxy_basic_auth(way.proxy->user, way.proxy->password);
     }
 
     // One pool an origin; origins are few and never go away, so that a reference stays good.
