@@ -6,6 +6,7 @@
 #include <backendai/api/stream_pty.hpp>
 #include <backendai/error.hpp>
 #include <backendai/os/terminal.hpp>
+#include <backendai/os/thread.hpp>
 #include <backendai/version.hpp>
 
 #include <atomic>
@@ -72,7 +73,7 @@ private:
 class terminal_output {
 public:
     terminal_output(pty_stream& pty, os::raw_terminal& terminal) : pty_(pty), terminal_(terminal) {
-        thread_ = std::thread([this] { run(); });
+        thread_ = os::start_thread([this] { run(); });
     }
     terminal_output(const terminal_output&) = delete;
     terminal_output& operator=(const terminal_output&) = delete;

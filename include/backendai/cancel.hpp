@@ -27,9 +27,7 @@ public:
         const std::lock_guard<std::recursive_mutex> running(running_);
         std::unique_lock<std::mutex> lock(mutex_);
         if (cancelled_.exchange(true, std::memory_order_acq_rel)) return;
-        std::map<std::uint64_t, std::function<void()>> listeners = std::move(listeners_);
-        listeners_.clear();
-        for (auto& listener : listeners) pending_.emplace(listener.first, std::move(listener.second));
+        pending_.merge(listeners_); // needs no memory: cancelling must not fail
         while (!pending_.empty()) {
             const auto first = pending_.begin();
             const std::function<void()> call = std::move(first->second);

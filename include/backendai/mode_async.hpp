@@ -26,8 +26,6 @@
 #include <exception>
 #include <memory>
 #include <optional>
-#include <string>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -56,8 +54,11 @@ public:
                 timer_.watch(*this, deadline);
             }
             if (!this->threads()->submit(self)) refuse();
-        } catch (const std::system_error& e) {
-            end_unrun(error_kind::io, std::string("no thread can be started: ") + e.what());
+        } catch (const client_error&) {
+            end_unrun(std::current_exception()); // no thread can be started
+        } catch (...) {
+            leave_queue();
+            throw;
         }
     }
 
@@ -87,7 +88,7 @@ public:
         }
     }
 
-    void refuse() noexcept override { end_unrun(error_kind::closed, "the session was closed"); }
+    void refuse() noexcept override { end_unrun(failure(error_kind::closed, "the session was closed")); }
 
     void cancel() override {
         if (this->ready()) return;
@@ -98,18 +99,24 @@ public:
     // The time limit is over while the call waits. Comes again until the call has left the queue.
     void interrupt() noexcept override {
         if (claim()) {
-            this->fail(std::make_exception_ptr(
-                client_error(error_kind::timeout, "the call's time limit was reached before its turn came")));
+            this->fail(failure(error_kind::timeout, "the call's time limit was reached before its turn came"));
         }
     }
 
 private:
     bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
 
-    void end_unrun(error_kind kind, const std::string& why) noexcept {
+    static std::exception_ptr failure(error_kind kind, const char* why) noexcept {
+        try {
+            throw client_error(kind, why);
+        } catch (...) { // that, or std::bad_alloc
+            return std::current_exception();
+        }
+    }
+    void end_unrun(std::exception_ptr why) noexcept {
         leave_queue();
         let_go();
-        if (claim()) this->fail(std::make_exception_ptr(client_error(kind, why)));
+        if (claim()) this->fail(std::move(why));
     }
     void leave_queue() noexcept {
         if (timed_) timer_.forget(*this);

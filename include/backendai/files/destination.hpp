@@ -83,17 +83,16 @@ public:
             staged next;
             next.name = name;
             next.temporary = ".backendai-" + random_digits() + ".part";
-            // With metadata: readable by nobody else until its mode is set, which may be narrower than the usual one.
-            file_ = holder.create(next.temporary, metadata ? 0600 : 0666);
             next.metadata = metadata;
-            const auto known = staged_.find(key); // in an archive a later entry replaces an earlier one
-            if (known != staged_.end()) {
-                holder.remove_file(known->second.temporary);
-                known->second = std::move(next);
-            } else {
-                staged_.emplace(key, std::move(next));
-            }
             current_ = key;
+            // In an archive a later entry replaces an earlier one. It is noted before there is a file, so that
+            // discard() finds it whatever fails.
+            const auto known = staged_.try_emplace(key);
+            staged& entry = known.first->second;
+            if (!known.second) holder.remove_file(entry.temporary);
+            entry = std::move(next);
+            // With metadata: readable by nobody else until its mode is set, which may be narrower than the usual one.
+            file_ = holder.create(entry.temporary, metadata ? 0600 : 0666);
         });
     }
     void write(std::string_view data) {
@@ -149,16 +148,17 @@ public:
         made_above_.clear();
     }
 
-    /// Removes what was staged and the directories that were made for it.
+    /// Removes what was staged and the directories that were made for it. Needs no memory, the want of which may be
+    /// why.
     void discard() noexcept {
         file_ = os::open_file();
         for (const auto& item : staged_) {
             const staged& file = item.second;
-            try_to([&] { open_parent(file.name).remove_file(file.temporary); });
+            try_to([&] { parent_of(file.name).remove_file(file.temporary); });
         }
         staged_.clear();
         for (auto made = made_.rbegin(); made != made_.rend(); ++made)
-            try_to([&] { open_parent(made->name).remove_directory(made->name.back()); });
+            try_to([&] { parent_of(made->name).remove_directory(made->name.back()); });
         made_.clear();
         root_ = os::directory();
         std::error_code ignored; // not empty: somebody else has put something into it
@@ -224,8 +224,9 @@ private:
         std::vector<std::filesystem::path> above;
         for (; !std::filesystem::exists(missing) && missing.has_relative_path(); missing = missing.parent_path())
             above.push_back(missing);
+        made_above_.reserve(above.size()); // what is made is noted without fail
         for (auto path = above.rbegin(); path != above.rend(); ++path) {
-            if (std::filesystem::create_directory(*path)) made_above_.push_back(*path);
+            if (std::filesystem::create_directory(*path)) made_above_.push_back(std::move(*path));
         }
         root_ = os::directory(root_path_);
     }
@@ -235,14 +236,22 @@ private:
         open_root();
         os::directory holder = root_.duplicate();
         for (std::size_t i = 0; i + 1 < name.size(); ++i) {
-            const bool made = holder.make_child(name[i]);
-            if (made) {
-                made_.push_back({components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(i) + 1), {}});
+            made_directory next{components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(i) + 1), {}};
+            made_.reserve(made_.size() + 1); // what is made is noted without fail
+            if (holder.make_child(name[i])) {
+                made_.push_back(std::move(next));
             } else {
                 check_directory(holder.kind_of(name[i]), name, i + 1);
             }
             holder = holder.open_child(name[i]);
         }
+        return holder;
+    }
+
+    // The same, of what is there.
+    os::directory parent_of(const components& name) const {
+        os::directory holder = root_.duplicate();
+        for (std::size_t i = 0; i + 1 < name.size(); ++i) holder = holder.open_child(name[i]);
         return holder;
     }
 

@@ -43,12 +43,13 @@ inline socket_address numeric_address(const std::string& host, std::uint16_t por
     return address;
 }
 
-inline void set_non_blocking(socket_handle handle) {
+inline bool set_non_blocking(socket_handle handle) noexcept {
 #ifdef _WIN32
     u_long on = 1;
-    ::ioctlsocket(handle, FIONBIO, &on);
+    return ::ioctlsocket(handle, FIONBIO, &on) == 0;
 #else
-    ::fcntl(handle, F_SETFL, ::fcntl(handle, F_GETFL) | O_NONBLOCK);
+    const int flags = ::fcntl(handle, F_GETFL);
+    return flags != -1 && ::fcntl(handle, F_SETFL, flags | O_NONBLOCK) == 0;
 #endif
 }
 
@@ -103,8 +104,13 @@ inline long send_to(socket_handle handle, const char* bytes, std::size_t size) {
 /// A TCP connection. See byte_stream for threads.
 class tcp_stream final : public byte_stream {
 public:
-    /// Takes over a connected socket and makes it non-blocking.
-    explicit tcp_stream(detail::socket_handle handle) : handle_(handle) { detail::set_non_blocking(handle); }
+    /// Takes over a connected socket and makes it non-blocking. @throws client_error{connect} when that fails, and the
+    /// socket stays the caller's
+    explicit tcp_stream(detail::socket_handle handle) : handle_(handle) {
+        if (!detail::set_non_blocking(handle)) {
+            throw client_error(error_kind::connect, "no socket: " + detail::error_text(detail::last_socket_error()));
+        }
+    }
     ~tcp_stream() override { detail::close_handle(handle_); }
 
     /// Looks @p host up and connects to the first of its addresses that answers; look-up and each attempt have the
@@ -146,12 +152,21 @@ public:
     detail::socket_handle handle() const noexcept override { return handle_; }
 
 private:
+    static std::unique_ptr<tcp_stream> own(detail::socket_handle handle) {
+        try {
+            return std::make_unique<tcp_stream>(handle);
+        } catch (...) {
+            detail::close_handle(handle);
+            throw;
+        }
+    }
+
     static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
                                                   std::uint16_t port, const exchange_context& context) {
         const std::string peer =
             (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + std::to_string(port);
         const detail::socket_address target = detail::numeric_address(address, port);
-        auto stream = std::make_unique<tcp_stream>(detail::new_socket(target.family()));
+        std::unique_ptr<tcp_stream> stream = own(detail::new_socket(target.family()));
         const auto fail = [&](int error) {
             throw client_error(error_kind::connect, "cannot connect to " + peer + ": " + detail::error_text(error));
         };

@@ -88,7 +88,7 @@ public:
     }
 
     void interrupt() noexcept override {
-        handle_.shut_down();
+        if (!handle_.shut_down()) client_.stop(); // which knows the connection only once it stands
     }
 
     httplib::Client& client() {
