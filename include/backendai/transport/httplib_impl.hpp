@@ -13,6 +13,7 @@
 #include <backendai/os/connection_handle.hpp>
 #include <backendai/os/resolver.hpp>
 #include <backendai/os/sigpipe.hpp>
+#include <backendai/os/tcp_stream.hpp>
 #include <backendai/transport/framing.hpp>
 #include <backendai/transport/httplib.hpp>
 #include <backendai/transport/pool.hpp>
@@ -33,6 +34,7 @@
 #include <algorithm>
 #include <exception>
 #include <fstream>
+#include <functional>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
@@ -74,8 +76,8 @@ inline int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
 /// One httplib client, which is one connection at most, and the handle that can break it off.
 class httplib_connection final : public interruptible {
 public:
-    httplib_connection(const api_config& config, const codec::url& url)
-        : client_(url.origin(), config.client_certificate_file, config.client_key_file) {
+    httplib_connection(const api_config& config, const codec::url& url, const std::optional<proxy_server>& proxy)
+        : client_(origin(url, proxy), config.client_certificate_file, config.client_key_file) {
         client_.set_keep_alive(true);
         client_.set_tcp_nodelay(true); // off, it costs 40 ms a POST: Nagle against delayed acknowledgements
         client_.set_follow_location(false);
@@ -114,6 +116,14 @@ public:
     }
 
 private:
+    // Through a tunnel httplib connects to the proxy's port while it takes it for the server's: see dig_tunnel().
+    static std::string origin(const codec::url& url, const std::optional<proxy_server>& proxy) {
+        if (!proxy || !url.is_tls()) return url.origin();
+        codec::url through = url;
+        through.port = proxy->port;
+        return through.origin();
+    }
+
     // The target is in its final spelling, which is signed. The setter got its second name in 0.19.
     template <class Client>
     static auto disable_path_encoding(Client& client) -> decltype(client.set_path_encode(false)) {
@@ -170,8 +180,8 @@ private:
 class httplib_exchange {
 public:
     httplib_exchange(httplib_connection& connection, http_request& request, body_sink& sink,
-                     const exchange_context& context)
-        : connection_(connection), request_(request), sink_(sink), context_(context) {}
+                     const exchange_context& context, const std::optional<proxy_server>& proxy)
+        : connection_(connection), request_(request), sink_(sink), context_(context), proxy_(proxy) {}
 
     /// Whether @p error means that no connection came about at this address, so that another may be tried.
     static bool is_unreachable(httplib::Error error) {
@@ -185,6 +195,9 @@ public:
         wire.path = request_.url.target();
         wire.headers.emplace("Host", request_.url.host_header());
         for (const auto& field : request_.headers) wire.headers.emplace(field.first, field.second);
+        if (proxy_ && !request_.url.is_tls() && !proxy_->authorization().empty()) {
+            wire.headers.emplace("Proxy-Authorization", proxy_->authorization());
+        }
         if (request_.source) {
             provide_body(wire);
         } else {
@@ -206,8 +219,13 @@ public:
         tls_events::reset();
         ERR_clear_error(); // what is in this thread's queue afterwards is this exchange's
         refused_certificate() = X509_V_OK;
+        const std::function<void(SSL*)> dig = [this](SSL* ssl) { dig_tunnel(ssl); };
+        if (proxy_) tls_events::of_this_thread().before_handshake = &dig;
 #endif
         const bool done = connection_.client().send(wire, answer, error);
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+        tls_events::of_this_thread().before_handshake = nullptr;
+#endif
         if (!request_.source) request_.body = std::move(wire.body);
         if (failure_) std::rethrow_exception(failure_);
         if (!done) {
@@ -310,6 +328,19 @@ private:
         connection_.client().set_write_timeout(seconds, microseconds);
     }
 
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+    // httplib's own CONNECT waits for ever when the proxy ends the connection with its answer (0.11.4), takes a refusal
+    // for a tunnel or for the server's answer, and shows the proxy's password to the server. So httplib is told nothing
+    // of the proxy, connects to it as if it were the server, and the tunnel is made when it is about to begin with TLS.
+    void dig_tunnel(SSL* ssl) {
+        const bool made = guarded([&] {
+            os::borrowed_stream stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
+            connect_through(stream, *proxy_, request_.url, context_);
+        });
+        if (!made) connection_.handle().shut_down();
+    }
+#endif
+
     void provide_body(httplib::Request& wire) {
         const std::uint64_t size = request_.source->size();
         if (size > (std::numeric_limits<std::size_t>::max)()) {
@@ -390,6 +421,7 @@ private:
     http_request& request_;
     body_sink& sink_;
     const exchange_context& context_;
+    const std::optional<proxy_server>& proxy_;
     response_head head_;
     std::optional<body_framing> framing_;
     std::exception_ptr failure_;
@@ -423,8 +455,9 @@ public:
             throw client_error(error_kind::tls, "this program was built without CPPHTTPLIB_OPENSSL_SUPPORT");
         }
 #endif
-        return exchange_on(std::make_unique<detail::httplib_connection>(config_, request.url), pool, request, sink,
-                           context);
+        const std::optional<detail::proxy_server> proxy = detail::find_proxy(config_, request.url);
+        return exchange_on(std::make_unique<detail::httplib_connection>(config_, request.url, proxy), pool, request,
+                           sink, context);
     }
 
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
@@ -441,15 +474,14 @@ private:
         std::vector<std::string> addresses = {host};
         if (!connection->is_open()) addresses = os::resolve(host, context);
         for (std::size_t i = 0;; ++i) {
-            if (proxy) {
-                connection->client().set_proxy(addresses[i], proxy->port);
-                if (!proxy->authorization().empty()) {
-                    connection->client().set_proxy_basic_auth(proxy->user, proxy->password);
+            if (!connection->is_open()) {
+                if (proxy && !request.url.is_tls()) {
+                    connection->client().set_proxy(addresses[i], proxy->port);
+                } else if (addresses[i] != request.url.host) {
+                    connection->client().set_hostname_addr_map({{request.url.host, addresses[i]}});
                 }
-            } else if (addresses[i] != host) {
-                connection->client().set_hostname_addr_map({{host, addresses[i]}});
             }
-            detail::httplib_exchange work(*connection, request, sink, context);
+            detail::httplib_exchange work(*connection, request, sink, context, proxy);
             httplib::Error error = httplib::Error::Unknown;
             {
                 const os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
