@@ -335,7 +335,12 @@ private:
     void dig_tunnel(SSL* ssl) {
         const bool made = guarded([&] {
             os::borrowed_stream stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
-            connect_through(stream, *proxy_, request_.url, context_);
+            try {
+                connect_through(stream, *proxy_, request_.url, context_);
+            } catch (const client_error&) {
+                context_.check(); // the watchdog's shutdown looks like the proxy's end
+                throw;
+            }
         });
         if (!made) connection_.handle().shut_down();
     }
