@@ -286,27 +286,18 @@ public:
         const std::string date = codec::format_date(now());
         const std::string target = request.url.target();
         const std::string host = request.url.host_header();
-<<<<<<< HEAD
-        header_list headers = {{"User-Agent", *config_.user_agent},
-                               {"X-BackendAI-Version", version},
-                               {"Date", date},
-                               {"Content-Type", content_type}};
-        if (!cookies_) {
-            headers.add("Authorization",
-                        signer_.sign({request.method, target, date, host, content_type, version, request.body}));
-        } else if (std::string cookies = cookies_->header(request.url, now()); !cookies.empty()) {
-            headers.add("Cookie", std::move(cookies));
-        }
-=======
         header_list headers;
         headers.reserve(8);
         headers.add("User-Agent", *config_.user_agent);
         headers.add("X-BackendAI-Version", version);
         headers.add("Date", date);
         headers.add("Content-Type", content_type);
-        headers.add("Authorization",
-                    signer_.sign({request.method, target, date, host, content_type, version, request.body}));
->>>>>>> perf
+        if (!cookies_) {
+            headers.add("Authorization",
+                        signer_.sign({request.method, target, date, host, content_type, version, request.body}));
+        } else if (std::string cookies = cookies_->header(request.url, now()); !cookies.empty()) {
+            headers.add("Cookie", std::move(cookies));
+        }
         return headers;
     }
 
@@ -395,13 +386,8 @@ private:
                     budget_.refund(attempt > 1);
                     return response(sink.take_head(), sink.take_body());
                 }
-<<<<<<< HEAD
-                if (status < 400 && !what.check_status) return response(sink.head(), sink.take_body());
-                refused.emplace(make_api_error(sink.head(), sink.take_body(), secrets_of(request, what)));
-=======
                 if (status < 400 && !what.check_status) return response(sink.take_head(), sink.take_body());
-                refused.emplace(make_api_error(sink.head(), sink.take_body(), signature_of(request)));
->>>>>>> perf
+                refused.emplace(make_api_error(sink.head(), sink.take_body(), secrets_of(request, what)));
             } catch (const client_error& e) {
                 failed.emplace(e);
             }

@@ -149,6 +149,10 @@ private:
             begun = true;
             dog.watch(target, when);
         }
+        void break_off() noexcept {
+            begun = true;
+            dog.break_off(target);
+        }
         watchdog& dog;
         interruptible& target;
         std::atomic<bool> begun{false}; // most exchanges have no deadline and end without the watchdog

@@ -20,33 +20,24 @@ inline constexpr std::size_t max_json_depth = 256;
 /// So many values may be in any text, and one more for every 16 bytes of it: what servers send has longer ones.
 inline constexpr std::size_t max_json_values = 100'000;
 
-<<<<<<< HEAD
-/// Parses @p text.
-/// @throws decode_error when it is not JSON (UTF-8 included), is nested deeper than max_json_depth or holds too many
-/// values.
-inline nlohmann::json parse_json(std::string_view text) {
-    // Brackets and commas outside strings bound depth and values from above; broken text is left to the parser.
-    std::size_t depth = 0, values = 1;
-=======
 namespace detail {
 
-/// Whether values may be nested deeper than @p limit: never where there are fewer brackets than that, which is quickly
-/// seen of nearly every answer.
-inline bool may_nest_deeper(std::string_view text, std::size_t limit) {
+/// Whether it takes a look at every byte to know that a text keeps to the limits: not where it is short and has few
+/// brackets, which is quickly seen of nearly every answer.
+inline bool may_exceed_limits(std::string_view text) {
+    if (text.size() >= max_json_values) return true;
     std::size_t brackets = 0;
     for (const char open : {'{', '['}) {
         for (std::size_t at = text.find(open); at != std::string_view::npos; at = text.find(open, at + 1)) {
-            if (++brackets > limit) return true;
+            if (++brackets > max_json_depth) return true;
         }
     }
     return false;
 }
 
-/// Whether values are nested deeper than @p limit. Brackets outside strings bound the depth from above; broken text is
-/// left to the parser.
-inline bool nests_deeper(std::string_view text, std::size_t limit) {
-    std::size_t depth = 0;
->>>>>>> perf
+/// Brackets and commas outside strings bound depth and values from above; broken text is left to the parser.
+inline void check_limits(std::string_view text) {
+    std::size_t depth = 0, values = 1;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
@@ -59,33 +50,24 @@ inline bool nests_deeper(std::string_view text, std::size_t limit) {
         } else if (c == '"') {
             in_string = true;
         } else if (c == '{' || c == '[') {
-<<<<<<< HEAD
             if (++depth > max_json_depth) throw decode_error("JSON: nested too deep");
             ++values;
-=======
-            if (++depth > limit) return true;
->>>>>>> perf
         } else if ((c == '}' || c == ']') && depth > 0) {
             --depth;
         } else if (c == ',') {
             ++values;
         }
     }
-<<<<<<< HEAD
     if (values > max_json_values + text.size() / 16) throw decode_error("JSON: too many values");
-=======
-    return false;
 }
 
 } // namespace detail
 
 /// Parses @p text.
-/// @throws decode_error when it is not JSON (UTF-8 included) or nested deeper than max_json_depth.
+/// @throws decode_error when it is not JSON (UTF-8 included), is nested deeper than max_json_depth or holds too many
+/// values.
 inline nlohmann::json parse_json(std::string_view text) {
-    if (detail::may_nest_deeper(text, max_json_depth) && detail::nests_deeper(text, max_json_depth)) {
-        throw decode_error("JSON: nested too deep");
-    }
->>>>>>> perf
+    if (detail::may_exceed_limits(text)) detail::check_limits(text);
     try {
         return nlohmann::json::parse(text.begin(), text.end());
     } catch (const nlohmann::json::parse_error& e) {
