@@ -43,6 +43,15 @@ struct call_options {
 
 namespace detail {
 
+/// The JSON text of an argument. @throws client_error{argument} when a text in it is not UTF-8
+inline std::string json_text(const json& value) {
+    try {
+        return value.dump();
+    } catch (const json::exception&) {
+        throw client_error(error_kind::argument, "an argument is not valid UTF-8 text");
+    }
+}
+
 /// One call as an API function describes it.
 struct call {
     std::string method = "GET";
@@ -63,11 +72,7 @@ struct call {
     std::function<void(call&, const dialect&)> complete;
 
     void set_json(const json& value) {
-        try {
-            body = value.dump();
-        } catch (const json::exception&) {
-            throw client_error(error_kind::argument, "an argument is not valid UTF-8 text");
-        }
+        body = json_text(value);
         content_type = "application/json";
     }
 };

@@ -83,6 +83,7 @@ public:
     /// A handle to an existing compute session, by its id or client token. Makes no request.
     basic_kernel<Transport, Mode> kernel(std::string kernel_id) const {
         kernel_creation existing;
+        existing.name = kernel_id;
         existing.kernel_id = std::move(kernel_id);
         return basic_kernel<Transport, Mode>(scope_, std::move(existing));
     }

@@ -23,12 +23,6 @@ BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline bool is_problem(const api_error& refused, std::string_view id) {
-    const std::string& type = refused.type();
-    return type.size() > id.size() && type.compare(type.size() - id.size(), id.size(), id) == 0 &&
-           type[type.size() - id.size() - 1] == '/';
-}
-
 /// Sends a GraphQL request and returns the data, in whichever envelope they come.
 inline json admin_query(const call_scope& scope, const std::string& query, const json& variables) {
     if (query.empty()) throw client_error(error_kind::argument, "the GraphQL query is empty");

@@ -3,6 +3,7 @@
 #ifndef BACKENDAI_API_STREAM_EXECUTE_HPP
 #define BACKENDAI_API_STREAM_EXECUTE_HPP
 
+#include <backendai/api/kernel_call.hpp>
 #include <backendai/api/kernel_types.hpp>
 #include <backendai/codec/json.hpp>
 #include <backendai/codec/url.hpp>
