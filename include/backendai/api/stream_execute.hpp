@@ -5,6 +5,7 @@
 
 #include <backendai/api/kernel_call.hpp>
 #include <backendai/api/kernel_types.hpp>
+#include <backendai/api/stream_iterator.hpp>
 #include <backendai/codec/json.hpp>
 #include <backendai/codec/url.hpp>
 #include <backendai/message_stream.hpp>
@@ -13,9 +14,7 @@
 #include <backendai/wire.hpp>
 
 #include <atomic>
-#include <cstddef>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
@@ -103,34 +102,7 @@ public:
     void cancel() noexcept { run_->stream->cancel(); }
 
     /// For range-for: `for (auto&& event : stream)`. Single pass; begin() reads the first event.
-    class iterator {
-    public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = execute_result;
-        using difference_type = std::ptrdiff_t;
-        using pointer = execute_result*;
-        using reference = execute_result&;
-
-        iterator() = default;
-        explicit iterator(execute_stream& stream) : stream_(&stream) { ++*this; }
-        execute_result& operator*() const { return *event_; }
-        execute_result* operator->() const { return event_.get(); }
-        iterator& operator++() {
-            std::optional<execute_result> event = stream_->next();
-            if (event) {
-                event_ = std::make_shared<execute_result>(std::move(*event));
-            } else {
-                stream_ = nullptr;
-            }
-            return *this;
-        }
-        friend bool operator==(const iterator& a, const iterator& b) { return a.stream_ == b.stream_; }
-        friend bool operator!=(const iterator& a, const iterator& b) { return !(a == b); }
-
-    private:
-        execute_stream* stream_ = nullptr;
-        std::shared_ptr<execute_result> event_; // copies of an iterator see the same event
-    };
+    using iterator = detail::stream_iterator<execute_stream, execute_result>;
     iterator begin() { return iterator(*this); }
     iterator end() { return {}; }
 

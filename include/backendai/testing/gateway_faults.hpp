@@ -23,6 +23,7 @@ enum class fault_kind {
     refuse_connection,    ///< closed as soon as it is accepted; method and path do not count. Not served
     drop_before_reading,  ///< closed when the request's head has come, its body unread. Not served
     drop_before_handling, ///< closed when the request has come. Not served
+    drop_in_request,      ///< uploads to the storage proxy: served as far as `position` bytes of the body go, then closed
     drop_before_head,     ///< served, and closed without an answer
     drop_in_head,         ///< served, and closed after `position` bytes of the answer's head (half of it when 0)
     drop_after_head,      ///< served, and closed after the head
@@ -102,7 +103,9 @@ public:
     /// The fault for a new connection (method and path do not count) or a whole request, counted as used; or null.
     std::shared_ptr<const fault> take(bool is_connection, std::string_view method, std::string_view path) {
         return take_if(method, path, [is_connection](fault_kind kind) {
-            if (kind == fault_kind::drop_before_reading || detail::is_of_websocket(kind)) return false;
+            if (kind == fault_kind::drop_before_reading || kind == fault_kind::drop_in_request ||
+                detail::is_of_websocket(kind))
+                return false;
             return (kind == fault_kind::refuse_connection) == is_connection;
         });
     }
@@ -115,6 +118,11 @@ public:
     /// The fault that ends a request when its head has been read.
     std::shared_ptr<const fault> take_early(std::string_view method, std::string_view path) {
         return take_if(method, path, [](fault_kind kind) { return kind == fault_kind::drop_before_reading; });
+    }
+
+    /// The fault that ends a request while its body is read.
+    std::shared_ptr<const fault> take_in_request(std::string_view method, std::string_view path) {
+        return take_if(method, path, [](fault_kind kind) { return kind == fault_kind::drop_in_request; });
     }
 
 private:
