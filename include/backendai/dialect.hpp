@@ -39,6 +39,11 @@ enum class page_order {
     expressions        ///< `filter` and `order`
 };
 
+/// A field that has another name since.
+struct field_rename {
+    std::string_view from, to;
+};
+
 /// How a generation of servers wants to be spoken to.
 struct dialect_rules {
     std::string_view since; ///< the first protocol version that it holds for
@@ -75,16 +80,16 @@ struct dialect_rules {
     std::string_view keypair_input; ///< type of the `props` of modify_keypair
     bool keypair_input_is_whole;    ///< a modification has to send the limits that stay too
     bool integer_user_ids;          ///< user ids may be numbers; else e-mail addresses only
-    std::string_view keypair_user_key; ///< argument of the key pair listings for whose they are
-    page_order session_pages;          ///< of compute_session_list; none: compute_sessions
-    page_order folder_pages;           ///< of vfolder_list; none: vfolders
-    page_order keypair_pages;          ///< of keypair_list; none: keypairs
-    page_order agent_pages;            ///< of agent_list; none: agents
-    bool session_by_uuid;              ///< compute_session() takes the UUID `id`; else the name `sess_id`
-    bool plain_folder_list;            ///< whether `vfolders` still gives any
-    std::string_view group_id_type;    ///< of the argument group_id of listings
-    std::string_view sessions_fields;  ///< what is told of each session by default
-    std::string_view session_fields;   ///< what is told of one session by default
+    std::string_view keypair_user_key;           ///< argument of the key pair listings for whose they are
+    page_order session_pages;                    ///< of compute_session_list; none: compute_sessions
+    page_order folder_pages;                     ///< of vfolder_list; none: vfolders
+    page_order keypair_pages;                    ///< of keypair_list; none: keypairs
+    page_order agent_pages;                      ///< of agent_list; none: agents
+    bool session_by_uuid;                        ///< compute_session() takes the UUID `id`; else the name `sess_id`
+    std::string_view group_id_type;              ///< of the argument group_id of listings
+    std::string_view sessions_fields;            ///< what is told of each session by default
+    std::string_view session_fields;             ///< what is told of one session by default
+    std::array<field_rename, 3> session_renames; ///< fields of sessions that are asked for under another name
 };
 
 // Fields that 19.03 has and later servers do not come under their old name, by an alias, where something takes their
@@ -114,7 +119,6 @@ inline constexpr dialect_rules dialect_v4_20190315 = [] {
     rules.keypair_input_is_whole = true;
     rules.integer_user_ids = true;
     rules.keypair_user_key = "user_id";
-    rules.plain_folder_list = true;
     rules.group_id_type = "String";
     rules.sessions_fields = "sess_id image tag created_at terminated_at status occupied_slots mem_cur_bytes "
                             "mem_max_bytes cpu_using";
@@ -149,6 +153,7 @@ inline constexpr dialect_rules dialect_v5_20191215 = [] {
     rules.folder_listing_in_query = true;
     rules.keypair_pages = page_order::key_and_direction;
     rules.session_by_uuid = true;
+    rules.session_renames = {{{"sess_id", "name"}, {"lang", "image"}, {"sess_type", "type"}}};
     rules.sessions_fields = "sess_id: name id name type image tag created_at terminated_at status occupied_slots";
     rules.session_fields = "sess_id: name id name type image tag created_at terminated_at status status_info "
                            "occupied_slots num_queries service_ports domain_name group_name user_email access_key "
@@ -166,7 +171,6 @@ inline constexpr dialect_rules dialect_v6_20200815 = [] {
     rules.rename_file_path = "/rename-file";
     rules.sent_invitations_path = "/folders/invitations/list-sent";
     rules.invitees_key = "emails";
-    rules.plain_folder_list = false;
     rules.group_id_type = "UUID";
     return rules;
 }();
@@ -224,7 +228,7 @@ inline constexpr std::array<dialect_rules, 12> dialect_table = {
      dialect_v6_20220315, dialect_v6_20220615, dialect_v6_20230315, dialect_v7_20230615, dialect_v8_20240315,
      dialect_v8_20240915, dialect_v9_20250722}};
 
-/// Functions and arguments that not every server knows.
+/// Functions and arguments that not every server knows; feature_table says since when there are.
 enum class feature {
     // of a compute session's creation
     session_type,
@@ -234,21 +238,21 @@ enum class feature {
     max_wait,
     no_reuse,
     startup_command,
-    owner_access_key, // 19.09
+    owner_access_key,
     mount_map,
     preopen_ports,
     bootstrap_script,
-    starts_at, // 20.03
+    starts_at,
     cluster_mode,
-    agent_list, // 20.09
+    agent_list,
     dependencies,
     callback_url,
-    architecture, // 22.03
+    architecture,
     mount_options,
     attach_network,
     priority,
     mount_ids,
-    mount_id_map, // 24.03 on
+    mount_id_map,
     // functions of compute sessions
     forced_destroy,
     match,
@@ -259,6 +263,7 @@ enum class feature {
     events,
     event_scope,
     // of virtual folders
+    dot_folders,
     folder_group,
     usage_mode,
     folder_permission,
@@ -272,6 +277,9 @@ enum class feature {
     resumable_upload,
     resumable_download,
     // of listings
+    list_domain,
+    list_group,
+    list_scaling_group,
     page_filter,
     page_order
 };
@@ -313,6 +321,7 @@ inline constexpr feature_entry feature_table[] = {
     {feature::start_service, "start_service()", "v6.20210815"},
     {feature::events, "events()", "v4.20190615"},
     {feature::event_scope, "scope", "v6.20200815"},
+    {feature::dot_folders, "a folder's name with a dot in front", "v4.20190615"},
     {feature::folder_group, "group", "v4.20190615"},
     {feature::usage_mode, "usage_mode", "v5.20191215"},
     {feature::folder_permission, "permission", "v5.20191215"},
@@ -325,6 +334,9 @@ inline constexpr feature_entry feature_table[] = {
     {feature::sent_invitations, "sent_invitations()", "v4.20190615"},
     {feature::resumable_upload, "resume_file", "v6.20200815"},
     {feature::resumable_download, "resume", "v6.20200815"},
+    {feature::list_domain, "domain_name", "v4.20190615"},
+    {feature::list_group, "group_id", "v4.20190615"},
+    {feature::list_scaling_group, "scaling_group", "v4.20190615"},
     {feature::page_filter, "filter", "v6.20210815"},
     {feature::page_order, "order", "v4.20190615"},
 };

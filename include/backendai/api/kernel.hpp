@@ -15,9 +15,12 @@
 #include <backendai/api/kernel_call.hpp>
 #include <backendai/api/kernel_create.hpp>
 #include <backendai/api/kernel_files.hpp>
+#include <backendai/api/kernel_match.hpp>
 #include <backendai/api/kernel_services.hpp>
 #include <backendai/api/kernel_types.hpp>
+#include <backendai/api/pages.hpp>
 #include <backendai/api/run.hpp>
+#include <backendai/api/session_list.hpp>
 #include <backendai/api/stream_execute.hpp>
 #include <backendai/api/stream_pty.hpp>
 #include <backendai/codec/url.hpp>
@@ -72,23 +75,6 @@ inline void kernel_rename(const call_scope& scope, const std::string& kernel_id,
     what.retry = retry_class::unsafe; // a handle by name would not find it the second time
     what.set_json({{"name", name}});
     scope.perform(std::move(what));
-}
-
-inline std::vector<session_match> kernel_match(const call_scope& scope, const std::string& id) {
-    require_single_name(id, "the session id");
-    call what;
-    what.query.emplace_back("id", id);
-    what.complete = [](call& request, const dialect& language) {
-        language.require(feature::match);
-        request.path = std::string(language.session_path) + "/_/match";
-    };
-    const json answer = scope.perform(std::move(what)).json();
-    std::vector<session_match> matches;
-    for (const json& item : wire_object(answer, "the answer").array_or_empty("matches")) {
-        const wire_object fields(item, "a match");
-        matches.push_back({fields.string("id"), fields.string_or("name", ""), fields.string_or("status", "")});
-    }
-    return matches;
 }
 
 inline void kernel_restart(const call_scope& scope, const std::string& kernel_id) {
@@ -418,6 +404,17 @@ public:
                              return basic_kernel<Transport, Mode>(scope.outside_task(),
                                                                   detail::kernel_get_or_create(scope, lang, options));
                          });
+    }
+    /// The compute sessions that fit the filter, a page at a time; see page_range. Of other users: needs admin rights.
+    page_range<Mode> paginated_list(session_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::session_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    typename Mode::template result<page_result> list_page(session_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::session_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
     }
     /// The caller's sessions of that name or UUID, terminated ones included: `GET /session/_/match`, from 20.03
     /// (v5.20191215) on. Retry class: safe.

@@ -38,12 +38,6 @@ struct destroy_result {
     json stats;
 };
 
-/// A session that match() found.
-struct session_match {
-    std::string id; ///< UUID
-    std::string name, status;
-};
-
 /// The kind of one step of a run.
 enum class execute_mode {
     query,     ///< a code snippet

@@ -3,7 +3,7 @@
 #ifndef BACKENDAI_API_VFOLDER_FILES_HPP
 #define BACKENDAI_API_VFOLDER_FILES_HPP
 
-#include <backendai/api/vfolder_types.hpp>
+#include <backendai/api/vfolder_call.hpp>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/printable.hpp>
@@ -32,24 +32,6 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 inline constexpr std::size_t vfolder_upload_files = 10; // the server's limit for one request
-
-inline call vfolder_call(const char* method, const std::string& name, const char* suffix = "") {
-    check_vfolder_name(name);
-    call what;
-    what.method = method;
-    what.path = "/folders/" + codec::escape_segment(name) + suffix;
-    return what;
-}
-
-/// A path inside a folder in its normal form. @throws client_error{argument} when it is none.
-inline std::vector<std::string> folder_path(const std::string& path, codec::root_name root = codec::root_name::refuse) {
-    try {
-        // The caller's own names are not held to the rules of other systems.
-        return codec::safe_relative_path(path, root, codec::path_policy::posix);
-    } catch (const codec::decode_error& e) {
-        throw client_error(error_kind::argument, e.what());
-    }
-}
 
 inline void vfolder_upload(const call_scope& scope, const std::string& name,
                            const std::vector<std::filesystem::path>& files, const upload_options& options) {
