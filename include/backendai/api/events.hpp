@@ -4,6 +4,7 @@
 #define BACKENDAI_API_EVENTS_HPP
 
 #include <backendai/api/event_pump.hpp>
+#include <backendai/api/session_list.hpp> // is_uuid
 #include <backendai/api/kernel_call.hpp>
 #include <backendai/api/stream_iterator.hpp>
 #include <backendai/codec/json.hpp>
@@ -64,17 +65,6 @@ inline session_event read_session_event(const codec::sse_event& event) {
     result.owner_access_key = fields.string_or("ownerAccessKey", "");
     result.exit_code = fields.optional_int("exitCode");
     return result;
-}
-
-inline bool is_uuid(std::string_view text) {
-    if (text.size() != 36) return false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        const bool hex = (text[i] >= '0' && text[i] <= '9') || (text[i] >= 'a' && text[i] <= 'f') ||
-                         (text[i] >= 'A' && text[i] <= 'F');
-        if (dash ? text[i] != '-' : !hex) return false;
-    }
-    return true;
 }
 
 } // namespace detail

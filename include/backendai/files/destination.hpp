@@ -72,6 +72,19 @@ public:
         });
     }
 
+    /// Whether there is a directory of this name; a link to one is none.
+    bool is_directory(const components& name) const {
+        return with_io_errors(path_of(name), [&] {
+            if (!std::filesystem::exists(root_path_)) return false;
+            os::directory holder(root_path_);
+            for (const std::string& part : name) {
+                if (holder.kind_of(part) != os::file_kind::directory) return false;
+                holder = holder.open_child(part);
+            }
+            return true;
+        });
+    }
+
     /// Begins a file; data follows by write(), end_file() completes it. A file that is not wanted takes its data and
     /// drops it. Without metadata it gets the usual mode of new files and the present time.
     void begin_file(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
@@ -163,7 +176,7 @@ public:
 
     /// Makes a directory, or takes the one that is there. Mode and time are set by commit(), for new ones only, since a
     /// directory without write permission could not be filled.
-    void make_directory(const components& name, const file_metadata& metadata) {
+    void make_directory(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         with_io_errors(path_of(name), [&] {
             components inside = name;
             inside.emplace_back(); // the parent of a nameless entry is the directory

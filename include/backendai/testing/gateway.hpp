@@ -303,7 +303,7 @@ private:
         if (version == nullptr) version = find_header(call.headers, "X-Sorna-Version");
         if (version == nullptr) return;
         const bool is_known = version->size() > 3 && (*version)[0] == 'v' && (*version)[1] >= '1' &&
-                              (*version)[1] <= '4' && (*version)[2] == '.';
+                              (*version)[1] <= '9' && (*version)[2] == '.';
         if (!is_known) throw problem(400, "generic-bad-request", "Unsupported API version.");
     }
 
