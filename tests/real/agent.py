@@ -16,6 +16,7 @@ import io
 import json
 import os
 import pty
+import secrets
 import shutil
 import signal
 import struct
@@ -68,6 +69,7 @@ class LocalKernel(AbstractKernel):
 
     # --- code ---------------------------------------------------------------------------------------------------------
     async def execute(self, run_id, mode, text, *, opts, api_version, flush_timeout):
+        run_id = run_id or secrets.token_hex(8)
         if mode == "query" and text.startswith(("%resize ", "%ping")):  # how the manager passes on what a terminal says
             if text.startswith("%resize "):
                 self.resize(*map(int, text.split()[1:3]))

@@ -203,10 +203,10 @@ TEST_CASE("real: administration") {
         backendai::session_filter all;
         all.status = std::nullopt;
         backendai::page_query few;
-        few.page_size = 2;
+        few.page_size = 1;
         for (const json& each : sdk.kernel().paginated_list(all, few)) count += each.contains("status") ? 1 : 0;
         CHECK(count == sdk.kernel().list_page(all).total_count);
-        CHECK(count > 2);
+        CHECK(count >= 2);
     });
     real::works("kernel.list_page", [&] {
         backendai::page_query wanted;

@@ -59,9 +59,9 @@ TEST_CASE("real: the table of functions is what happened") {
     }
     std::map<std::string, int> counts;
     for (const auto& [name, verdict] : real::ledger()) {
+        const std::string expected = table.count(name) != 0 ? table[name] : "not in the table";
         INFO(name);
-        CHECK(table.count(name) == 1);
-        CHECK(table[name] == verdict);
+        CHECK(expected == verdict);
         ++counts[verdict];
         std::cout << "  " << name << ": " << verdict << '\n';
     }
