@@ -4,7 +4,6 @@
 #define BACKENDAI_API_EVENTS_HPP
 
 #include <backendai/api/event_pump.hpp>
-#include <backendai/api/session_list.hpp> // is_uuid
 #include <backendai/api/kernel_call.hpp>
 #include <backendai/api/stream_iterator.hpp>
 #include <backendai/codec/json.hpp>
@@ -40,7 +39,7 @@ struct session_event {
 
 /// Options of events().
 struct event_options {
-    std::string scope = "*"; ///< "*": all; "session" or "kernel": only events with names that begin so
+    std::string scope = "*";      ///< "*": all; "session" or "kernel": only events with names that begin so
     std::string owner_access_key; ///< whose sessions, for administrators; empty: one's own
     /// How often the stream connects anew in a row, without an event between, before it gives up.
     int max_reconnects = 5;
@@ -82,9 +81,7 @@ public:
           pump_(std::make_unique<detail::event_pump>(std::move(scope), std::move(what), max_reconnects)) {}
 
     /// The next event; waits for it. Nothing when the server has ended the stream for good.
-    std::optional<session_event> next() {
-        return next_until((std::chrono::steady_clock::time_point::max)());
-    }
+    std::optional<session_event> next() { return next_until((std::chrono::steady_clock::time_point::max)()); }
     /// As next(), but nothing also when no event came within @p limit; over() tells which.
     std::optional<session_event> next_for(std::chrono::milliseconds limit) {
         return next_until(std::chrono::steady_clock::now() + limit);

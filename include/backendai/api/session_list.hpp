@@ -4,6 +4,7 @@
 #define BACKENDAI_API_SESSION_LIST_HPP
 
 #include <backendai/api/graphql_call.hpp>
+#include <backendai/api/kernel_call.hpp>
 #include <backendai/api/kernel_create.hpp>
 #include <backendai/api/kernel_match.hpp>
 #include <backendai/api/pages.hpp>
@@ -11,7 +12,6 @@
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -74,18 +74,6 @@ inline listing session_listing(session_filter filter) {
         text.argument("status", "String", filter.status ? json(*filter.status) : json());
     };
     return what;
-}
-
-/// The 36 characters of a UUID.
-inline bool is_uuid(std::string_view text) {
-    if (text.size() != 36) return false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        const char c = text[i];
-        const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        if (dash ? c != '-' : !hex) return false;
-    }
-    return true;
 }
 
 inline json session_by_uuid(const call_scope& scope, const std::string& id, const std::string& selection) {
