@@ -58,14 +58,14 @@ struct api_config {
     std::chrono::milliseconds compute_timeout{600'000};        ///< the same, for calls that wait for compute
     std::chrono::milliseconds timeout{0};                      ///< one whole call, its retries included
     retry_policy retry;                                        ///< how often and when a failed call is tried again
-    std::uint64_t max_response_size = std::uint64_t{64} << 20; ///< bytes of an answer that is kept in memory
+    std::uint64_t max_response_size = std::uint64_t{16} << 20; ///< bytes of an answer that is kept in memory
     std::uint32_t max_idle_connections = 16;                   ///< connections kept open for the next call
     /// HTTP proxy, "http://user:password@host:port"; empty: none. Unset: the environment's HTTPS_PROXY, http_proxy (for
     /// plain http), ALL_PROXY, less NO_PROXY and this machine.
     std::optional<std::string> proxy;
     std::chrono::milliseconds websocket_ping_interval{30'000};     ///< 0 is no pings
     std::chrono::milliseconds websocket_ping_timeout{30'000};      ///< silence after a ping that means a dead peer
-    std::uint64_t max_websocket_message = std::uint64_t{64} << 20; ///< bytes of one message
+    std::uint64_t max_websocket_message = std::uint64_t{16} << 20; ///< bytes of one message
     std::uint32_t async_threads = 4;                               ///< threads of an asynchronous session, at least 1
 
     std::function<void(const log_record&)> on_log; ///< called after every attempt, on the calling thread

@@ -6,6 +6,7 @@
 #include <backendai/api/vfolder_call.hpp>
 #include <backendai/api/vfolder_storage.hpp>
 #include <backendai/codec/decode_error.hpp>
+#include <backendai/codec/name_collisions.hpp>
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/codec/url.hpp>
@@ -128,10 +129,12 @@ inline void vfolder_download(const call_scope& scope, const std::string& name, c
     destination target(dest, options.existing);
     std::vector<std::vector<std::string>> names;
     std::set<std::string> known;
+    codec::name_collisions collisions;
     for (const std::string& file : files) {
         std::vector<std::string> parts = folder_path(file);
         try {
             codec::safe_relative_path(file, codec::root_name::refuse, options.names);
+            if (options.names == codec::path_policy::portable) collisions.add(parts);
         } catch (const codec::decode_error& e) {
             throw client_error(error_kind::argument, e.what());
         }

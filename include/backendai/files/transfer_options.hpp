@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <string>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -25,6 +27,9 @@ struct upload_options {
     std::filesystem::path basedir = {};
     progress_callback progress = {};
     special_files special = special_files::refuse;
+    /// What a file is called on the server, from the name it would have without this; unset: that one. For two files of
+    /// one name client_error{argument} comes before anything is sent.
+    std::function<std::string(const std::string&)> rename = {};
     /// Virtual folders behind a storage proxy only: bytes sent in one request, so that no more than these are sent
     /// again when a connection is lost.
     std::uint64_t chunk_size = std::uint64_t{16} << 20;
@@ -46,8 +51,8 @@ enum class existing_files {
 struct download_options {
     existing_files existing = existing_files::overwrite;
     progress_callback progress = {};
-    /// Which names from the server are acceptable. The default refuses what is special on any system; `posix` lets
-    /// colons, `aux.c` and the like through.
+    /// Which names are acceptable. The default refuses what is special on any system, and names that differ from each
+    /// other by case only; `posix` lets colons, `aux.c`, `README` beside `readme` and the like through.
     codec::path_policy names = codec::path_policy::portable;
     /// More decoded bytes than this in one call are an error; 0: as many as the server announces, or without limit
     /// when it announces nothing and compresses nothing.

@@ -206,6 +206,7 @@ private:
             events_.hub().publish(std::move(what));
         };
         streams_.add_to(router_);
+        graphql_->service_ports = [this] { return streams_.services().list(); };
         kernel_files_.add_to(router_);
         folders_->add_to(router_);
         graphql_->add_to(router_);
