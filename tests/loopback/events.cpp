@@ -88,7 +88,12 @@ TEST_CASE_TEMPLATE("events: the life of a compute session", T, BACKENDAI_SOCKET_
     const auto none = all.next_for(milliseconds(10));
     CHECK_FALSE(none);
     CHECK_FALSE(all.over());
-    b.create("session-two");
+    const auto kernel = b.create("session-two");
+    auto of_handle = b.listener.kernel(kernel.kernel_id()).events(); // by its UUID
+    auto of_other = b.listener.kernel("01234567-89ab-cdef-0123-456789abcdef").events();
+    CHECK(result_of([&] { kernel.destroy(); }).what == "ok");
+    CHECK(names_until(of_handle, "session_terminated") == std::vector<std::string>(life.begin() + 3, life.end()));
+    CHECK_FALSE(of_other.next_for(milliseconds(20)));
     const auto event = one.next();
     REQUIRE(event);
     CHECK(event->session_name == "session-two");
