@@ -6,11 +6,11 @@
 #include <mutex>
 
 using namespace files_support;
-using storage_bench::bench;
-using storage_bench::modern;
 using backendai::testing::fault;
 using backendai::testing::fault_kind;
 using backendai::testing::storage_lie;
+using storage_bench::bench;
+using storage_bench::modern;
 
 namespace {
 
@@ -90,8 +90,12 @@ TEST_CASE_TEMPLATE("storage: files arrive as they are, in pieces, with nothing o
 TEST_CASE_TEMPLATE("storage: an upload that is cut off goes on where the server stopped", T,
                    BACKENDAI_SOCKET_TRANSPORTS) {
     auto options = modern();
-    SUBCASE("on servers that append what comes") { options.storage_checks_offset = false; }
-    SUBCASE("on servers that check the offset") { options.storage_checks_offset = true; }
+    SUBCASE("on servers that append what comes") {
+        options.storage_checks_offset = false;
+    }
+    SUBCASE("on servers that check the offset") {
+        options.storage_checks_offset = true;
+    }
     bench<T> b(options);
     const std::string content = noise(1'000'003);
     b.box.put("f", content);

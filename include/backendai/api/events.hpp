@@ -8,6 +8,7 @@
 #include <backendai/api/stream_iterator.hpp>
 #include <backendai/codec/json.hpp>
 #include <backendai/codec/sse.hpp>
+#include <backendai/codec/uuid.hpp>
 #include <backendai/dialect.hpp>
 #include <backendai/error.hpp>
 #include <backendai/pipeline.hpp>
@@ -129,7 +130,7 @@ inline event_stream open_event_stream(const call_scope& scope, const std::string
         language.require(feature::events);
         request.path = std::string(language.events_path);
         request.query.clear(); // of the connection before
-        const bool by_id = !language.events_id_key.empty() && is_uuid(session);
+        const bool by_id = !language.events_id_key.empty() && codec::is_uuid(session);
         if (!session.empty()) {
             request.query.emplace_back(by_id ? language.events_id_key : language.events_name_key, session);
         }

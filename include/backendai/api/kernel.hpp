@@ -335,28 +335,29 @@ public:
     }
 
     /// Runs @p code over a websocket: `GET /stream/kernel/ID/execute`. Events come as they happen, see execute_stream.
-    /// The limits set by with() hold for the opening, its cancel token for the stream's whole life. In asynchronous
-    /// mode the opening is a future; the stream's own calls block. Retry class of the opening: safe.
+    /// The limits set by with() hold for the opening, its cancel token for the stream's whole life.
+    /// Retry class of the opening: safe.
     /// @param mode query or batch  @param options a JSON object of mode-specific options
-    result<execute_stream> stream_execute(std::string code, execute_mode mode = execute_mode::query,
-                                          json options = json::object()) const {
+    result<basic_execute_stream<Mode>> stream_execute(std::string code, execute_mode mode = execute_mode::query,
+                                                      json options = json::object()) const {
         static_assert(is_websocket_transport_v<Transport>,
                       "backendai: stream_execute needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
         return invoke([code = std::move(code), mode, options = std::move(options)](const detail::call_scope& scope,
                                                                                    const std::string& id) {
-            return detail::open_execute_stream(scope, id, code, mode, options, [state = scope.state, id] {
+            return detail::open_execute_stream<Mode>(scope, id, code, mode, options, [state = scope.state, id] {
                 detail::kernel_interrupt_briefly(state, id);
             });
         });
     }
     /// Runs the clean, build and exec commands over a websocket.
-    result<execute_stream> stream_execute(batch_commands commands) const {
+    result<basic_execute_stream<Mode>> stream_execute(batch_commands commands) const {
         return stream_execute({}, execute_mode::batch, detail::batch_options(commands));
     }
-    /// What happens to the compute session from now on: `GET /events/session`, see event_stream. The stream does not end
-    /// by itself when the session ends. The limits set by with() hold for the opening, its cancel token for the stream's
-    /// whole life. In asynchronous mode the opening is a future; the stream's own calls block. Retry class: safe.
+    /// What happens to the compute session from now on: `GET /events/session`, see event_stream. The stream does not
+    /// end by itself when the session ends. The limits set by with() hold for the opening, its cancel token for the
+    /// stream's whole life. In asynchronous mode the opening is a future; the stream's own calls block. Retry class:
+    /// safe.
     /// @throws client_error{argument} for servers before 19.09, and a scope with servers before 20.09
     result<event_stream> events(event_options options = {}) const {
         return invoke([options = std::move(options)](const detail::call_scope& scope, const std::string& id) {
@@ -365,12 +366,13 @@ public:
     }
     /// Opens a terminal in the compute session: `GET /stream/kernel/ID/pty`. See pty_stream; limits as
     /// stream_execute().
-    result<pty_stream> stream_pty() const {
+    result<basic_pty_stream<Mode>> stream_pty() const {
         static_assert(is_websocket_transport_v<Transport>,
                       "backendai: stream_pty needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
-        return invoke(
-            [](const detail::call_scope& scope, const std::string& id) { return detail::open_pty_stream(scope, id); });
+        return invoke([](const detail::call_scope& scope, const std::string& id) {
+            return detail::open_pty_stream<Mode>(scope, id);
+        });
     }
 
 private:

@@ -191,7 +191,7 @@ private:
         };
         kernels_.add_to(router_);
         streams_.add_to(router_);
-        kernels_.service_ports = [this] { return streams_.services().list(); };
+        graphql_.service_ports = kernels_.service_ports = [this] { return streams_.services().list(); };
         kernel_files_.add_to(router_);
         folders_.add_to(router_);
         graphql_.add_to(router_);

@@ -227,8 +227,8 @@ private:
             data["clusterIdx"] = 1;
         }
         const std::string id = options_.event_ids ? "id: " + std::to_string(event.number) + "\r\n" : std::string();
-        return id + "event: " + event.name + "\r\ndata: " +
-               data.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\r\n\r\n";
+        return id + "event: " + event.name +
+               "\r\ndata: " + data.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\r\n\r\n";
     }
 
     const gateway_options& options_;

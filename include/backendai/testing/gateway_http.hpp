@@ -98,7 +98,8 @@ public:
         while (!read_line().empty()) continue; // trailer fields
     }
 
-    /// Leaves the body of an upload (multipart or TUS) on the connection, to be read through @p call; false for other requests.
+    /// Leaves the body of an upload (multipart or TUS) on the connection, to be read through @p call; false for other
+    /// requests.
     bool stream_body(http_call& call) {
         const std::string* type = find_header(call.headers, "Content-Type");
         const std::string kind = type == nullptr ? std::string() : lower_case(*type);

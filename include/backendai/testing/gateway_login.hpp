@@ -48,7 +48,8 @@ public:
             field = name == "authorization" || name == "cookie" ? inner.headers.erase(field) : std::next(field);
         }
         if (const auto key = user_of(call))
-            inner.headers.emplace_back("Authorization", "BackendAI signMethod=HMAC-SHA256, credential=" + *key + ":web");
+            inner.headers.emplace_back("Authorization",
+                                       "BackendAI signMethod=HMAC-SHA256, credential=" + *key + ":web");
         return inner;
     }
     bool is_logged_in(const http_call& call) const { return user_of(call).has_value(); }
@@ -125,8 +126,7 @@ private:
         if (is_logged_in(request.call)) throw problem(400, "generic-bad-request", "You have already logged in.");
         const std::string user = *field("username");
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (failures_[user] >= most_failures)
-            throw problem(429, "too-many-requests", "Too many failed login attempts");
+        if (failures_[user] >= most_failures) throw problem(429, "too-many-requests", "Too many failed login attempts");
         const auto known = account_of(user);
         const bool good = known && !known->password.empty() && known->password == *field("password");
         if (good && !options_.otp.empty() && field("otp") != options_.otp) {

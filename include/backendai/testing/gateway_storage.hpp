@@ -189,8 +189,7 @@ private:
 
     http_reply describe(const gateway_request& /*request*/) {
         http_reply reply;
-        reply.headers = {
-            {"Tus-Resumable", "1.0.0"}, {"Tus-Version", "1.0.0"}, {"Tus-Max-Size", "1099511627776"}};
+        reply.headers = {{"Tus-Resumable", "1.0.0"}, {"Tus-Version", "1.0.0"}, {"Tus-Max-Size", "1099511627776"}};
         return reply;
     }
 
@@ -211,8 +210,8 @@ private:
         if (lies(storage_lie::wrong_length)) ++size;
         reply.headers = {{"Cache-Control", "no-store"}, {"Tus-Resumable", "1.0.0"}};
         if (!lies(storage_lie::offset_missing)) {
-            reply.headers.emplace_back("Upload-Offset", lies(storage_lie::offset_garbage) ? "-1x"
-                                                                                          : std::to_string(offset));
+            reply.headers.emplace_back("Upload-Offset",
+                                       lies(storage_lie::offset_garbage) ? "-1x" : std::to_string(offset));
         }
         reply.headers.emplace_back("Upload-Length", std::to_string(size));
         return reply;
@@ -233,8 +232,7 @@ private:
             if (std::stoull(*told) != std::filesystem::file_size(item->part))
                 throw storage_problem(409, "upload-offset-mismatch", "Upload offset mismatch");
         }
-        if (lies(storage_lie::conflict))
-            throw storage_problem(409, "upload-offset-mismatch", "Upload offset mismatch");
+        if (lies(storage_lie::conflict)) throw storage_problem(409, "upload-offset-mismatch", "Upload offset mismatch");
         take_body(request, *item);
         const std::uint64_t offset = std::filesystem::file_size(item->part);
         if (offset >= item->size) {

@@ -93,11 +93,11 @@ struct gateway_options {
     std::string otp;                           ///< the one-time password that it wants besides; empty: none
     bool login_refused_by_status = false;      ///< 401 and other signs of servers from 26 on; else as in 23.03
     // The storage proxy.
-    std::string storage_url;                         ///< what the manager calls it; empty: where it is
-    bool storage_checks_offset = false;              ///< of uploads, as from 26.2 on
-    std::chrono::milliseconds storage_pace{0};       ///< how long it rests after each 64 KiB
+    std::string storage_url;                   ///< what the manager calls it; empty: where it is
+    bool storage_checks_offset = false;        ///< of uploads, as from 26.2 on
+    std::chrono::milliseconds storage_pace{0}; ///< how long it rests after each 64 KiB
     // Events of compute sessions.
-    bool event_ids = false; ///< number them, and go on behind Last-Event-ID
+    bool event_ids = false;                                          ///< number them, and go on behind Last-Event-ID
     std::chrono::milliseconds event_ping = std::chrono::seconds(15); ///< between comments in a quiet stream
     /// Sees every whole request before it is answered, on the connection's thread; several at once.
     std::function<void(const http_call&)> on_request;

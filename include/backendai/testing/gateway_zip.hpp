@@ -48,7 +48,8 @@ inline std::string make_zip(const std::filesystem::path& root) {
         std::string common; // of both headers: version, flags (sizes follow; UTF-8), method, time, date
         for (const std::uint64_t value : {20, 0x0808, 8, 0, 0x21}) put(common, value, 2);
         std::string sizes;
-        for (const std::uint64_t value : {std::uint64_t{sum}, std::uint64_t{packed.size()}, std::uint64_t{content.size()}})
+        for (const std::uint64_t value :
+             {std::uint64_t{sum}, std::uint64_t{packed.size()}, std::uint64_t{content.size()}})
             put(sizes, value, 4);
         archive += "PK\x03\x04" + common + std::string(12, '\0');
         put(archive, name.size(), 2);
