@@ -15,5 +15,6 @@ USERS = [f"{access}:{secret}:{name}@lablup.com" for name, (access, secret) in AC
 
 records = _replay.load(DATA / "transcript-23.03.12.jsonl.gz")
 with _replay.Gateway(sys.argv[1], "v7.20230615", USERS) as gateway:
-    replay = _replay.Replay(gateway, ACCOUNTS, _replay.read_exceptions(DATA / "replay_exceptions.json"))
+    replay = _replay.Replay(gateway, ACCOUNTS, _replay.read_exceptions(DATA / "replay_exceptions.json"),
+                            verbose="--verbose" in sys.argv)
     sys.exit(0 if replay.run(records, 1000) else 1)
