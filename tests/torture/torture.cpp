@@ -157,6 +157,7 @@ struct kind {
 // Fails the n-th, for every n. Returns the number of failures, and says on stderr what was wrong.
 long torment(const flow& what, const kind& how, const fs::path& place, int& wrong) {
     torture::calls_are_interrupted = how.interrupted;
+    int late = 0;
     for (long n = 1;; ++n) {
         under_way = what.name + ", " + how.name + ", number " + std::to_string(n);
         const fs::path destination = place / std::to_string(n);
@@ -171,8 +172,15 @@ long torment(const flow& what, const kind& how, const fs::path& place, int& wron
         // Longer than any limit of a call.
         if (std::chrono::steady_clock::now() - start > std::chrono::seconds(8)) bad += "it waited in vain";
         if (bad.empty()) bad = judge_files(destination, what.source);
-        if (bad.empty() && failed == nullptr && !what.source.empty() && !fs::exists(destination / "file")) {
-            bad = "nothing failed, and nothing came";
+        if (bad.empty() && failed == nullptr && ended != "success") {
+            if (++late < 3) { // a busy machine is late now and then
+                --n;
+                continue;
+            }
+            bad = "nothing failed";
+        }
+        if (bad.empty() && ended == "success" && !what.source.empty() && !fs::exists(destination / "file")) {
+            bad = "nothing came";
         }
         if (const std::size_t after = open_descriptors(); bad.empty() && after != before) {
             bad = std::to_string(after) + " descriptors are open, " + std::to_string(before) + " were before";
@@ -213,7 +221,9 @@ std::vector<flow> flows(const std::string& transport, const json& server, const 
     upload_options from;
     from.basedir = source.parent_path();
     // What the flows find there.
-    session setup(plain);
+    api_config patient = plain;
+    patient.timeout = patient.read_timeout = patient.compute_timeout = std::chrono::minutes(1);
+    session setup(patient);
     setup.kernel().get_or_create("bash", named);
     setup.kernel("torture-session").upload({source}, from);
     if (setup.vfolder().list().empty()) setup.vfolder().create("torture");
