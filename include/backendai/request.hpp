@@ -121,8 +121,9 @@ public:
         what.on_head = std::move(head);
         what.receiver = std::move(receiver);
         what.check_status = check.enabled;
-        return Mode::run(scope_,
-                         [what = std::move(what)](const detail::call_scope& scope) { return scope.perform(what); });
+        return Mode::run(scope_, [what = std::move(what)](const detail::call_scope& scope) mutable {
+            return scope.perform(std::move(what));
+        });
     }
 
     /// Opens a websocket at the path, a signed GET whatever the method; the body is not sent. Subprotocols go into the

@@ -74,6 +74,19 @@ public:
         });
     }
 
+    /// Whether there is a directory of this name; a link to one is none.
+    bool is_directory(const components& name) const {
+        return with_io_errors(path_of(name), [&] {
+            if (!std::filesystem::exists(root_path_)) return false;
+            os::directory holder(root_path_);
+            for (const std::string& part : name) {
+                if (holder.kind_of(part) != os::file_kind::directory) return false;
+                holder = holder.open_child(part);
+            }
+            return true;
+        });
+    }
+
     /// Begins a file; data follows by write(), end_file() completes it. A file that is not wanted takes its data and
     /// drops it. Without metadata it gets the usual mode of new files and the present time.
     void begin_file(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
@@ -97,6 +110,55 @@ public:
             file_ = holder.create(entry.temporary, metadata ? 0600 : 0666);
         });
     }
+    /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on
+    /// with, and discard() leaves it. Returns how many bytes that is.
+    std::uint64_t begin_kept_file(const components& name, const std::string& temporary,
+                                  std::optional<file_metadata> metadata = std::nullopt) {
+        current_path_ = path_of(name);
+        return with_io_errors(current_path_, [&]() -> std::uint64_t {
+            const os::directory holder = make_parent(name);
+            if (holder.kind_of(temporary) == os::file_kind::none) {
+                file_ = holder.create(temporary, metadata ? 0600 : 0666);
+            } else {
+                file_ = holder.open_file_for_writing(temporary);
+            }
+            current_ = codec::join_path(name);
+            staged_[current_] = {name, temporary, metadata, true};
+            const std::uint64_t size = file_.size();
+            file_.seek(size);
+            return size;
+        });
+    }
+    /// Cuts the file that was begun off; what follows goes there.
+    void cut_file(std::uint64_t size) {
+        with_io_errors(current_path_, [&] {
+            file_.resize(size);
+            file_.seek(size);
+        });
+    }
+    /// A small file beside @p name, for what is to be known of it later; nothing when there is none.
+    std::optional<std::string> read_note(const components& name, const std::string& note) {
+        return with_io_errors(path_of(name), [&]() -> std::optional<std::string> {
+            const os::directory holder = make_parent(name);
+            if (holder.kind_of(note) != os::file_kind::regular) return {};
+            os::open_file file = holder.open_file_for_reading(note);
+            std::string text(4096, '\0');
+            text.resize(file.read(&text[0], text.size()));
+            return text;
+        });
+    }
+    void write_note(const components& name, const std::string& note, std::string_view text) {
+        with_io_errors(path_of(name), [&] {
+            const os::directory holder = make_parent(name);
+            holder.remove_file(note);
+            os::open_file file = holder.create(note, 0600);
+            file.write(text);
+            file.close();
+        });
+    }
+    void remove_note(const components& name, const std::string& note) {
+        with_io_errors(path_of(name), [&] { open_parent(name).remove_file(note); });
+    }
     void write(std::string_view data) {
         if (!file_.is_open()) return;
         with_io_errors(current_path_, [&] { file_.write(data); });
@@ -115,7 +177,7 @@ public:
 
     /// Makes a directory, or takes the one that is there. Mode and time are set by commit(), for new ones only, since a
     /// directory without write permission could not be filled.
-    void make_directory(const components& name, const file_metadata& metadata) {
+    void make_directory(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         with_io_errors(path_of(name), [&] {
             components inside = name;
             inside.emplace_back(); // the parent of a nameless entry is the directory
@@ -125,18 +187,10 @@ public:
         });
     }
 
-    /// Gives all staged files their names. The last thing that can fail is checked for all of them first.
+    /// Gives all staged files their names, and the directories that were made their modes. The last thing that can fail
+    /// is checked for all of them first.
     void commit() {
-        for (const auto& item : staged_) {
-            const staged& file = item.second;
-            with_io_errors(path_of(file.name),
-                           [&] { wanted(open_parent(file.name).kind_of(file.name.back()), path_of(file.name)); });
-        }
-        while (!staged_.empty()) {
-            const staged& file = staged_.begin()->second;
-            with_io_errors(path_of(file.name), [&] { put_in_place(file); });
-            staged_.erase(staged_.begin());
-        }
+        commit_files();
         // Inner ones first: what a directory's mode forbids and its time says holds once all is in it.
         for (std::size_t i = directories_.size(); i-- > 1;) {
             if (!directories_[i].metadata) continue;
@@ -149,6 +203,19 @@ public:
         forget_directories();
         made_above_.clear();
     }
+    /// The first half of that: more files may follow, into directories that are to be read-only at the end.
+    void commit_files() {
+        for (const auto& item : staged_) {
+            const staged& file = item.second;
+            with_io_errors(path_of(file.name),
+                           [&] { wanted(open_parent(file.name).kind_of(file.name.back()), path_of(file.name)); });
+        }
+        while (!staged_.empty()) {
+            const staged& file = staged_.begin()->second;
+            with_io_errors(path_of(file.name), [&] { put_in_place(file); });
+            staged_.erase(staged_.begin());
+        }
+    }
 
     /// Removes what was staged and the directories that were made for it, where they still are. Files are removed also
     /// when memory is used up, which may be why.
@@ -156,6 +223,7 @@ public:
         file_ = os::open_file();
         for (const auto& item : staged_) {
             const staged& file = item.second;
+            if (file.kept) continue;
             try_to([&] { open_parent(file.name).remove_file(file.temporary); });
         }
         staged_.clear();
@@ -175,6 +243,7 @@ private:
         components name;
         std::string temporary;
         std::optional<file_metadata> metadata;
+        bool kept = false; // by discard()
     };
     // A directory inside the destination that was walked through. The first is the destination itself; each one's
     // parent stands before it. With names as a whole, deep ones would cost memory by the square of their depth.

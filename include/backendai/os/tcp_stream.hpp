@@ -99,7 +99,41 @@ inline long send_to(socket_handle handle, const char* bytes, std::size_t size) {
 #endif
 }
 
+inline io_result read_now(socket_handle handle, char* buffer, std::size_t capacity) {
+    for (;;) {
+        const long count = receive_from(handle, buffer, capacity);
+        if (count > 0) return {io_state::done, static_cast<std::size_t>(count)};
+        if (count == 0) return {io_state::ended, 0};
+        const int error = last_socket_error();
+        if (would_block(error)) return {io_state::wants_read, 0};
+        if (!is_interrupted(error)) throw_lost(error);
+    }
+}
+
+inline io_result write_now(socket_handle handle, std::string_view bytes) {
+    for (;;) {
+        const long count = send_to(handle, bytes.data(), bytes.size());
+        if (count >= 0) return {io_state::done, static_cast<std::size_t>(count)};
+        const int error = last_socket_error();
+        if (would_block(error)) return {io_state::wants_write, 0};
+        if (!is_interrupted(error)) throw_lost(error);
+    }
+}
+
 } // namespace detail
+
+/// A connection that somebody else owns, used for a while; non-blocking if its owner made it so.
+class borrowed_stream final : public byte_stream {
+public:
+    explicit borrowed_stream(detail::socket_handle handle) : handle_(handle) {}
+    io_result read(char* buffer, std::size_t capacity) override { return detail::read_now(handle_, buffer, capacity); }
+    io_result write(std::string_view bytes) override { return detail::write_now(handle_, bytes); }
+    void end_writes() noexcept override { ::shutdown(handle_, detail::shutdown_writes); }
+    detail::socket_handle handle() const noexcept override { return handle_; }
+
+private:
+    detail::socket_handle handle_;
+};
 
 /// A TCP connection. See byte_stream for threads.
 class tcp_stream final : public byte_stream {
@@ -129,25 +163,8 @@ public:
         }
     }
 
-    io_result read(char* buffer, std::size_t capacity) override {
-        for (;;) {
-            const long count = detail::receive_from(handle_, buffer, capacity);
-            if (count > 0) return {io_state::done, static_cast<std::size_t>(count)};
-            if (count == 0) return {io_state::ended, 0};
-            const int error = detail::last_socket_error();
-            if (detail::would_block(error)) return {io_state::wants_read, 0};
-            if (!detail::is_interrupted(error)) detail::throw_lost(error);
-        }
-    }
-    io_result write(std::string_view bytes) override {
-        for (;;) {
-            const long count = detail::send_to(handle_, bytes.data(), bytes.size());
-            if (count >= 0) return {io_state::done, static_cast<std::size_t>(count)};
-            const int error = detail::last_socket_error();
-            if (detail::would_block(error)) return {io_state::wants_write, 0};
-            if (!detail::is_interrupted(error)) detail::throw_lost(error);
-        }
-    }
+    io_result read(char* buffer, std::size_t capacity) override { return detail::read_now(handle_, buffer, capacity); }
+    io_result write(std::string_view bytes) override { return detail::write_now(handle_, bytes); }
     void end_writes() noexcept override { ::shutdown(handle_, detail::shutdown_writes); }
     detail::socket_handle handle() const noexcept override { return handle_; }
 
