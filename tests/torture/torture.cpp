@@ -83,7 +83,8 @@ public:
 private:
     [[noreturn]] static void serve(int told, int alive) {
         {
-            const testing::gateway gateway;
+            testing::gateway gateway;
+            gateway.add_service("web", "http", gateway.port());
             hostile::tls_options options;
             options.certificate = hostile::certificate("good");
             const stream_support::tls_front front(gateway.port(), options);
@@ -262,6 +263,27 @@ std::vector<flow> flows(const std::string& transport, const json& server, const 
         {"vfolder download", [=](const fs::path& to) { session(plain).vfolder("torture").download({"file"}, to); },
          source},
         {"query", [=](const fs::path&) { session(plain).agent().list(); }, {}},
+        {"tunnel",
+         [=](const fs::path&) {
+             session opened(plain);
+             const app_tunnel tunnel(opened, "torture-session", "web");
+             try {
+                 os::tcp_socket client = os::tcp_socket::connect_loopback(tunnel.port());
+                 client.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+                 char block[4096];
+                 while (client.read(block, sizeof block) != 0) continue;
+             } catch (const std::system_error&) {
+                 // What fails in this client of the tunnel is nothing of the SDK's.
+             }
+         },
+         {}},
+        {"futures of a stream",
+         [=](const fs::path&) {
+             basic_session<Transport, async> opened(plain);
+             auto stream = opened.kernel("torture-session").stream_execute("echo hi").get();
+             while (stream.next().get()) continue;
+         },
+         {}},
         {"futures",
          [=](const fs::path&) {
              basic_session<Transport, async> opened(plain);
