@@ -35,7 +35,11 @@ namespace fs = std::filesystem;
 // What is under way, for the last words of a crash or a hang.
 std::string under_way;
 void tell_what_was_under_way() {
-    const std::string line = "\nBail out! " + under_way + '\n';
+    std::string line = "\nBail out! " + under_way;
+    for (torture::fuse* each : {&torture::of_allocations(), &torture::of_calls()}) {
+        if (const char* const failed = each->disarm()) line += std::string(", ") + failed;
+    }
+    line += '\n';
     if (::write(STDOUT_FILENO, line.data(), line.size()) < 0) ::_exit(3);
 }
 [[noreturn]] void on_terminate() {
