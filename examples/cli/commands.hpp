@@ -27,6 +27,7 @@ void add_completion(CLI::App& root, context& ctx);             // completion.cpp
 void add_vfolder_cp(CLI::App& vfolder, context& ctx);          // vfolder_cp.cpp: vfolder cp
 void add_vfolder_invitations(CLI::App& vfolder, context& ctx); // vfolder_invitations.cpp: vfolder invite, invitations
 void add_admin_sessions(CLI::App& admin, context& ctx);        // sessions.cpp: admin sessions, admin session
+void add_admin_policies(CLI::App& admin, context& ctx);        // admin_policies.cpp: resource policies
 void add_admin_keypairs(CLI::App& admin, context& ctx);        // admin_keypairs.cpp: admin keypair, admin keypairs ...
 
 // A command whose options live in an object of their own, made here and kept by the parser.

@@ -6,6 +6,8 @@
 #include "help.hpp"
 
 #include <algorithm>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace cli {
 
@@ -24,7 +26,8 @@ constexpr char bracket_mark = '\x02';
 
 void remove_marks(CLI::App& command) {
     for (CLI::Option* option : command.get_options()) {
-        option->transform([](std::string text) { return text.front() == bracket_mark ? text.substr(1) : text; });
+        option->transform(
+            [](std::string text) { return !text.empty() && text.front() == bracket_mark ? text.substr(1) : text; });
     }
     for (CLI::App* each : command.get_subcommands(nullptr)) remove_marks(*each);
 }
@@ -54,7 +57,7 @@ void add_commands(CLI::App& root, context& ctx) {
         "this user.");
     root.add_option("--output", ctx.options.output, "Listings as \"table\" for people or as \"json\" for programs.")
         ->type_name("FORMAT")
-        ->check(CLI::IsMember({"table", "json"}, CLI::ignore_case).description(""));
+        ->transform(CLI::IsMember({"table", "json"}, CLI::ignore_case).description(""));
     root.footer("The server and its keys come from the environment:\n"
                 "  BACKEND_ENDPOINT                  URL of the server (https://api.backend.ai)\n"
                 "  BACKEND_ACCESS_KEY                access key\n"
@@ -130,10 +133,19 @@ int run(int count, char** words) {
     return 0;
 }
 
+// A descriptor from 0 to 2 that the caller has closed would be taken by the next socket, which would then get what is
+// meant for the terminal. Writing to these fails, as it should.
+void occupy_standard_descriptors() {
+    for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(descriptor, F_GETFD) == -1 && ::open("/dev/null", O_RDONLY) == -1) return;
+    }
+}
+
 } // namespace
 } // namespace cli
 
 int main(int count, char** words) {
+    cli::occupy_standard_descriptors();
     try {
         return cli::run(count, words);
     } catch (const cli::failure& error) { // help that cannot be printed
