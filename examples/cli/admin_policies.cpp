@@ -141,7 +141,7 @@ void add_admin_policies(CLI::App& admin, context& ctx) {
         ->add_option("-n,--name", shown->name, "Name of the policy.")
         ->type_name("NAME");
 
-    CLI::App& group = *admin.add_subcommand("resource-policies", "List resource policies, or change them.");
+    CLI::App& group = *add_group(admin, "resource-policies", "List resource policies, or change them.");
     group.require_subcommand(0, 1);
     group.callback([&ctx, &group] {
         if (group.get_subcommands().empty()) ctx.action = [&ctx] { return list(ctx); };

@@ -44,7 +44,6 @@ help_formatter::help_formatter() {
     column_width(name_columns);
     label("OPTIONS", "OPTIONS");
     label("Positionals", "Arguments");
-    label("Subcommands", "Commands");
     label("SUBCOMMAND", "COMMAND");
 }
 

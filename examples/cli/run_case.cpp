@@ -154,7 +154,7 @@ private:
         }
         try {
             ctx_.notes.wait(label_ + "Cleaning up the session...");
-            const server_view server = ctx_.interrupts.happened() ? ctx_.server_for_cleanup() : ctx_.server();
+            const server_view server = ctx_.server_for_cleanup();
             const backendai::destroy_result end = server.kernel(session_id_).destroy();
             if (!is_known_) await_late_creation(server);
             note("Cleaned up the session.");

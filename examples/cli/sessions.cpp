@@ -8,7 +8,6 @@
 namespace cli {
 namespace {
 
-constexpr const char* session_help = "Id of the session, or the name it was started under.";
 constexpr const char* owner_help = "Whose session it is, for administrators; on servers from 19.09 on.";
 
 struct start_options {

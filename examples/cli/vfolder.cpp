@@ -14,7 +14,7 @@ struct folder_options {
     bool recursive = false, yes = false;
 };
 
-int list(context& ctx, const folder_options&) {
+int list_folders(context& ctx, const folder_options&) {
     std::vector<backendai::json> items;
     for (const backendai::vfolder_summary& folder : ctx.server().vfolder().list()) items.push_back(folder.raw);
     ctx.list(items,
@@ -127,11 +127,11 @@ void add_vfolder(CLI::App& root, context& ctx) {
         const auto options = std::make_shared<folder_options>();
         CLI::App* command = add_command(group, ctx, name, description, options,
                                         [&ctx, act](const folder_options& given) { return act(ctx, given); });
-        if (act != list && act != list_hosts)
+        if (act != list_folders && act != list_hosts)
             command->add_option("NAME", options->name, "Name of the folder.")->required();
         return std::make_pair(command, options);
     };
-    add("list", "List the folders that you own or were invited to.", list);
+    add("list", "List the folders that you own or were invited to.", list_folders);
     add("list-hosts", "List the storages that folders can be made on.", list_hosts);
     const auto [make, make_options] = add("create", "Create a folder.", create);
     make->add_option("HOST", make_options->host, "Storage to create it on; else the server's default.");
