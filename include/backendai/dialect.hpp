@@ -54,6 +54,7 @@ struct dialect_rules {
     std::string_view stream_path;         ///< what stands before a compute session's id in websocket paths
     std::string_view events_path;         ///< the stream of events
     std::string_view events_name_key;     ///< its parameter for the session's name
+    std::string_view events_id_key;       ///< its parameter for the session's UUID; empty: it takes names only
     std::string_view session_name_key;    ///< a creation's member for the client token
     std::string_view image_key;           ///< a creation's member for the image
     std::string_view session_id_key;      ///< the member of its answer that holds the session's id
@@ -64,6 +65,7 @@ struct dialect_rules {
 
     // --- virtual folders ---------------------------------------------------------------------------------------------
     folder_transfer transfer;
+    bool uploads_make_parents;            ///< the storage proxy makes the directories above a file
     bool folder_listing_in_query;         ///< the path to list is in the query; else in a body
     std::string_view delete_files_path;   ///< below the folder's
     std::string_view delete_files_method; ///< with a body in any case
@@ -160,7 +162,9 @@ inline constexpr dialect_rules dialect_v5_20191215 = [] {
 }();
 inline constexpr dialect_rules dialect_v6_20200815 = [] {
     dialect_rules rules = dialect_v5_20191215;
-    rules.since = "v6.20200815"; // 20.09
+    rules.since = "v6.20200815";           // 20.09
+    rules.events_name_key = "sessionName"; // the spelling before is gone from 26.3 on
+    rules.events_id_key = "sessionId";
     rules.cluster_size_in_config = false;
     rules.transfer = folder_transfer::storage_proxy;
     rules.delete_files_path = "/delete-files";
@@ -196,6 +200,7 @@ inline constexpr dialect_rules dialect_v6_20230315 = [] {
 inline constexpr dialect_rules dialect_v7_20230615 = [] {
     dialect_rules rules = dialect_v6_20230315;
     rules.since = "v7.20230615"; // 23.03.12, 23.09
+    rules.uploads_make_parents = true;
     return rules;
 }();
 inline constexpr dialect_rules dialect_v8_20240315 = [] {
@@ -256,6 +261,7 @@ enum class feature {
     rename_session,
     start_service,
     events,
+    event_scope,
     // of virtual folders
     dot_folders,
     folder_group,
@@ -268,6 +274,8 @@ enum class feature {
     rename_file,
     move_file,
     sent_invitations,
+    resumable_upload,
+    resumable_download,
     // of listings
     list_domain,
     list_group,
@@ -313,6 +321,7 @@ inline constexpr feature_entry feature_table[] = {
     {feature::start_service, "start_service()", "v6.20210815"},
     {feature::events, "events()", "v4.20190615"},
     {feature::dot_folders, "a folder's name with a dot in front", "v4.20190615"},
+    {feature::event_scope, "scope", "v6.20200815"},
     {feature::folder_group, "group", "v4.20190615"},
     {feature::usage_mode, "usage_mode", "v5.20191215"},
     {feature::folder_permission, "permission", "v5.20191215"},
@@ -326,6 +335,8 @@ inline constexpr feature_entry feature_table[] = {
     {feature::list_domain, "domain_name", "v4.20190615"},
     {feature::list_group, "group_id", "v4.20190615"},
     {feature::list_scaling_group, "scaling_group", "v4.20190615"},
+    {feature::resumable_upload, "resume_file", "v6.20200815"},
+    {feature::resumable_download, "resume", "v6.20200815"},
     {feature::page_filter, "filter", "v6.20210815"},
     {feature::page_order, "order", "v4.20190615"},
 };

@@ -121,13 +121,15 @@ public:
         what.on_head = std::move(head);
         what.receiver = std::move(receiver);
         what.check_status = check.enabled;
-        return Mode::run(scope_,
-                         [what = std::move(what)](const detail::call_scope& scope) { return scope.perform(what); });
+        return Mode::run(scope_, [what = std::move(what)](const detail::call_scope& scope) mutable {
+            return scope.perform(std::move(what));
+        });
     }
 
     /// Opens a websocket at the path, a signed GET whatever the method; the body is not sent. Subprotocols go into the
-    /// header Sec-WebSocket-Protocol. @throws api_error when the answer is not 101; client_error
-    typename Mode::template result<std::unique_ptr<message_stream>> connect_websocket() const {
+    /// header Sec-WebSocket-Protocol. A message_stream comes of it, in asynchronous mode an async_message_stream.
+    /// @throws api_error when the answer is not 101; client_error
+    typename Mode::template result<std::unique_ptr<typename Mode::stream>> connect_websocket() const {
         static_assert(
             is_websocket_transport_v<Transport>,
             "backendai: connect_websocket needs a transport with websockets: this one lacks websocket_opening "
@@ -135,7 +137,9 @@ public:
         detail::call what = call_;
         what.body.clear();
         what.source.reset();
-        return Mode::run(scope_, [what](const detail::call_scope& scope) { return scope.open_websocket(what); });
+        return Mode::run(scope_, [what = std::move(what)](const detail::call_scope& scope) {
+            return Mode::wrap(scope, scope.open_websocket(what));
+        });
     }
 
 private:

@@ -4,14 +4,15 @@
 #define BACKENDAI_API_SESSION_LIST_HPP
 
 #include <backendai/api/graphql_call.hpp>
+#include <backendai/api/kernel_call.hpp>
 #include <backendai/api/kernel_create.hpp>
 #include <backendai/api/kernel_match.hpp>
 #include <backendai/api/pages.hpp>
+#include <backendai/codec/uuid.hpp>
 #include <backendai/dialect.hpp>
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 
-#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -76,18 +77,6 @@ inline listing session_listing(session_filter filter) {
     return what;
 }
 
-/// The 36 characters of a UUID.
-inline bool is_uuid(std::string_view text) {
-    if (text.size() != 36) return false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        const char c = text[i];
-        const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        if (dash ? c != '-' : !hex) return false;
-    }
-    return true;
-}
-
 inline json session_by_uuid(const call_scope& scope, const std::string& id, const std::string& selection) {
     graphql_text text("query", "compute_session");
     text.argument("id", "UUID!", id).select(selection);
@@ -117,8 +106,8 @@ inline json session_info(const call_scope& scope, const std::string& kernel_id, 
     const dialect language = scope.negotiate();
     const std::string selection = select_session_fields(fields, language.session_fields, language);
     if (language.session_by_uuid) {
-        return is_uuid(kernel_id) ? session_by_uuid(scope, kernel_id, selection)
-                                  : session_by_name(scope, kernel_id, selection, language);
+        return codec::is_uuid(kernel_id) ? session_by_uuid(scope, kernel_id, selection)
+                                         : session_by_name(scope, kernel_id, selection, language);
     }
     graphql_text text("query", "compute_session");
     text.argument("sess_id", "String", kernel_id).select(selection);

@@ -4,10 +4,13 @@
 #define BACKENDAI_API_VFOLDER_FILES_HPP
 
 #include <backendai/api/vfolder_call.hpp>
+#include <backendai/api/vfolder_storage.hpp>
 #include <backendai/codec/decode_error.hpp>
+#include <backendai/codec/name_collisions.hpp>
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/codec/url.hpp>
+#include <backendai/dialect.hpp>
 #include <backendai/files/destination.hpp>
 #include <backendai/files/multipart_download.hpp>
 #include <backendai/files/multipart_upload.hpp>
@@ -35,9 +38,15 @@ inline constexpr std::size_t vfolder_upload_files = 10; // the server's limit fo
 
 inline void vfolder_upload(const call_scope& scope, const std::string& name,
                            const std::vector<std::filesystem::path>& files, const upload_options& options) {
+    check_vfolder_name(name);
+    const std::vector<upload_entry> entries = upload_lister(options).list(files);
+    const dialect language = scope.negotiate();
+    if (language.transfer == folder_transfer::storage_proxy)
+        return storage_upload(scope, language, name, entries, options);
+    if (!options.resume_file.empty()) language.require(feature::resumable_upload);
     call what = vfolder_call("POST", name, "/upload");
     what.retry = retry_class::safe; // sending the same files again leaves the same files behind
-    upload_files(scope, what, upload_lister(options).list(files), vfolder_upload_files, options.progress);
+    upload_files(scope, what, entries, vfolder_upload_files, options.progress);
 }
 
 /// Receives the files of one request, in the order of the request. A file appears under its name when it is whole, the
@@ -111,14 +120,21 @@ private:
 
 inline void vfolder_download(const call_scope& scope, const std::string& name, const std::vector<std::string>& files,
                              const std::filesystem::path& dest, const download_options& options) {
+    check_vfolder_name(name);
+    const dialect language = scope.negotiate();
+    if (language.transfer == folder_transfer::storage_proxy)
+        return storage_download(scope, name, dest, options).run(files);
+    if (options.resume) language.require(feature::resumable_download);
     call what = vfolder_call("GET", name, "/download");
     destination target(dest, options.existing);
     std::vector<std::vector<std::string>> names;
     std::set<std::string> known;
+    codec::name_collisions collisions;
     for (const std::string& file : files) {
         std::vector<std::string> parts = folder_path(file);
         try {
             codec::safe_relative_path(file, codec::root_name::refuse, options.names);
+            if (options.names == codec::path_policy::portable) collisions.add(parts);
         } catch (const codec::decode_error& e) {
             throw client_error(error_kind::argument, e.what());
         }
