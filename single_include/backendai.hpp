@@ -25,6 +25,12 @@
 #ifndef BACKENDAI_API_ADMIN_HPP
 #define BACKENDAI_API_ADMIN_HPP
 
+// ---- backendai/api/graphql_call.hpp
+/// @file
+/// GraphQL requests: sent, and their answers taken out of whichever envelope they come in.
+#ifndef BACKENDAI_API_GRAPHQL_CALL_HPP
+#define BACKENDAI_API_GRAPHQL_CALL_HPP
+
 // ---- backendai/api/graphql.hpp
 /// @file
 /// GraphQL on the client's side: texts that are built from checked names only, and errors taken apart.
@@ -129,13 +135,6 @@ inline nlohmann::json parse_json(std::string_view text) {
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/error.hpp
-/// @file
-/// The exceptions of the SDK: what the server said (api_error) and what went wrong before it could say anything useful
-/// (client_error). Messages are for people; programs switch on status(), type() and kind().
-#ifndef BACKENDAI_ERROR_HPP
-#define BACKENDAI_ERROR_HPP
-
 // ---- backendai/codec/printable.hpp
 /// @file
 /// UTF-8 by character, and names made fit to appear in an error message.
@@ -237,6 +236,13 @@ inline std::string printable_text(std::string_view text, std::size_t limit) {
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/error.hpp
+/// @file
+/// The exceptions of the SDK: what the server said (api_error) and what went wrong before it could say anything useful
+/// (client_error). Messages are for people; programs switch on status(), type() and kind().
+#ifndef BACKENDAI_ERROR_HPP
+#define BACKENDAI_ERROR_HPP
+
 
 #include <nlohmann/json.hpp>
 
@@ -405,9 +411,12 @@ public:
     const std::vector<graphql_problem>& errors() const noexcept { return *problems_; }
 
 private:
+    // The first line of each message: servers add the statement that failed, with the values in it, a new key pair's
+    // secret key among them.
     static std::string describe(std::string text, const std::vector<graphql_problem>& problems) {
+        constexpr std::size_t limit = 512;
         for (const graphql_problem& problem : problems) {
-            text += "; " + problem.message;
+            text += "; " + codec::printable_text(problem.message.substr(0, problem.message.find('\n')), limit);
             const std::string path = problem.path_text();
             if (!path.empty()) text += " at " + path;
             for (const auto& place : problem.locations) {
@@ -647,18 +656,23 @@ BACKENDAI_NAMESPACE_END
 #endif
 // ---- backendai/dialect.hpp
 /// @file
-/// What differs between the generations of servers, in one table: an entry holds from the protocol version it names on.
-/// The API classes ask a dialect and compare no versions; a new generation is one more entry.
+/// What differs between the generations of servers, in one place: a table of rules and a table of features, both by the
+/// protocol version they hold from. The API classes ask a dialect and compare no versions; a new generation is one more
+/// entry in dialect_table, which changes what it changes in the entry before.
 #ifndef BACKENDAI_DIALECT_HPP
 #define BACKENDAI_DIALECT_HPP
 
+// ---- backendai/protocol_version.hpp
+/// @file
+/// The protocol's versions, "v4.20190315", as numbers that can be put in order.
+#ifndef BACKENDAI_PROTOCOL_VERSION_HPP
+#define BACKENDAI_PROTOCOL_VERSION_HPP
 
-#include <array>
+
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
-#include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
@@ -694,36 +708,362 @@ inline std::optional<protocol_version> parse_protocol_version(std::string_view t
     return protocol_version{*major, *date};
 }
 
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// How the bytes of a virtual folder's files travel.
+enum class folder_transfer {
+    multipart,    ///< form-data to the manager, multipart/mixed from it
+    storage_proxy ///< a token from the manager, then TUS and ranges with the storage proxy
+};
+
+/// How the files of a compute session are asked for.
+enum class session_download {
+    get,         ///< GET
+    get_or_post, ///< GET, and POST where the server calls that deprecated
+    post         ///< POST
+};
+
+/// How a page of a GraphQL listing is filtered and put in order.
+enum class page_order {
+    none,              ///< there are no pages: the list comes whole
+    key_and_direction, ///< `order_key` and `order_asc`; no filter
+    expressions        ///< `filter` and `order`
+};
+
+/// A field that has another name since.
+struct field_rename {
+    std::string_view from, to;
+};
+
 /// How a generation of servers wants to be spoken to.
 struct dialect_rules {
     std::string_view since; ///< the first protocol version that it holds for
 
+    // --- compute sessions --------------------------------------------------------------------------------------------
     std::string_view session_path;        ///< what stands before a compute session's id
     std::string_view create_session_path; ///< where compute sessions are made
     std::string_view stream_path;         ///< what stands before a compute session's id in websocket paths
+    std::string_view events_path;         ///< the stream of events
+    std::string_view events_name_key;     ///< its parameter for the session's name
     std::string_view session_name_key;    ///< a creation's member for the client token
     std::string_view image_key;           ///< a creation's member for the image
+    std::string_view session_id_key;      ///< the member of its answer that holds the session's id
     bool cluster_size_in_config;          ///< `clusterSize` stands in `config`; else beside it
+    bool arguments_in_query_too; ///< file requests carry their arguments in body and query: servers read either
+    bool run_id_twice;           ///< the run is named by `runId` and `run_id`: servers read either
+    session_download download;
 
+    // --- virtual folders ---------------------------------------------------------------------------------------------
+    folder_transfer transfer;
+    bool folder_listing_in_query;         ///< the path to list is in the query; else in a body
+    std::string_view delete_files_path;   ///< below the folder's
+    std::string_view delete_files_method; ///< with a body in any case
+    std::string_view rename_file_path;    ///< below the folder's
+    std::string_view sent_invitations_path;
+    std::string_view invitees_key;    ///< an invitation's member for whom to invite
+    bool acceptance_names_access_key; ///< accepting an invitation says for which access key
+
+    // --- GraphQL -----------------------------------------------------------------------------------------------------
     std::string_view graphql_path;
     bool graphql_envelope;          ///< answers are {data, errors} with status 200; else bare data, or 400 with a list
     std::string_view keypair_input; ///< type of the `props` of modify_keypair
     bool keypair_input_is_whole;    ///< a modification has to send the limits that stay too
     bool integer_user_ids;          ///< user ids may be numbers; else e-mail addresses only
+    std::string_view keypair_user_key;           ///< argument of the key pair listings for whose they are
+    page_order session_pages;                    ///< of compute_session_list; none: compute_sessions
+    page_order folder_pages;                     ///< of vfolder_list; none: vfolders
+    page_order keypair_pages;                    ///< of keypair_list; none: keypairs
+    page_order agent_pages;                      ///< of agent_list; none: agents
+    bool session_by_uuid;                        ///< compute_session() takes the UUID `id`; else the name `sess_id`
+    std::string_view group_id_type;              ///< of the argument group_id of listings
+    std::string_view sessions_fields;            ///< what is told of each session by default
+    std::string_view session_fields;             ///< what is told of one session by default
+    std::array<field_rename, 3> session_renames; ///< fields of sessions that are asked for under another name
 };
 
+// Fields that 19.03 has and later servers do not come under their old name, by an alias, where something takes their
+// place: a program written for the one works with the others.
+inline constexpr dialect_rules dialect_v4_20190315 = [] {
+    dialect_rules rules{};
+    rules.since = "v4.20190315"; // 19.03
+    rules.session_path = "/kernel";
+    rules.create_session_path = "/kernel/create";
+    rules.stream_path = "/stream/kernel";
+    rules.events_path = "/stream/kernel/_/events"; // served from 19.09 on, see feature::events
+    rules.events_name_key = "sessionId";
+    rules.session_name_key = "clientSessionToken";
+    rules.image_key = "lang";
+    rules.session_id_key = "kernelId";
+    rules.cluster_size_in_config = true;
+    rules.download = session_download::get;
+    rules.transfer = folder_transfer::multipart;
+    rules.delete_files_path = "/delete_files";
+    rules.delete_files_method = "DELETE";
+    rules.rename_file_path = "/rename_file";
+    rules.sent_invitations_path = "/folders/invitations/list_sent";
+    rules.invitees_key = "user_ids";
+    rules.acceptance_names_access_key = true;
+    rules.graphql_path = "/admin/graphql";
+    rules.keypair_input = "KeyPairInput";
+    rules.keypair_input_is_whole = true;
+    rules.integer_user_ids = true;
+    rules.keypair_user_key = "user_id";
+    rules.group_id_type = "String";
+    rules.sessions_fields = "sess_id image tag created_at terminated_at status occupied_slots mem_cur_bytes "
+                            "mem_max_bytes cpu_using";
+    rules.session_fields = "sess_id role image tag created_at terminated_at agent status status_info occupied_slots "
+                           "cpu_used mem_cur_bytes mem_max_bytes num_queries net_rx_bytes net_tx_bytes io_read_bytes "
+                           "io_write_bytes io_max_scratch_size io_cur_scratch_size cpu_using";
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v4_20190615 = [] {
+    dialect_rules rules = dialect_v4_20190315;
+    rules.since = "v4.20190615"; // 19.09
+    rules.acceptance_names_access_key = false;
+    rules.keypair_input = "ModifyKeyPairInput";
+    rules.keypair_input_is_whole = false;
+    rules.integer_user_ids = false;
+    rules.keypair_user_key = "email";
+    rules.session_pages = rules.folder_pages = rules.agent_pages = page_order::key_and_direction;
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v5_20191215 = [] {
+    dialect_rules rules = dialect_v4_20190615;
+    rules.since = "v5.20191215"; // 20.03
+    rules.session_path = rules.create_session_path = "/session";
+    rules.stream_path = "/stream/session";
+    rules.events_path = "/events/session";
+    rules.events_name_key = "name";
+    rules.session_name_key = "name";
+    rules.image_key = "image";
+    rules.session_id_key = "sessionId";
+    rules.arguments_in_query_too = true;
+    rules.run_id_twice = true;
+    rules.folder_listing_in_query = true;
+    rules.keypair_pages = page_order::key_and_direction;
+    rules.session_by_uuid = true;
+    rules.session_renames = {{{"sess_id", "name"}, {"lang", "image"}, {"sess_type", "type"}}};
+    rules.sessions_fields = "sess_id: name id name type image tag created_at terminated_at status occupied_slots";
+    rules.session_fields = "sess_id: name id name type image tag created_at terminated_at status status_info "
+                           "occupied_slots num_queries service_ports domain_name group_name user_email access_key "
+                           "scaling_group mounts startup_command result";
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v6_20200815 = [] {
+    dialect_rules rules = dialect_v5_20191215;
+    rules.since = "v6.20200815"; // 20.09
+    rules.cluster_size_in_config = false;
+    rules.transfer = folder_transfer::storage_proxy;
+    rules.delete_files_path = "/delete-files";
+    rules.rename_file_path = "/rename-file";
+    rules.sent_invitations_path = "/folders/invitations/list-sent";
+    rules.invitees_key = "emails";
+    rules.group_id_type = "UUID";
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v6_20210815 = [] {
+    dialect_rules rules = dialect_v6_20200815;
+    rules.since = "v6.20210815"; // 20.09.29, 21.03.x, 21.09; servers from 26.4 on do not know it any more
+    rules.graphql_path = "/admin/gql";
+    rules.graphql_envelope = true;
+    rules.session_pages = rules.folder_pages = rules.keypair_pages = rules.agent_pages = page_order::expressions;
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v6_20220315 = [] {
+    dialect_rules rules = dialect_v6_20210815;
+    rules.since = "v6.20220315"; // 22.03
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v6_20220615 = [] {
+    dialect_rules rules = dialect_v6_20220315;
+    rules.since = "v6.20220615"; // 22.09
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v6_20230315 = [] {
+    dialect_rules rules = dialect_v6_20220615;
+    rules.since = "v6.20230315"; // 23.03.0
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v7_20230615 = [] {
+    dialect_rules rules = dialect_v6_20230315;
+    rules.since = "v7.20230615"; // 23.03.12, 23.09
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v8_20240315 = [] {
+    dialect_rules rules = dialect_v7_20230615;
+    rules.since = "v8.20240315"; // 24.03
+    rules.download = session_download::get_or_post;
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v8_20240915 = [] {
+    dialect_rules rules = dialect_v8_20240315;
+    rules.since = "v8.20240915"; // 24.09 to 25.6
+    rules.download = session_download::post;
+    rules.delete_files_method = "POST";
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v9_20250722 = [] {
+    dialect_rules rules = dialect_v8_20240915;
+    rules.since = "v9.20250722"; // 25.12 on
+    return rules;
+}();
+
 /// Ordered by `since`. The highest version that the SDK speaks is the last entry's.
-inline constexpr std::array<dialect_rules, 1> dialect_table = {{
-    {"v4.20190315", "/kernel", "/kernel/create", "/stream/kernel", "clientSessionToken", "lang", true, "/admin/graphql",
-     false, "KeyPairInput", true, true},
-}};
+inline constexpr std::array<dialect_rules, 12> dialect_table = {
+    {dialect_v4_20190315, dialect_v4_20190615, dialect_v5_20191215, dialect_v6_20200815, dialect_v6_20210815,
+     dialect_v6_20220315, dialect_v6_20220615, dialect_v6_20230315, dialect_v7_20230615, dialect_v8_20240315,
+     dialect_v8_20240915, dialect_v9_20250722}};
+
+/// Functions and arguments that not every server knows; feature_table says since when there are.
+enum class feature {
+    // of a compute session's creation
+    session_type,
+    group,
+    domain,
+    enqueue_only,
+    max_wait,
+    no_reuse,
+    startup_command,
+    owner_access_key,
+    mount_map,
+    preopen_ports,
+    bootstrap_script,
+    starts_at,
+    cluster_mode,
+    agent_list,
+    dependencies,
+    callback_url,
+    architecture,
+    mount_options,
+    attach_network,
+    priority,
+    mount_ids,
+    mount_id_map,
+    // functions of compute sessions
+    forced_destroy,
+    match,
+    service_list,
+    shutdown_service,
+    rename_session,
+    start_service,
+    events,
+    // of virtual folders
+    dot_folders,
+    folder_group,
+    usage_mode,
+    folder_permission,
+    unmanaged_path,
+    cloneable,
+    quota,
+    mkdir_parents,
+    rename_file,
+    move_file,
+    sent_invitations,
+    // of listings
+    list_domain,
+    list_group,
+    list_scaling_group,
+    page_filter,
+    page_order
+};
+
+struct feature_entry {
+    feature what;
+    std::string_view name; ///< as the SDK calls it
+    std::string_view since;
+};
+
+inline constexpr feature_entry feature_table[] = {
+    {feature::session_type, "type", "v4.20190615"},
+    {feature::group, "group", "v4.20190615"},
+    {feature::domain, "domain", "v4.20190615"},
+    {feature::enqueue_only, "enqueue_only", "v4.20190615"},
+    {feature::max_wait, "max_wait", "v4.20190615"},
+    {feature::no_reuse, "no_reuse", "v4.20190615"},
+    {feature::startup_command, "startup_command", "v4.20190615"},
+    {feature::owner_access_key, "owner_access_key", "v4.20190615"},
+    {feature::mount_map, "mount_map", "v5.20191215"},
+    {feature::preopen_ports, "preopen_ports", "v5.20191215"},
+    {feature::bootstrap_script, "bootstrap_script", "v5.20191215"},
+    {feature::starts_at, "starts_at", "v5.20191215"},
+    {feature::cluster_mode, "cluster_mode", "v6.20200815"},
+    {feature::agent_list, "agent_list", "v6.20200815"},
+    {feature::dependencies, "dependencies", "v6.20220315"},
+    {feature::callback_url, "callback_url", "v6.20220315"},
+    {feature::architecture, "architecture", "v6.20220315"},
+    {feature::mount_options, "mount_options", "v8.20240315"},
+    {feature::attach_network, "attach_network", "v8.20240915"},
+    {feature::priority, "priority", "v8.20240915"},
+    {feature::mount_ids, "mount_ids", "v9.20250722"},
+    {feature::mount_id_map, "mount_id_map", "v9.20250722"},
+    {feature::forced_destroy, "forced", "v5.20191215"},
+    {feature::match, "match()", "v5.20191215"},
+    {feature::service_list, "apps()", "v5.20191215"},
+    {feature::shutdown_service, "shutdown_service()", "v6.20200815"},
+    {feature::rename_session, "rename()", "v6.20210815"},
+    {feature::start_service, "start_service()", "v6.20210815"},
+    {feature::events, "events()", "v4.20190615"},
+    {feature::dot_folders, "a folder's name with a dot in front", "v4.20190615"},
+    {feature::folder_group, "group", "v4.20190615"},
+    {feature::usage_mode, "usage_mode", "v5.20191215"},
+    {feature::folder_permission, "permission", "v5.20191215"},
+    {feature::unmanaged_path, "unmanaged_path", "v5.20191215"},
+    {feature::cloneable, "cloneable", "v6.20200815"},
+    {feature::quota, "quota", "v6.20200815"},
+    {feature::mkdir_parents, "parents and exist_ok", "v6.20200815"},
+    {feature::rename_file, "rename_file()", "v5.20191215"},
+    {feature::move_file, "move_file()", "v6.20220315"},
+    {feature::sent_invitations, "sent_invitations()", "v4.20190615"},
+    {feature::list_domain, "domain_name", "v4.20190615"},
+    {feature::list_group, "group_id", "v4.20190615"},
+    {feature::list_scaling_group, "scaling_group", "v4.20190615"},
+    {feature::page_filter, "filter", "v6.20210815"},
+    {feature::page_order, "order", "v4.20190615"},
+};
 
 /// What is spoken with a server that does not tell its version.
 inline constexpr std::string_view default_protocol_version = "v4.20190315";
 
-/// The version of the header, and the rules that hold for it.
+/// The version of the header, and what holds for it.
 struct dialect : dialect_rules {
     std::string version;
+
+    bool knows(feature what) const {
+        const auto first = parse_protocol_version(entry_of(what).since);
+        return first && !(number() < *first);
+    }
+    /// @throws client_error{argument} that says since when there is such a thing
+    void require(feature what) const {
+        if (knows(what)) return;
+        const feature_entry& entry = entry_of(what);
+        throw client_error(error_kind::argument, std::string(entry.name) + " exists since protocol version " +
+                                                     std::string(entry.since) + "; this session speaks " + version);
+    }
+
+private:
+    protocol_version number() const {
+        const auto told = parse_protocol_version(version);
+        return told ? *told : *parse_protocol_version(since);
+    }
+    static const feature_entry& entry_of(feature what) {
+        for (const feature_entry& entry : feature_table) {
+            if (entry.what == what) return entry;
+        }
+        throw client_error(error_kind::argument, "a feature without an entry in the table");
+    }
 };
 
 /// The dialect of @p version, which is sent as it is. Versions older than the table get its first entry, and so do
@@ -752,12 +1092,6 @@ inline std::string choose_version(std::string_view announced, std::string_view h
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/mode.hpp
-/// @file
-/// The modes of a session. Every API function's body is written once, blocking; the mode decides how it is run.
-#ifndef BACKENDAI_MODE_HPP
-#define BACKENDAI_MODE_HPP
-
 // ---- backendai/pipeline.hpp
 /// @file
 /// The only road to the transport: retry, then sign, then log, then transport. Every attempt has a fresh date and
@@ -3074,6 +3408,15 @@ struct call_options {
 
 namespace detail {
 
+/// The JSON text of an argument. @throws client_error{argument} when a text in it is not UTF-8
+inline std::string json_text(const json& value) {
+    try {
+        return value.dump();
+    } catch (const json::exception&) {
+        throw client_error(error_kind::argument, "an argument is not valid UTF-8 text");
+    }
+}
+
 /// One call as an API function describes it.
 struct call {
     std::string method = "GET";
@@ -3094,11 +3437,7 @@ struct call {
     std::function<void(call&, const dialect&)> complete;
 
     void set_json(const json& value) {
-        try {
-            body = value.dump();
-        } catch (const json::exception&) {
-            throw client_error(error_kind::argument, "an argument is not valid UTF-8 text");
-        }
+        body = json_text(value);
         content_type = "application/json";
     }
 };
@@ -3569,27 +3908,6 @@ struct call_scope {
 BACKENDAI_NAMESPACE_END
 
 #endif
-
-#include <type_traits>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-
-/// Calls run on the calling thread and return their result.
-struct blocking {
-    template <class T>
-    using result = T;
-
-    template <class Body>
-    static auto run(const detail::call_scope& scope, Body&& body)
-        -> std::invoke_result_t<Body, const detail::call_scope&> {
-        return std::forward<Body>(body)(scope);
-    }
-};
-
-BACKENDAI_NAMESPACE_END
-
-#endif
 // ---- backendai/wire.hpp
 /// @file
 /// Reading the fields of an answer whose types are not to be trusted: each wrong type is a protocol error that names
@@ -3610,6 +3928,13 @@ namespace detail {
 
 [[noreturn]] inline void bad_answer(const std::string& what) {
     throw client_error(error_kind::protocol, "the answer is not usable: " + what, client_error::progress::maybe_sent);
+}
+
+/// Whether the server's refusal is of a type: the last part of its URI, "object-not-found".
+inline bool is_problem(const api_error& refused, std::string_view id) {
+    const std::string& type = refused.type();
+    return type.size() > id.size() && type.compare(type.size() - id.size(), id.size(), id) == 0 &&
+           type[type.size() - id.size() - 1] == '/';
 }
 
 /// The members of one JSON object of an answer.
@@ -3703,13 +4028,15 @@ BACKENDAI_NAMESPACE_END
 #include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
-
 namespace detail {
 
-inline bool is_problem(const api_error& refused, std::string_view id) {
-    const std::string& type = refused.type();
-    return type.size() > id.size() && type.compare(type.size() - id.size(), id.size(), id) == 0 &&
-           type[type.size() - id.size() - 1] == '/';
+/// Servers from 26.3 on have the envelope at the old path too: exactly `data` and `errors`.
+inline bool is_graphql_envelope(const json& answer) {
+    if (!answer.is_object() || answer.size() != 2 || !answer.contains("data") || !answer.contains("errors"))
+        return false;
+    const json& errors = answer["errors"];
+    return errors.is_null() ||
+           (errors.is_array() && !errors.empty() && errors[0].is_object() && errors[0].contains("message"));
 }
 
 /// Sends a GraphQL request and returns the data, in whichever envelope they come.
@@ -3737,7 +4064,7 @@ inline json admin_query(const call_scope& scope, const std::string& query, const
                             read_problems(refused.data()));
     }
     json data = answer->json();
-    if (!envelope) return data;
+    if (!envelope && !is_graphql_envelope(data)) return data;
     const wire_object fields(data, "the answer");
     if (const json* errors = fields.find("errors"); errors != nullptr && !errors->empty()) {
         api_error::details details;
@@ -3789,41 +4116,777 @@ inline json run_mutation(const call_scope& scope, const graphql_text& text) {
 
 } // namespace detail
 
-/// What admin().sessions() lists.
-struct session_filter {
-    /// PREPARING, BUILDING, RUNNING, RESTARTING, RESIZING, SUSPENDED, TERMINATING, TERMINATED or ERROR; with nothing
-    /// given the server decides.
-    std::optional<std::string> status = "RUNNING";
-    std::optional<std::string> access_key; ///< whose; needs admin rights
-    field_list fields; ///< default: sess_id image tag created_at terminated_at status occupied_slots mem_cur_bytes
-                       ///< mem_max_bytes cpu_using
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/pages.hpp
+/// @file
+/// Long listings, a page at a time.
+#ifndef BACKENDAI_API_PAGES_HPP
+#define BACKENDAI_API_PAGES_HPP
+
+// ---- backendai/mode.hpp
+/// @file
+/// The modes of a session. Every API function's body is written once, blocking; the mode decides how it is run.
+#ifndef BACKENDAI_MODE_HPP
+#define BACKENDAI_MODE_HPP
+
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// A stream's functions called where they are wanted. The asynchronous counterpart is async_stream_io.
+/// @tparam Body see stream_engine; and `value read()`, which waits
+template <class Body>
+class blocking_stream_io {
+public:
+    using value = typename Body::value;
+
+    template <class... Arguments>
+    explicit blocking_stream_io(const call_scope& /*scope*/, Arguments&&... arguments)
+        : body_(std::make_unique<Body>(std::forward<Arguments>(arguments)...)) {}
+    blocking_stream_io(blocking_stream_io&&) noexcept = default;
+    blocking_stream_io& operator=(blocking_stream_io&& other) noexcept {
+        if (this != &other) {
+            end();
+            body_ = std::move(other.body_);
+        }
+        return *this;
+    }
+    blocking_stream_io(const blocking_stream_io&) = delete;
+    blocking_stream_io& operator=(const blocking_stream_io&) = delete;
+    ~blocking_stream_io() { end(); }
+
+    Body& body() const noexcept { return *body_; }
+    value read() const { return body_->read(); }
+    template <class T>
+    T read_for(std::chrono::milliseconds limit, T (*convert)(std::optional<value>&&)) const {
+        return convert(body_->read_for(limit));
+    }
+    template <class Work>
+    void write(Work&& work) const {
+        std::forward<Work>(work)(*body_);
+    }
+
+private:
+    void end() noexcept {
+        if (body_) body_->end();
+    }
+
+    std::unique_ptr<Body> body_;
 };
 
-/// What admin().vfolders() lists.
-struct vfolder_filter {
-    std::optional<std::string> access_key; ///< whose; another one than the caller's needs admin rights
-    field_list fields;                     ///< default: name created_at last_used max_files max_size
+} // namespace detail
+
+/// Calls run on the calling thread and return their result.
+struct blocking {
+    template <class T>
+    using result = T;
+
+    template <class Body>
+    static auto run(const detail::call_scope& scope, Body&& body)
+        -> std::invoke_result_t<Body, const detail::call_scope&> {
+        return std::forward<Body>(body)(scope);
+    }
+
+    /// What connect_websocket() opens.
+    using stream = message_stream;
+    static std::unique_ptr<stream> wrap(const detail::call_scope& /*scope*/, std::unique_ptr<message_stream> opened) {
+        return opened;
+    }
+    template <class Body>
+    using stream_io = detail::blocking_stream_io<Body>;
+};
+
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Which part of a listing, and how it is put in order.
+struct page_query {
+    int page_size = 100;     ///< items of a page, 1 to 100
+    std::int64_t offset = 0; ///< items to leave out at the beginning
+    /// An expression of the server's, `status == "TERMINATED"`; from v6.20210815 on. What is put into it from outside
+    /// is the caller's to check: the expression is theirs, and only data that the caller may see anyway are listed.
+    std::optional<std::string> filter;
+    /// A field with `+` or `-` before it, "-created_at"; from 19.09 (v4.20190615) on, where there are pages.
+    std::optional<std::string> order;
+};
+
+/// One page of a listing.
+struct page_result {
+    std::vector<json> items;
+    std::int64_t total_count = 0; ///< of the whole listing, by the server's count at that time
 };
 
 namespace detail {
 
-inline std::vector<json> admin_sessions(const call_scope& scope, const session_filter& filter) {
-    graphql_text text("query", "compute_sessions");
-    // User keys have no such argument, so it is there only when it is used.
-    if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
-    text.argument("status", "String", filter.status ? json(*filter.status) : json());
-    text.select(select_fields(filter.fields, "sess_id image tag created_at terminated_at status occupied_slots "
-                                             "mem_cur_bytes mem_max_bytes cpu_using"));
-    return query_list(scope, text);
+/// A listing of one kind.
+struct listing {
+    const char* paged; ///< GraphQL field of a page: {items, total_count}
+    const char* plain; ///< GraphQL field of the whole list, where there are no pages
+    page_order dialect_rules::*order;
+    /// Adds what the listing is filtered by.
+    std::function<void(graphql_text&, const dialect&)> arguments;
+    std::function<std::string(const dialect&)> selection;
+};
+
+inline void check_page_query(const page_query& wanted) {
+    if (wanted.page_size < 1 || wanted.page_size > 100)
+        throw client_error(error_kind::argument, "page_size is not from 1 to 100");
+    if (wanted.offset < 0 || wanted.offset > INT32_MAX) // GraphQL's Int
+        throw client_error(error_kind::argument, "offset is out of range");
+    if (!wanted.order) return;
+    const std::string& order = *wanted.order;
+    const std::size_t name = order.find_first_not_of("+-");
+    bool good = name <= 1 && name < order.size() && is_name_start(order[name]);
+    for (std::size_t i = name; good && i < order.size(); ++i) good = is_name_character(order[i]);
+    if (!good) throw client_error(error_kind::argument, "order is not a field with + or - before it");
 }
 
-inline json admin_session(const call_scope& scope, const std::string& kernel_id, const field_list& fields) {
+inline void write_order(graphql_text& text, const page_query& wanted, page_order order) {
+    if (order == page_order::expressions) {
+        if (wanted.filter) text.argument("filter", "String", *wanted.filter);
+        if (wanted.order) text.argument("order", "String", *wanted.order);
+    } else if (wanted.order) {
+        text.argument("order_key", "String", wanted.order->substr(wanted.order->find_first_not_of("+-")));
+        text.argument("order_asc", "Boolean", wanted.order->front() != '-');
+    }
+}
+
+/// The whole list of a server without pages, from the offset on.
+inline page_result read_plain(std::vector<json> items, std::int64_t offset) {
+    page_result result;
+    result.total_count = static_cast<std::int64_t>(items.size());
+    const auto skipped = (std::min)(offset, result.total_count);
+    items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(skipped));
+    result.items = std::move(items);
+    return result;
+}
+
+/// Fetches one page; all of the rest where there are no pages.
+inline page_result fetch_page(const call_scope& scope, const listing& what, const page_query& wanted) {
+    check_page_query(wanted);
+    const dialect language = scope.negotiate();
+    const page_order order = language.*what.order;
+    if (wanted.filter) language.require(feature::page_filter);
+    if (wanted.order) language.require(feature::page_order);
+    if (order == page_order::none) {
+        if (wanted.order) throw client_error(error_kind::argument, "this server has no pages of it, and so no order");
+        graphql_text text("query", what.plain);
+        what.arguments(text, language);
+        text.select(what.selection(language));
+        return read_plain(query_list(scope, text), wanted.offset);
+    }
+    graphql_text text("query", what.paged);
+    text.argument("limit", "Int!", wanted.page_size).argument("offset", "Int!", wanted.offset);
+    write_order(text, wanted, order);
+    what.arguments(text, language);
+    text.select("items { " + what.selection(language) + " } total_count");
+    json found = query_field(scope, text);
+    const wire_object fields(found, '"' + text.field() + '"');
+    page_result result;
+    result.total_count = fields.integer("total_count");
+    fields.array_or_empty("items"); // of the right type
+    if (found["items"].is_array()) result.items = std::move(found["items"].get_ref<json::array_t&>());
+    return result;
+}
+
+/// The page that was asked for and no more, also where the server gives the whole list.
+inline page_result fetch_single_page(const call_scope& scope, const listing& what, const page_query& wanted) {
+    page_result result = fetch_page(scope, what, wanted);
+    if (result.items.size() > static_cast<std::size_t>(wanted.page_size))
+        result.items.resize(static_cast<std::size_t>(wanted.page_size));
+    return result;
+}
+
+/// Where an iteration stands. Thread-safe.
+class page_cursor {
+public:
+    page_cursor(listing what, page_query wanted) : what_(std::move(what)), wanted_(std::move(wanted)) {}
+
+    std::optional<json> next(const call_scope& scope) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (at_ == page_.items.size()) {
+            if (is_over_) return std::nullopt;
+            page_ = fetch_page(scope, what_, wanted_);
+            at_ = 0;
+            wanted_.offset += static_cast<std::int64_t>(page_.items.size());
+            is_over_ = page_.items.empty() || wanted_.offset >= page_.total_count;
+            if (page_.items.empty()) return std::nullopt;
+        }
+        return std::move(page_.items[at_++]);
+    }
+
+private:
+    std::mutex mutex_;
+    const listing what_;
+    page_query wanted_;
+    page_result page_;
+    std::size_t at_ = 0;
+    bool is_over_ = false;
+};
+
+} // namespace detail
+
+/// A listing that is fetched a page at a time while it is gone through, so that one page of it is in memory. Single
+/// pass; copies share the place. What the server adds or removes meanwhile may be missed or come twice, as it counts
+/// from the beginning for each page. Makes no request before the first item is asked for.
+///
+/// In blocking mode: `for (const json& item : range)`, or next() until there is none. In asynchronous mode next() is a
+/// future; ask for the next one when the one before has come. Errors as in api/admin.hpp; after one the same page can
+/// be asked for again.
+template <class Mode>
+class page_range {
+public:
+    page_range(detail::call_scope scope, detail::listing what, page_query wanted)
+        : scope_(std::move(scope)),
+          cursor_(std::make_shared<detail::page_cursor>(std::move(what), std::move(wanted))) {}
+
+    /// The next item, or nothing at the end. Retry class: safe.
+    typename Mode::template result<std::optional<json>> next() {
+        return Mode::run(scope_, [cursor = cursor_](const detail::call_scope& scope) { return cursor->next(scope); });
+    }
+
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = json;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const json*;
+        using reference = const json&;
+
+        iterator() = default;
+        explicit iterator(page_range& range) : range_(&range) { ++*this; }
+        const json& operator*() const { return *item_; }
+        const json* operator->() const { return item_.get(); }
+        iterator& operator++() {
+            std::optional<json> item = range_->next();
+            if (item) {
+                item_ = std::make_shared<const json>(std::move(*item));
+            } else {
+                range_ = nullptr;
+            }
+            return *this;
+        }
+        friend bool operator==(const iterator& a, const iterator& b) { return a.range_ == b.range_; }
+        friend bool operator!=(const iterator& a, const iterator& b) { return !(a == b); }
+
+    private:
+        page_range* range_ = nullptr;
+        std::shared_ptr<const json> item_; // copies of an iterator see the same item
+    };
+    iterator begin() {
+        static_assert(std::is_same_v<Mode, blocking>,
+                      "backendai: range-for over pages is for blocking sessions: use next(), which is a future here");
+        return iterator(*this);
+    }
+    iterator end() { return {}; }
+
+private:
+    detail::call_scope scope_;
+    std::shared_ptr<detail::page_cursor> cursor_;
+};
+
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/session_list.hpp
+/// @file
+/// Compute sessions as administrators and owners see them: listed, and looked at by id.
+#ifndef BACKENDAI_API_SESSION_LIST_HPP
+#define BACKENDAI_API_SESSION_LIST_HPP
+
+// ---- backendai/api/kernel_create.hpp
+/// @file
+/// The creation of compute sessions: what can be asked for, how it is written for each generation of servers, and what
+/// the answer tells.
+#ifndef BACKENDAI_API_KERNEL_CREATE_HPP
+#define BACKENDAI_API_KERNEL_CREATE_HPP
+
+// ---- backendai/api/kernel_call.hpp
+/// @file
+/// Calls about one compute session.
+#ifndef BACKENDAI_API_KERNEL_CALL_HPP
+#define BACKENDAI_API_KERNEL_CALL_HPP
+
+
+#include <functional>
+#include <string>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+inline void require_single_name(const std::string& text, const char* what) {
+    if (text.empty() || has_control_character(text)) {
+        throw client_error(error_kind::argument, std::string(what) + " is empty or holds a control character");
+    }
+}
+
+/// A call about a session. Its path depends on the server's generation and is written at the end, with what @p more
+/// adds then.
+inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix = "",
+                        std::function<void(call&, const dialect&)> more = {}) {
+    require_single_name(kernel_id, "the session id");
+    call what;
+    what.method = method;
+    what.complete = [rest = '/' + codec::escape_segment(kernel_id) + suffix,
+                     more = std::move(more)](call& request, const dialect& language) {
+        request.path = std::string(language.session_path) + rest;
+        if (more) more(request, language);
+    };
+    return what;
+}
+
+/// The same for a function that not every server has.
+inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix, feature needed) {
+    return kernel_call(method, kernel_id, suffix,
+                       [needed](call& /*request*/, const dialect& language) { language.require(needed); });
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// An amount of a resource: a text ("0.5", "4g") or a number, sent as it was given.
+struct resource_amount {
+    resource_amount(const char* text) : value(text) {}            // NOLINT(google-explicit-constructor)
+    resource_amount(std::string text) : value(std::move(text)) {} // NOLINT(google-explicit-constructor)
+    template <class Number, std::enable_if_t<std::is_arithmetic_v<Number>, int> = 0>
+    resource_amount(Number number) : value(number) {} // NOLINT(google-explicit-constructor)
+    json value;
+};
+
+/// Options of get_or_create(). The servers that know an option first are named with it; setting one that the session's
+/// protocol version does not know is a client_error{argument}.
+struct create_options {
+    /// Names the session for reuse, 4 to 64 letters, digits, `_`, and `.` or `-` inside. None: a random name, hence a
+    /// new session.
+    std::optional<std::string> client_token;
+    std::vector<std::string> mounts;                      ///< virtual folders, besides api_config::vfolder_mounts
+    std::map<std::string, std::string> envs;              ///< environment variables of the session
+    std::map<std::string, resource_amount> resources;     ///< {"cpu", 1}, {"mem", "4g"}, {"cuda.shares", "0.5"} ...
+    std::map<std::string, resource_amount> resource_opts; ///< {"shmem", "64m"}
+    std::optional<std::string> scaling_group;             ///< which group of agents to run on
+    int cluster_size = 1;                                 ///< containers in the session, at least 1
+    std::optional<std::string> tag;                       ///< a note of your own
+
+    // 19.09 (v4.20190615) on
+    std::optional<std::string> type;            ///< "interactive" (default), "batch", "inference" (23.03 on)
+    std::optional<std::string> group;           ///< the project that pays, "default" when not given
+    std::optional<std::string> domain;          ///< "default" when not given
+    std::optional<std::string> startup_command; ///< what a batch session runs
+    bool enqueue_only = false;                  ///< return at once; status() is then "PENDING"
+    std::chrono::seconds max_wait{0};           ///< how long the server waits for the start; 0 = without limit. When it
+                                                ///< is over the session stays queued and status() is "TIMEOUT"
+    bool no_reuse = false;                      ///< a running session of that name is an error
+    std::optional<std::string> owner_access_key; ///< whose session it is to be; admins only
+
+    // 20.03 (v5.20191215) on
+    std::map<std::string, std::string> mount_map; ///< virtual folder -> absolute path in the session
+    std::vector<int> preopen_ports;               ///< ports of your own that are to be services too
+    std::optional<std::string> bootstrap_script;  ///< runs before the session can be used
+    std::optional<std::string> starts_at;         ///< ISO 8601; batch sessions only
+
+    // 20.09 (v6.20200815) on
+    std::optional<std::string> cluster_mode; ///< "single-node" (default) or "multi-node"
+    std::vector<std::string> agent_list;     ///< the agents to run on; super-admins only
+
+    // 22.03 (v6.20220315) on
+    std::vector<std::string> dependencies;   ///< sessions that have to succeed before, by name or UUID
+    std::optional<std::string> callback_url; ///< is told of the session's state
+    std::optional<std::string> architecture; ///< "x86_64" (default), "aarch64"
+
+    std::map<std::string, json> mount_options;       ///< folder -> {"permission": ...}; 24.03 (v8.20240315) on
+    std::optional<int> priority;                     ///< in the queue; 24.09 (v8.20240915) on
+    std::optional<std::string> attach_network;       ///< UUID of a network; 24.12 (v8.20240915) on
+    std::vector<std::string> mount_ids;              ///< folders by UUID; 25.12 (v9.20250722) on
+    std::map<std::string, std::string> mount_id_map; ///< folder's UUID -> path; 25.12 (v9.20250722) on
+};
+
+/// A network service inside a compute session.
+struct service_port {
+    std::string name;     ///< "jupyter"
+    std::string protocol; ///< "http", "tcp", "pty"
+    int container_port = 0;
+    int host_port = 0; ///< 0 where the server does not say
+    json raw;          ///< with all ports of a service that has several
+};
+
+/// What get_or_create() came to know.
+struct kernel_creation {
+    std::string kernel_id; ///< the client token, and the session's UUID from 20.03 on
+    std::string name;      ///< the client token
+    bool created = false;  ///< false when an existing session was reused
+    std::string status;    ///< "RUNNING", "PENDING", "TIMEOUT" ...; empty where the server does not say
+    std::vector<service_port> service_ports;
+    json raw;
+};
+
+namespace detail {
+
+// Client token: 4 to 64 characters, letters, digits and `_` at both ends, `.` and `-` allowed inside.
+inline void check_client_token(const std::string& token) {
+    const auto word = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    };
+    bool good = token.size() >= 4 && token.size() <= 64 && word(token.front()) && word(token.back());
+    for (const char c : token) good = good && (word(c) || c == '.' || c == '-');
+    if (!good) {
+        throw client_error(error_kind::argument, "the client token \"" + token +
+                                                     "\" is not 4 to 64 letters, digits, '_', and '.' or '-' inside");
+    }
+}
+
+inline std::string random_token() {
+    std::random_device device;
+    std::string text;
+    for (int i = 0; i < 4; ++i) {
+        constexpr char digits[] = "0123456789abcdef";
+        unsigned value = device();
+        for (int j = 0; j < 8; ++j, value >>= 4) text += digits[value & 15];
+    }
+    return text;
+}
+
+/// Writes the options that not every server knows: those that are set, each refused where it is not known.
+class optional_members {
+public:
+    explicit optional_members(const dialect& language) : language_(language) {}
+
+    template <class T>
+    void add(json& to, const char* key, feature what, const std::optional<T>& value) const {
+        if (!value) return;
+        language_.require(what);
+        to[key] = *value;
+    }
+    /// A list or map; an empty one is not set.
+    template <class Container>
+    void add_all(json& to, const char* key, feature what, const Container& values) const {
+        if (values.empty()) return;
+        language_.require(what);
+        to[key] = values;
+    }
+    /// A number or switch that is set when it is not @p usual.
+    template <class T>
+    void add_unless(json& to, const char* key, feature what, const T& value, const T& usual) const {
+        if (value == usual) return;
+        language_.require(what);
+        to[key] = value;
+    }
+
+private:
+    const dialect& language_;
+};
+
+inline json write_amounts(const std::map<std::string, resource_amount>& amounts) {
+    json object = json::object();
+    for (const auto& [name, amount] : amounts) object[name] = amount.value;
+    return object;
+}
+
+/// The body of a creation. @param mounts those of the configuration included
+inline json write_creation(const std::string& image, const create_options& options,
+                           const std::vector<std::string>& mounts, const dialect& language) {
+    const optional_members maybe(language);
+    json config = {{"mounts", mounts}, {"environ", options.envs}, {"resources", write_amounts(options.resources)}};
+    if (!options.resource_opts.empty()) config["resource_opts"] = write_amounts(options.resource_opts);
+    if (options.scaling_group) config["scaling_group"] = *options.scaling_group;
+    maybe.add_all(config, "mount_map", feature::mount_map, options.mount_map);
+    maybe.add_all(config, "preopen_ports", feature::preopen_ports, options.preopen_ports);
+    maybe.add_all(config, "agent_list", feature::agent_list, options.agent_list);
+    maybe.add_all(config, "mount_options", feature::mount_options, options.mount_options);
+    maybe.add(config, "attach_network", feature::attach_network, options.attach_network);
+    maybe.add_all(config, "mount_ids", feature::mount_ids, options.mount_ids);
+    maybe.add_all(config, "mount_id_map", feature::mount_id_map, options.mount_id_map);
+
+    json body = {{std::string(language.image_key), image},
+                 {"tag", options.tag ? json(*options.tag) : json()},
+                 {std::string(language.session_name_key), options.client_token.value_or(random_token())}};
+    maybe.add(body, "type", feature::session_type, options.type);
+    maybe.add(body, "group", feature::group, options.group);
+    maybe.add(body, "domain", feature::domain, options.domain);
+    maybe.add(body, "startupCommand", feature::startup_command, options.startup_command);
+    maybe.add_unless(body, "enqueueOnly", feature::enqueue_only, options.enqueue_only, false);
+    maybe.add_unless(body, "maxWaitSeconds", feature::max_wait, options.max_wait.count(), std::chrono::seconds::rep{0});
+    maybe.add_unless(body, "reuseIfExists", feature::no_reuse, !options.no_reuse, true);
+    maybe.add(body, "owner_access_key", feature::owner_access_key, options.owner_access_key);
+    maybe.add(body, "bootstrap_script", feature::bootstrap_script, options.bootstrap_script);
+    maybe.add(body, "starts_at", feature::starts_at, options.starts_at);
+    maybe.add(body, "clusterMode", feature::cluster_mode, options.cluster_mode);
+    maybe.add_all(body, "dependencies", feature::dependencies, options.dependencies);
+    maybe.add(body, "callback_url", feature::callback_url, options.callback_url);
+    maybe.add(body, "architecture", feature::architecture, options.architecture);
+    maybe.add(body, "priority", feature::priority, options.priority);
+    (language.cluster_size_in_config ? config : body)["clusterSize"] = options.cluster_size;
+    body["config"] = std::move(config);
+    return body;
+}
+
+/// A port of a service: a number, or the first one of a list.
+inline int first_port(const wire_object& fields, const char* number, const char* list) {
+    if (const auto port = fields.optional_int(number)) return *port;
+    const json::array_t& ports = fields.array_or_empty(list);
+    if (ports.empty()) return 0;
+    if (!ports.front().is_number_integer()) bad_answer(std::string("a port in \"") + list + "\" is not a number");
+    return ports.front().get<int>();
+}
+
+// {name, protocol, container_port, host_port} in 19.03, {name, protocol, ports} later, {..., container_ports,
+// host_ports} of sessions that are reused.
+inline service_port read_service_port(const json& value) {
+    const wire_object fields(value, "a service port");
+    service_port port;
+    port.name = fields.string("name");
+    port.protocol = fields.string_or("protocol", "");
+    port.container_port =
+        first_port(fields, "container_port", fields.find("ports") != nullptr ? "ports" : "container_ports");
+    port.host_port = first_port(fields, "host_port", "host_ports");
+    port.raw = value;
+    return port;
+}
+
+/// @param id_key the member that holds the session's id
+inline kernel_creation read_creation(json answer, const std::string& id_key) {
+    kernel_creation made;
+    const wire_object fields(answer, "the created session");
+    made.kernel_id = fields.string(id_key.c_str());
+    if (made.kernel_id.empty()) bad_answer(id_key + " of the created session is empty");
+    made.name = fields.string_or("sessionName", made.kernel_id);
+    made.created = fields.boolean_or("created", true);
+    made.status = fields.string_or("status", "");
+    // A reused session tells its services under the other name.
+    for (const char* key : {"servicePorts", "service_ports"}) {
+        for (const json& port : fields.array_or_empty(key)) made.service_ports.push_back(read_service_port(port));
+    }
+    made.raw = std::move(answer);
+    return made;
+}
+
+inline void check_create_options(const std::string& lang, const create_options& options) {
+    require_single_name(lang, "the image name");
+    if (options.client_token) check_client_token(*options.client_token);
+    if (options.cluster_size < 1) throw client_error(error_kind::argument, "cluster_size must be at least 1");
+    if (options.max_wait.count() < 0) throw client_error(error_kind::argument, "max_wait must not be negative");
+    for (const std::string& mount : options.mounts) require_single_name(mount, "a mount");
+}
+
+inline kernel_creation kernel_get_or_create(const call_scope& scope, const std::string& lang,
+                                            const create_options& options) {
+    check_create_options(lang, options);
+    std::vector<std::string> mounts = *scope.state->config().vfolder_mounts;
+    for (const std::string& mount : options.mounts) {
+        if (std::find(mounts.begin(), mounts.end(), mount) == mounts.end()) mounts.push_back(mount);
+    }
+    call what;
+    what.method = "POST";
+    what.waits_for_compute = true;
+    // The client token makes it idempotent: a second try gets the session that the first one made.
+    what.retry = options.no_reuse ? retry_class::unsafe : retry_class::safe;
+    std::string id_key;
+    what.complete = [&](call& request, const dialect& language) {
+        id_key = language.session_id_key;
+        request.path = std::string(language.create_session_path);
+        request.set_json(write_creation(lang, options, mounts, language));
+    };
+    json answer = scope.perform(std::move(what)).json();
+    return read_creation(std::move(answer), id_key);
+}
+
+} // namespace detail
+
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/kernel_match.hpp
+/// @file
+/// Compute sessions looked up by name.
+#ifndef BACKENDAI_API_KERNEL_MATCH_HPP
+#define BACKENDAI_API_KERNEL_MATCH_HPP
+
+
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// A session that match() found.
+struct session_match {
+    std::string id; ///< UUID
+    std::string name, status;
+};
+
+namespace detail {
+
+inline std::vector<session_match> kernel_match(const call_scope& scope, const std::string& id) {
+    require_single_name(id, "the session id");
+    call what;
+    what.query.emplace_back("id", id);
+    what.complete = [](call& request, const dialect& language) {
+        language.require(feature::match);
+        request.path = std::string(language.session_path) + "/_/match";
+    };
+    const json answer = scope.perform(std::move(what)).json();
+    std::vector<session_match> matches;
+    for (const json& item : wire_object(answer, "the answer").array_or_empty("matches")) {
+        const wire_object fields(item, "a match");
+        matches.push_back({fields.string("id"), fields.string_or("name", ""), fields.string_or("status", "")});
+    }
+    return matches;
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Which compute sessions are listed.
+struct session_filter {
+    /// PREPARING, BUILDING, RUNNING, RESTARTING, RESIZING, SUSPENDED, TERMINATING, TERMINATED, ERROR; from 20.03 on
+    /// more (PENDING, CANCELLED ...), and several with commas between. With nothing given the server decides.
+    std::optional<std::string> status = "RUNNING";
+    std::optional<std::string> access_key;  ///< whose; needs admin rights
+    std::optional<std::string> domain_name; ///< needs admin rights; 19.09 (v4.20190615) on
+    std::optional<std::string> group_id;    ///< UUID; 19.09 (v4.20190615) on
+    /// By the server's names; those of 19.03 (sess_id, lang) do on later servers too. Default: sess_id image tag
+    /// created_at terminated_at status occupied_slots, and mem_cur_bytes mem_max_bytes cpu_using before 20.03, id name
+    /// type from it on.
+    field_list fields;
+};
+
+namespace detail {
+
+/// The selection of session fields: old names come as aliases of what took their place.
+inline std::string select_session_fields(const field_list& fields, std::string_view fallback, const dialect& language) {
+    if (fields.empty()) return std::string(fallback);
+    std::string out;
+    for (const std::string& field : fields) {
+        std::string text = field_checker(field).check();
+        for (const field_rename& known : language.session_renames) {
+            if (text == known.from) text += ": " + std::string(known.to);
+        }
+        out += (out.empty() ? "" : " ") + text;
+    }
+    return out;
+}
+
+inline void filter_by_group(graphql_text& text, const dialect& language, const std::optional<std::string>& domain_name,
+                            const std::optional<std::string>& group_id) {
+    if (domain_name) {
+        language.require(feature::list_domain);
+        text.argument("domain_name", "String", *domain_name);
+    }
+    if (group_id) {
+        language.require(feature::list_group);
+        text.argument("group_id", std::string(language.group_id_type), *group_id);
+    }
+}
+
+inline listing session_listing(session_filter filter) {
+    listing what{"compute_session_list", "compute_sessions", &dialect_rules::session_pages, {}, {}};
+    what.selection = [fields = filter.fields](const dialect& language) {
+        return select_session_fields(fields, language.sessions_fields, language);
+    };
+    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+        // User keys have no such argument, so it is there only when it is used.
+        if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
+        filter_by_group(text, language, filter.domain_name, filter.group_id);
+        text.argument("status", "String", filter.status ? json(*filter.status) : json());
+    };
+    return what;
+}
+
+/// The 36 characters of a UUID.
+inline bool is_uuid(std::string_view text) {
+    if (text.size() != 36) return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        const char c = text[i];
+        const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        if (dash ? c != '-' : !hex) return false;
+    }
+    return true;
+}
+
+inline json session_by_uuid(const call_scope& scope, const std::string& id, const std::string& selection) {
     graphql_text text("query", "compute_session");
-    text.argument("sess_id", "String", kernel_id);
-    text.select(select_fields(
-        fields, "sess_id role image tag created_at terminated_at agent status status_info occupied_slots cpu_used "
-                "mem_cur_bytes mem_max_bytes num_queries net_rx_bytes net_tx_bytes io_read_bytes io_write_bytes "
-                "io_max_scratch_size io_cur_scratch_size cpu_using"));
+    text.argument("id", "UUID!", id).select(selection);
+    return query_field(scope, text);
+}
+
+inline json session_by_name(const call_scope& scope, const std::string& name, const std::string& selection,
+                            const dialect& language) {
+    check_client_token(name); // and so nothing that means something in a filter
+    if (language.session_pages == page_order::expressions) {
+        listing what{"compute_session_list", "", &dialect_rules::session_pages, [](graphql_text&, const dialect&) {},
+                     [&selection](const dialect&) { return selection; }};
+        page_query wanted;
+        wanted.page_size = 1;
+        wanted.filter = "name == \"" + name + '"';
+        wanted.order = "-created_at"; // names are used again: the newest
+        page_result found = fetch_page(scope, what, wanted);
+        return found.items.empty() ? json() : std::move(found.items.front());
+    }
+    for (const session_match& match : kernel_match(scope, name)) {
+        if (match.name == name) return session_by_uuid(scope, match.id, selection);
+    }
+    return {};
+}
+
+inline json session_info(const call_scope& scope, const std::string& kernel_id, const field_list& fields) {
+    const dialect language = scope.negotiate();
+    const std::string selection = select_session_fields(fields, language.session_fields, language);
+    if (language.session_by_uuid) {
+        return is_uuid(kernel_id) ? session_by_uuid(scope, kernel_id, selection)
+                                  : session_by_name(scope, kernel_id, selection, language);
+    }
+    graphql_text text("query", "compute_session");
+    text.argument("sess_id", "String", kernel_id).select(selection);
     json found = query_field(scope, text);
     // 19.03 answers an unknown id with an object that is null in every field.
     bool empty = found.is_object();
@@ -3831,14 +4894,55 @@ inline json admin_session(const call_scope& scope, const std::string& kernel_id,
     return empty ? json() : found;
 }
 
-inline std::vector<json> admin_vfolders(const call_scope& scope, const vfolder_filter& filter) {
-    graphql_text text("query", "vfolders");
-    if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
-    text.select(select_fields(filter.fields, "name created_at last_used max_files max_size"));
-    return query_list(scope, text);
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/vfolder_list.hpp
+/// @file
+/// Virtual folders as administrators and owners see them: listed by GraphQL.
+#ifndef BACKENDAI_API_VFOLDER_LIST_HPP
+#define BACKENDAI_API_VFOLDER_LIST_HPP
+
+
+#include <optional>
+#include <string>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Which virtual folders are listed.
+struct vfolder_filter {
+    std::optional<std::string> access_key;  ///< whose; another one than the caller's needs admin rights
+    std::optional<std::string> domain_name; ///< needs admin rights; 19.09 (v4.20190615) on
+    std::optional<std::string> group_id;    ///< UUID; 19.09 (v4.20190615) on
+    field_list fields;                      ///< default: name created_at last_used max_files max_size
+};
+
+namespace detail {
+
+inline listing vfolder_listing(vfolder_filter filter) {
+    listing what{"vfolder_list", "vfolders", &dialect_rules::folder_pages, {}, {}};
+    what.selection = [fields = filter.fields](const dialect&) {
+        return select_fields(fields, "name created_at last_used max_files max_size");
+    };
+    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+        if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
+        filter_by_group(text, language, filter.domain_name, filter.group_id);
+    };
+    return what;
 }
 
 } // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
 
 /// Administration: `session.admin()`.
 template <class Transport, class Mode>
@@ -3849,7 +4953,8 @@ class basic_admin_functions {
 public:
     explicit basic_admin_functions(detail::call_scope scope) : scope_(std::move(scope)) {}
 
-    /// Runs a GraphQL document of the caller's and returns the data, as the server sent them: `POST /admin/graphql`.
+    /// Runs a GraphQL document of the caller's and returns the data, as the server sent them: `POST /admin/graphql`, or
+    /// `/admin/gql` from v6.20210815 on. The schema is the server's: see its version's manual.
     /// @param query     the document; put values into variables, not into its text
     /// @param variables an object, or null
     /// Retry class: safe for queries, unsafe for what holds a mutation.
@@ -3859,24 +4964,30 @@ public:
                              return detail::admin_query(scope, query, variables);
                          });
     }
-    /// The compute sessions that fit the filter, newest first, at most 100. Texts that hold JSON are decoded.
-    /// Retry class: safe.
+    /// The compute sessions that fit the filter, newest first, at most 100: kernel().paginated_list() gives all. Texts
+    /// that hold JSON are decoded. Retry class: safe.
     result<std::vector<json>> sessions(session_filter filter = {}) const {
         return Mode::run(scope_, [filter = std::move(filter)](const detail::call_scope& scope) {
-            return detail::admin_sessions(scope, filter);
+            return detail::fetch_single_page(scope, detail::session_listing(filter), {}).items;
         });
     }
-    /// One running compute session in detail, or null when there is none of that id. Retry class: safe.
+    /// One compute session in detail, or null when there is none of that id. Retry class: safe.
+    /// @param kernel_id client token, or UUID from 20.03 on; of several sessions of a token the newest, on 19.03 the
+    /// one
+    ///                  that runs
+    /// @param fields    default: what the dialect's server has of sess_id image tag created_at terminated_at status
+    ///                  status_info occupied_slots num_queries, and more
     result<json> session(std::string kernel_id, field_list fields = {}) const {
         return Mode::run(
             scope_, [kernel_id = std::move(kernel_id), fields = std::move(fields)](const detail::call_scope& scope) {
-                return detail::admin_session(scope, kernel_id, fields);
+                return detail::session_info(scope, kernel_id, fields);
             });
     }
-    /// The virtual folders of the caller or of the filter's access key. Retry class: safe.
+    /// The virtual folders of the caller or of the filter's access key, at most 100: vfolder().paginated_list() gives
+    /// all. Retry class: safe.
     result<std::vector<json>> vfolders(vfolder_filter filter = {}) const {
         return Mode::run(scope_, [filter = std::move(filter)](const detail::call_scope& scope) {
-            return detail::admin_vfolders(scope, filter);
+            return detail::fetch_single_page(scope, detail::vfolder_listing(filter), {}).items;
         });
     }
 
@@ -3901,6 +5012,13 @@ BACKENDAI_NAMESPACE_END
 
 BACKENDAI_NAMESPACE_BEGIN
 
+/// Which agents are listed a page at a time.
+struct agent_filter {
+    std::optional<std::string> status = "ALIVE"; ///< ALIVE, LOST, RESTARTING or TERMINATED; std::nullopt for all
+    std::optional<std::string> scaling_group;    ///< 19.09 (v4.20190615) on
+    field_list fields; ///< default: id addr status first_contact mem_slots cpu_slots gpu_slots
+};
+
 namespace detail {
 
 inline constexpr const char* default_agent_fields = "id addr status first_contact mem_slots cpu_slots gpu_slots";
@@ -3911,6 +5029,19 @@ inline std::vector<json> agent_list(const call_scope& scope, const std::optional
     text.argument("status", "String", status ? json(*status) : json());
     text.select(select_fields(fields, default_agent_fields));
     return query_list(scope, text);
+}
+
+inline listing agent_listing(agent_filter filter) {
+    listing what{"agent_list", "agents", &dialect_rules::agent_pages, {}, {}};
+    what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_agent_fields); };
+    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+        if (filter.scaling_group) {
+            language.require(feature::list_scaling_group);
+            text.argument("scaling_group", "String", *filter.scaling_group);
+        }
+        text.argument("status", "String", filter.status ? json(*filter.status) : json());
+    };
+    return what;
 }
 
 inline json agent_info(const call_scope& scope, const std::string& agent_id, const field_list& fields) {
@@ -3961,6 +5092,17 @@ public:
                          [status = std::move(status), fields = std::move(fields)](const detail::call_scope& scope) {
                              return detail::agent_list(scope, status, fields);
                          });
+    }
+    /// The agents that fit the filter, a page at a time; see page_range.
+    page_range<Mode> paginated_list(agent_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::agent_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    typename Mode::template result<page_result> list_page(agent_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::agent_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
     }
 
 private:
@@ -4059,6 +5201,10 @@ BACKENDAI_NAMESPACE_END
 /// Unless a function says otherwise it throws api_error when the server refuses, client_error{argument} for arguments
 /// that are wrong before anything is sent, and client_error of the other kinds when no usable answer came. All
 /// functions may be called from several threads at once; one run at a time makes sense in one compute session.
+///
+/// Paths are those of 19.03 (v4); from 20.03 (v5) on they begin with /session in place of /kernel. A function or
+/// argument that the session's protocol version does not have is client_error{argument}, which says since when there is
+/// one.
 #ifndef BACKENDAI_API_KERNEL_HPP
 #define BACKENDAI_API_KERNEL_HPP
 
@@ -4159,7 +5305,47 @@ inline file_entry read_file_entry(const json& item) {
     return entry;
 }
 
-/// {files: "<JSON text of a list>", errors, abspath}: `files` is a text that is JSON itself, empty on an error.
+/// The bits as `ls -l` writes them, after the letter of the kind.
+inline std::string mode_text(char kind, unsigned bits) {
+    std::string text(1, kind);
+    for (unsigned i = 0; i < 9; ++i) text += (bits & (0400U >> i)) != 0 ? "rwx"[i % 3] : '-';
+    return text;
+}
+
+inline std::chrono::system_clock::time_point time_from_text(const wire_object& fields, const char* key) {
+    const json* member = fields.find(key);
+    if (member == nullptr) return {};
+    if (member->is_number()) return time_from_seconds(member->get<double>(), key);
+    const auto time = codec::parse_iso_date(fields.string(key));
+    if (!time) bad_answer(std::string("a file's \"") + key + "\" is no date");
+    return std::chrono::time_point_cast<std::chrono::system_clock::duration>(*time);
+}
+
+/// An entry of the form that storage proxies have: {name, type, size, mode in octal digits, created, modified}.
+inline file_entry read_file_item(const json& item) {
+    const wire_object fields(item, "an entry of the file list");
+    file_entry entry;
+    entry.raw = item;
+    entry.filename = fields.string("name");
+    const std::string type = fields.string_or("type", "");
+    entry.is_directory = type == "DIRECTORY";
+    const std::string mode = fields.string_or("mode", "");
+    if (!mode.empty() && mode.size() < 8 && mode.find_first_not_of("01234567") == std::string::npos) {
+        entry.permissions = static_cast<unsigned>(std::stoul(mode, nullptr, 8)) & 07777U;
+        entry.mode = mode_text(entry.is_directory ? 'd' : type == "SYMBOLIC_LINK" ? 'l' : '-', *entry.permissions);
+    } else {
+        entry.mode = mode;
+    }
+    const std::int64_t size = fields.integer_or("size", 0);
+    if (size < 0) bad_answer("a file's size is negative");
+    entry.size = static_cast<std::uint64_t>(size);
+    entry.ctime = time_from_text(fields, "created");
+    entry.mtime = time_from_text(fields, "modified");
+    return entry;
+}
+
+/// {files: "<JSON text of a list>", errors, abspath}: `files` is a text that is JSON itself, empty on an error. Folders
+/// behind a storage proxy tell {items: [...]}, for some years with the older form beside it.
 inline file_listing read_file_listing(json answer) {
     file_listing listing;
     const wire_object fields(answer, "the file list");
@@ -4170,6 +5356,11 @@ inline file_listing read_file_listing(json answer) {
         } else if (!errors->empty()) {
             listing.errors = errors->dump();
         }
+    }
+    if (fields.find("items") != nullptr) {
+        for (const json& item : fields.array_or_empty("items")) listing.files.push_back(read_file_item(item));
+        listing.raw = std::move(answer);
+        return listing;
     }
     json items = json::array();
     if (const json* files = fields.find("files")) {
@@ -4193,530 +5384,238 @@ inline file_listing read_file_listing(json answer) {
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/api/kernel_types.hpp
+// ---- backendai/codec/name_collisions.hpp
 /// @file
-/// Options and results of the compute session functions.
-#ifndef BACKENDAI_API_KERNEL_TYPES_HPP
-#define BACKENDAI_API_KERNEL_TYPES_HPP
+/// Finds names that are different here and the same on file systems which do not tell upper from lower case.
+#ifndef BACKENDAI_CODEC_NAME_COLLISIONS_HPP
+#define BACKENDAI_CODEC_NAME_COLLISIONS_HPP
 
-// ---- backendai/media.hpp
+// ---- backendai/codec/path_rules.hpp
 /// @file
-/// Console records of a run: text, and media of any MIME type.
-#ifndef BACKENDAI_MEDIA_HPP
-#define BACKENDAI_MEDIA_HPP
+/// Which names from a server may be used below a destination directory.
+#ifndef BACKENDAI_CODEC_PATH_RULES_HPP
+#define BACKENDAI_CODEC_PATH_RULES_HPP
 
-// ---- backendai/codec/data_uri.hpp
-/// @file
-/// data: URIs (RFC 2397), the form in which images come in console records.
-#ifndef BACKENDAI_CODEC_DATA_URI_HPP
-#define BACKENDAI_CODEC_DATA_URI_HPP
-
-// ---- backendai/codec/base64.hpp
-/// @file
-/// Base64 (RFC 4648 section 4, with padding), by OpenSSL.
-#ifndef BACKENDAI_CODEC_BASE64_HPP
-#define BACKENDAI_CODEC_BASE64_HPP
-
-
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// Encodes @p data with padding and without line breaks.
-inline std::string base64_encode(std::string_view data) {
-    // OpenSSL counts in int: work in pieces of a multiple of three bytes, which leave no padding in between.
-    constexpr std::size_t piece = std::size_t{3} << 20;
-    std::string text;
-    text.reserve((data.size() + 2) / 3 * 4 + 1);
-    while (!data.empty()) {
-        const std::size_t take = (std::min)(piece, data.size());
-        const std::size_t used = text.size();
-        text.resize(used + (take + 2) / 3 * 4 + 1); // EVP_EncodeBlock writes a closing NUL
-        const int written =
-            EVP_EncodeBlock(reinterpret_cast<unsigned char*>(&text[used]),
-                            reinterpret_cast<const unsigned char*>(data.data()), static_cast<int>(take));
-        text.resize(used + static_cast<std::size_t>(written));
-        data.remove_prefix(take);
-    }
-    return text;
-}
-
-/// Decodes padded base64; ASCII white space is allowed anywhere, as senders wrap long lines.
-/// @throws decode_error on a foreign character, misplaced padding or a length that is no multiple of four.
-inline std::string base64_decode(std::string_view text) {
-    std::string data;
-    data.reserve(text.size() / 4 * 3);
-    unsigned quantum = 0;
-    unsigned digits = 0;
-    unsigned padding = 0;
-    for (const char c : text) {
-        unsigned value = 0;
-        if (c >= 'A' && c <= 'Z') {
-            value = static_cast<unsigned>(c - 'A');
-        } else if (c >= 'a' && c <= 'z') {
-            value = static_cast<unsigned>(c - 'a') + 26;
-        } else if (c >= '0' && c <= '9') {
-            value = static_cast<unsigned>(c - '0') + 52;
-        } else if (c == '+') {
-            value = 62;
-        } else if (c == '/') {
-            value = 63;
-        } else if (c == '=') {
-            if (digits < 2) throw decode_error("base64: padding in the wrong place");
-            ++padding;
-        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
-            continue;
-        } else {
-            throw decode_error("base64: a character that does not belong to the alphabet");
-        }
-        if (padding != 0 && c != '=') throw decode_error("base64: data after the padding");
-        quantum = (quantum << 6) | value;
-        if (++digits < 4) continue;
-        data.push_back(static_cast<char>((quantum >> 16) & 0xff));
-        if (padding < 2) data.push_back(static_cast<char>((quantum >> 8) & 0xff));
-        if (padding < 1) data.push_back(static_cast<char>(quantum & 0xff));
-        quantum = 0;
-        digits = 0;
-    }
-    if (digits != 0) throw decode_error("base64: the text ends in the middle of a group of four");
-    return data;
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-// ---- backendai/codec/http_fields.hpp
-/// @file
-/// HTTP header fields as a list, and the syntax rules that every parser and writer of them needs (RFC 9110 section 5).
-#ifndef BACKENDAI_CODEC_HTTP_FIELDS_HPP
-#define BACKENDAI_CODEC_HTTP_FIELDS_HPP
-
-
-#include <cstddef>
-#include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace codec {
 
-/// Names and values in the order of the message; names compare without regard to case, and may repeat.
-using http_fields = std::vector<std::pair<std::string, std::string>>;
-
-/// Compares without regard to the case of ASCII letters.
-inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    if (a.size() != b.size()) return false;
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        if (lower(a[i]) != lower(b[i])) return false;
-    }
-    return true;
-}
-
-/// A token of RFC 9110 section 5.6.2: header names, subprotocols, methods.
-inline bool is_token(std::string_view text) noexcept {
-    for (const char c : text) {
-        const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alphanumeric && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
-    }
-    return !text.empty();
-}
-
-/// A header's value may hold anything but control characters; tab is allowed. Keeps CR, LF and NUL out.
-inline bool is_field_value(std::string_view text) noexcept {
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if ((byte < 0x20 && byte != '\t') || byte == 0x7F) return false;
-    }
-    return true;
-}
-
-/// Without the spaces and tabs around it.
-inline std::string_view trim_field(std::string_view text) noexcept {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
-
-/// The first header of that name, or null.
-inline const std::string* find_field(const http_fields& fields, std::string_view name) noexcept {
-    for (const auto& field : fields) {
-        if (equals_ignoring_case(field.first, name)) return &field.second;
-    }
-    return nullptr;
-}
-
-/// How often the name occurs.
-inline std::size_t count_fields(const http_fields& fields, std::string_view name) noexcept {
-    std::size_t count = 0;
-    for (const auto& field : fields) {
-        if (equals_ignoring_case(field.first, name)) ++count;
-    }
-    return count;
-}
-
-/// The members of a comma-separated list, over all headers of that name, empty members left out.
-inline std::vector<std::string> list_members(const http_fields& fields, std::string_view name) {
-    std::vector<std::string> members;
-    for (const auto& field : fields) {
-        if (!equals_ignoring_case(field.first, name)) continue;
-        std::string_view rest = field.second;
-        for (;;) {
-            const std::size_t comma = rest.find(',');
-            const std::string_view member = trim_field(rest.substr(0, comma));
-            if (!member.empty()) members.emplace_back(member);
-            if (comma == std::string_view::npos) break;
-            rest.remove_prefix(comma + 1);
-        }
-    }
-    return members;
-}
-
-/// True when the comma-separated list of that name has this member, case ignored.
-inline bool list_has(const http_fields& fields, std::string_view name, std::string_view member) {
-    for (const std::string& candidate : list_members(fields, name)) {
-        if (equals_ignoring_case(candidate, member)) return true;
-    }
-    return false;
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <string>
-#include <string_view>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// The content of a data URI.
-struct data_uri {
-    std::string media_type; ///< with its parameters; "text/plain;charset=US-ASCII" when the URI names none
-    std::string bytes;
+/// How careful to be with a server's names.
+enum class path_policy {
+    /// Refuses everywhere what is special anywhere, so that one archive gives the same files, or the same error, on
+    /// Linux, macOS and Windows, and a tree that was downloaded may be copied to any of them.
+    portable,
+    /// For a destination on a POSIX file system only: lets through what is an ordinary character there and special
+    /// on Windows alone (colons, device names such as `aux.c`, names that end in a dot or a space).
+    posix
 };
 
-/// Whether @p text begins as a data URI does.
-inline bool is_data_uri(std::string_view text) {
-    return text.size() >= 5 && (text[0] == 'd' || text[0] == 'D') && (text[1] == 'a' || text[1] == 'A') &&
-           (text[2] == 't' || text[2] == 'T') && (text[3] == 'a' || text[3] == 'A') && text[4] == ':';
-}
-
-/// Decodes "data:[type][;parameter...][;base64],content".
-/// @throws decode_error when it is not a data URI or its base64 is broken.
-inline data_uri decode_data_uri(std::string_view text) {
-    if (!is_data_uri(text)) throw decode_error("data URI: does not begin with data:");
-    const std::size_t comma = text.find(',');
-    if (comma == std::string_view::npos) throw decode_error("data URI: the comma before the content is missing");
-    std::string_view head = text.substr(5, comma - 5);
-    const std::string_view content = text.substr(comma + 1);
-    constexpr std::string_view marker = ";base64";
-    const bool base64 =
-        head.size() >= marker.size() && equals_ignoring_case(head.substr(head.size() - marker.size()), marker);
-    if (base64) head.remove_suffix(marker.size());
-    data_uri result;
-    result.media_type = head.empty()          ? "text/plain;charset=US-ASCII"
-                        : head.front() == ';' ? "text/plain" + std::string(head)
-                                              : std::string(head);
-    const std::string plain = unescape(content, false);
-    result.bytes = base64 ? base64_decode(plain) : plain;
-    return result;
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <string>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-
-/// One record of a run's console: type "stdout" or "stderr" with text, or a MIME type with content.
-/// Binary images come as data URIs, SVG as XML, "text/html" as HTML, "application/x-sorna-drawing" as JSON text.
-struct console_record {
-    std::string type;
-    std::string payload;
-
-    bool is_stdout() const { return type == "stdout"; }
-    bool is_stderr() const { return type == "stderr"; }
-    bool is_media() const { return !is_stdout() && !is_stderr(); }
-};
-
-/// The content of a media record.
-struct media_content {
-    std::string mime_type;
-    std::string bytes;
-};
-
-/// The bytes and MIME type of a media record: a data URI is decoded, anything else is its own content.
-/// @throws client_error{protocol} for a broken data URI.
-inline media_content decode_media(const console_record& record) {
-    if (!codec::is_data_uri(record.payload)) return {record.type, record.payload};
-    try {
-        codec::data_uri content = codec::decode_data_uri(record.payload);
-        return {std::move(content.media_type), std::move(content.bytes)};
-    } catch (const codec::decode_error& e) {
-        throw client_error(error_kind::protocol, e.what(), client_error::progress::maybe_sent);
-    }
-}
-
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <chrono>
-#include <cstdint>
-#include <map>
-#include <optional>
-#include <random>
-#include <string>
-#include <type_traits>
-#include <utility>
-#include <vector>
-
-BACKENDAI_NAMESPACE_BEGIN
-
-/// An amount of a resource: a text ("0.5", "4g") or a number, sent as it was given.
-struct resource_amount {
-    resource_amount(const char* text) : value(text) {}            // NOLINT(google-explicit-constructor)
-    resource_amount(std::string text) : value(std::move(text)) {} // NOLINT(google-explicit-constructor)
-    template <class Number, std::enable_if_t<std::is_arithmetic_v<Number>, int> = 0>
-    resource_amount(Number number) : value(number) {} // NOLINT(google-explicit-constructor)
-    json value;
-};
-
-/// Options of get_or_create().
-struct create_options {
-    /// Names the session for reuse, 4 to 64 letters, digits, `_`, and `.` or `-` inside. None: a random name, hence a
-    /// new session.
-    std::optional<std::string> client_token;
-    std::vector<std::string> mounts;                  ///< virtual folders, besides api_config::vfolder_mounts
-    std::map<std::string, std::string> envs;          ///< environment variables of the session
-    std::map<std::string, resource_amount> resources; ///< {"cpu", 1}, {"mem", "4g"}, {"cuda.shares", "0.5"} ...
-    int cluster_size = 1;                             ///< containers in the session, at least 1
-    std::optional<std::string> tag;                   ///< a note of your own
-};
-
-/// A network service inside a compute session.
-struct service_port {
-    std::string name;     ///< "jupyter"
-    std::string protocol; ///< "http", "tcp", "pty"
-    int container_port = 0;
-    int host_port = 0;
-    json raw;
-};
-
-/// What get_or_create() came to know.
-struct kernel_creation {
-    std::string kernel_id;
-    bool created = false; ///< false when an existing session was reused
-    std::vector<service_port> service_ports;
-    json raw;
-};
-
-/// The state of a compute session. Counters the server does not keep are -1.
-struct kernel_info {
-    std::string lang, image, registry, tag;
-    std::chrono::milliseconds age{0};
-    std::int64_t memory_limit_kib = -1;
-    std::int64_t num_queries_executed = -1;
-    std::int64_t idle_timeout_ms = -1;
-    json raw;
-};
-
-/// What destroy() reports of the session that ended; null when the server has no statistics.
-struct destroy_result {
-    json stats;
-};
-
-/// The kind of one step of a run.
-enum class execute_mode {
-    query,     ///< a code snippet
-    batch,     ///< shell commands, see batch_commands
-    continue_, ///< wait on for the run; the code must be empty. NOLINT(readability-identifier-naming)
-    input,     ///< the code is what the user typed
-    complete   ///< completion candidates, the legacy way
-};
-
-/// What is to happen after a step.
-enum class run_status {
-    continued,      ///< still running: call again with execute_mode::continue_
-    clean_finished, ///< a batch's clean command ended; continue
-    build_finished, ///< a batch's build command ended; continue
-    finished,       ///< the run is over
-    waiting_input,  ///< the code reads a line: call again with execute_mode::input
-    exec_timeout    ///< the server ended the run for its time limit
-};
-
-/// A file that the code made and the server offers for download.
-struct generated_file {
-    std::string name;
-    std::string url;
-};
-
-/// One step of a run.
-struct execute_result {
-    run_status status = run_status::finished;
-    std::string run_id;           ///< names the run in later steps
-    std::optional<int> exit_code; ///< set when a phase ended
-    std::vector<console_record> console;
-    bool is_password = false; ///< with waiting_input: do not echo what the user types
-    std::vector<generated_file> files;
-    json options; ///< the server's options object, or null
-    json raw;
-};
-
-/// The commands of a batch run; unset ones are skipped, "*" asks for the language's default.
-struct batch_commands {
-    std::optional<std::string> clean, build, exec;
-    bool build_log = false; ///< show the build's output
-};
-
-/// Where the cursor is, for complete().
-struct completion_options {
-    int row = 0, col = 0;
-    std::string line; ///< the whole line
-    std::string post; ///< what follows the cursor
+/// What to do with a name that means the destination directory itself, such as `.` or `./`
+/// (`tar -C directory .` writes one as its first entry).
+enum class root_name {
+    refuse,
+    allow ///< safe_relative_path returns no components for it
 };
 
 namespace detail {
 
-inline service_port read_service_port(const json& value) {
-    const wire_object fields(value, "a service port");
-    service_port port;
-    port.name = fields.string("name");
-    port.protocol = fields.string_or("protocol", "");
-    port.container_port = fields.optional_int("container_port").value_or(0);
-    port.host_port = fields.optional_int("host_port").value_or(0);
-    port.raw = value;
-    return port;
+inline char ascii_upper(char c) noexcept {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
 }
 
-inline kernel_creation read_creation(json answer) {
-    kernel_creation made;
-    const wire_object fields(answer, "the created session");
-    made.kernel_id = fields.string("kernelId");
-    if (made.kernel_id.empty()) bad_answer("kernelId of the created session is empty");
-    made.created = fields.boolean_or("created", true);
-    for (const json& port : fields.array_or_empty("servicePorts"))
-        made.service_ports.push_back(read_service_port(port));
-    made.raw = std::move(answer);
-    return made;
-}
-
-inline kernel_info read_info(json answer) {
-    kernel_info info;
-    const wire_object fields(answer, "the session's information");
-    info.lang = fields.string_or("lang", "");
-    info.image = fields.string_or("image", "");
-    info.registry = fields.string_or("registry", "");
-    info.tag = fields.string_or("tag", "");
-    info.age = std::chrono::milliseconds(fields.integer_or("age", 0));
-    info.memory_limit_kib = fields.integer_or("memoryLimit", -1);
-    info.num_queries_executed = fields.integer_or("numQueriesExecuted", -1);
-    info.idle_timeout_ms = fields.integer_or("idleTimeout", -1);
-    info.raw = std::move(answer);
-    return info;
-}
-
-inline const char* mode_name(execute_mode mode) {
-    switch (mode) {
-    case execute_mode::query: return "query";
-    case execute_mode::batch: return "batch";
-    case execute_mode::continue_: return "continue";
-    case execute_mode::input: return "input";
-    case execute_mode::complete: return "complete";
+/// Whether Windows opens a device instead of a file of this name. It looks at what stands before the first dot (or
+/// colon), without trailing spaces, in any case: `nul`, `Com1.txt`, `aux .c`; the superscript digits count as digits.
+inline bool is_windows_device_name(std::string_view component) {
+    std::string_view stem = component.substr(0, component.find_first_of(".:"));
+    while (!stem.empty() && stem.back() == ' ') stem.remove_suffix(1);
+    std::string upper;
+    for (const char c : stem) upper += ascii_upper(c);
+    for (const char* device : {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"}) {
+        if (upper == device) return true;
     }
-    throw client_error(error_kind::argument, "not an execute_mode");
+    if (upper.compare(0, 3, "COM") != 0 && upper.compare(0, 3, "LPT") != 0) return false;
+    const std::string_view number = std::string_view(upper).substr(3);
+    if (number.size() == 1) return number[0] >= '0' && number[0] <= '9';
+    return number == "\xC2\xB9" || number == "\xC2\xB2" || number == "\xC2\xB3"; // superscript 1, 2, 3 in UTF-8
 }
 
-inline run_status read_status(const std::string& text) {
-    if (text == "continued") return run_status::continued;
-    if (text == "clean-finished") return run_status::clean_finished;
-    if (text == "build-finished") return run_status::build_finished;
-    if (text == "finished") return run_status::finished;
-    if (text == "waiting-input") return run_status::waiting_input;
-    if (text == "exec-timeout") return run_status::exec_timeout;
-    bad_answer("unknown run status \"" + text.substr(0, 40) + '"');
+[[noreturn]] inline void refuse_name(std::string_view what, std::string_view name, std::string_view why) {
+    std::string message(what);
+    message += ' ';
+    message += printable(name);
+    message += ": ";
+    message += why;
+    throw decode_error(message);
 }
 
-inline console_record read_console_record(const json& value) {
-    if (!value.is_array() || value.size() < 2 || !value[0].is_string())
-        bad_answer("a console record is no [type, payload]");
-    // Some kinds carry an object in place of text.
-    return {value[0].get<std::string>(), value[1].is_string() ? value[1].get<std::string>() : value[1].dump()};
-}
-
-inline execute_result read_execute_result(json value) {
-    execute_result result;
-    const wire_object fields(value, "the run's result");
-    result.status = read_status(fields.string("status"));
-    result.run_id = fields.string_or("runId", "");
-    result.exit_code = fields.optional_int("exitCode");
-    for (const json& record : fields.array_or_empty("console")) result.console.push_back(read_console_record(record));
-    for (const json& file : fields.array_or_empty("files")) {
-        const wire_object entry(file, "a generated file");
-        result.files.push_back({entry.string("name"), entry.string_or("url", "")});
+/// The checks that regard characters, wherever in the name they stand.
+inline void check_path_characters(std::string_view what, std::string_view name, path_policy policy) {
+    std::string_view rest = name;
+    while (!rest.empty()) {
+        const utf8_character next = decode_utf8_character(rest);
+        // Bytes that are not UTF-8 are no name on macOS and Windows, and hide slashes in overlong forms; servers send
+        // names in JSON and tar as UTF-8, so such a name is damaged or made to deceive.
+        if (next.length == 0) refuse_name(what, name, "is not valid UTF-8");
+        if (next.code_point == 0) refuse_name(what, name, "contains a NUL byte");
+        if (is_control_character(next.code_point)) refuse_name(what, name, "contains a control character");
+        // Not only on Windows: a Windows server's separators would make one flat file named 'a\b' elsewhere.
+        if (next.code_point == '\\') refuse_name(what, name, "contains a backslash");
+        if (next.code_point == ':' && policy == path_policy::portable)
+            refuse_name(what, name, "contains a colon, which means a drive or a stream on Windows");
+        rest.remove_prefix(next.length);
     }
-    if (const json* options = fields.find("options")) {
-        result.options = *options;
-        result.is_password = wire_object(*options, "the run's options").boolean_or("is_password", false);
+}
+
+/// The checks that regard one component, neither empty nor `.`.
+inline void check_path_component(std::string_view what, std::string_view name, std::string_view component,
+                                 path_policy policy) {
+    constexpr std::size_t longest_component = 255; // bytes; NAME_MAX of Linux, macOS and NTFS (there in UTF-16 units)
+    if (component.size() > longest_component) refuse_name(what, name, "has a component of more than 255 bytes");
+    if (policy != path_policy::portable) return;
+    if (component.back() == '.' || component.back() == ' ')
+        refuse_name(what, name, "has a component that ends in a dot or a space, which Windows drops");
+    if (is_windows_device_name(component)) refuse_name(what, name, "names a device on Windows");
+}
+
+constexpr std::size_t longest_path = 4096; // bytes; Linux's PATH_MAX
+constexpr std::size_t deepest_path = 256;  // components; what one entry of a few bytes can make of a disk has an end
+
+} // namespace detail
+
+/// Decides whether `name`, which came from a server, may be used below a destination directory.
+///
+/// Refused are: the empty name, absolute names, `..` anywhere, NUL and other control characters, backslashes, bytes
+/// that are not UTF-8, components longer than 255 bytes, names longer than 4096 bytes or deeper than 256 components,
+/// and by path_policy::portable also colons (drives, streams), Windows device names, and components that end in a dot
+/// or a space. Empty components and `.` are dropped (`./a`, `a//b`, `a/./b` and `a/` are ordinary output of archivers).
+/// Everything else goes through: UTF-8, spaces, quotes, percent signs, leading dots and dashes.
+///
+/// It says nothing about links that already exist below the destination: the caller must not walk through those.
+///
+/// @return the components, outermost first; empty only for a root name with root_name::allow.
+/// @throws decode_error that names the entry (escaped, see printable()). Pure; thread-safe.
+inline std::vector<std::string> safe_relative_path(std::string_view name, root_name root = root_name::refuse,
+                                                   path_policy policy = path_policy::portable) {
+    static constexpr std::string_view what = "unsafe file name";
+    if (name.empty()) detail::refuse_name(what, name, "is empty");
+    if (name.size() > detail::longest_path) detail::refuse_name(what, name, "is longer than 4096 bytes");
+    if (name.front() == '/') detail::refuse_name(what, name, "is absolute");
+    detail::check_path_characters(what, name, policy);
+    std::vector<std::string> components;
+    for (std::size_t begin = 0; begin <= name.size();) {
+        const std::size_t end = (std::min)(name.find('/', begin), name.size());
+        const std::string_view component = name.substr(begin, end - begin);
+        begin = end + 1;
+        if (component.empty() || component == ".") continue;
+        if (component == "..") detail::refuse_name(what, name, "leads out of its directory");
+        detail::check_path_component(what, name, component, policy);
+        if (components.size() == detail::deepest_path) detail::refuse_name(what, name, "is deeper than 256 components");
+        components.emplace_back(component);
     }
-    result.raw = std::move(value);
+    if (components.empty() && root == root_name::refuse) detail::refuse_name(what, name, "names no file");
+    return components;
+}
+
+/// The components joined by `/`, the normal form of a name in this SDK.
+inline std::string join_path(const std::vector<std::string>& components) {
+    std::string result;
+    for (const std::string& component : components) {
+        if (!result.empty()) result += '/';
+        result += component;
+    }
     return result;
 }
 
-inline json batch_options(const batch_commands& commands) {
-    const auto text = [](const std::optional<std::string>& command) { return command ? json(*command) : json(); };
-    return {{"clean", text(commands.clean)},
-            {"build", text(commands.build)},
-            {"buildLog", commands.build_log},
-            {"exec", text(commands.exec)}};
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+namespace detail {
+
+/// Lower case of the scripts that have one, letter by letter as file systems do it. Rare letters are left out: what is
+/// missed here meets the file system's own rule.
+inline std::uint32_t lower_case(std::uint32_t c) noexcept {
+    const auto within = [c](std::uint32_t first, std::uint32_t last) { return c >= first && c <= last; };
+    if (within('A', 'Z')) return c + 32;
+    if (within(0xC0, 0xDE) && c != 0xD7) return c + 32; // Latin-1, but for the multiplication sign
+    if (c == 0x178) return 0xFF;
+    // Pairs, the upper case first: even numbers, and odd ones in two stretches.
+    if (within(0x139, 0x148) || within(0x179, 0x17E)) return c + c % 2;
+    if ((within(0x100, 0x177) && c != 0x130 && c != 0x131 && c != 0x138) || within(0x460, 0x481) ||
+        within(0x48A, 0x4BF) || within(0x4D0, 0x52F) || within(0x1E00, 0x1E95) || within(0x1EA0, 0x1EFF)) {
+        return c | 1U;
+    }
+    if (within(0x391, 0x3AB) && c != 0x3A2) return c + 32; // Greek
+    if (c == 0x386) return 0x3AC;
+    if (within(0x388, 0x38A)) return c + 37;
+    if (within(0x410, 0x42F)) return c + 32; // Cyrillic
+    if (within(0x400, 0x40F)) return c + 80;
+    if (within(0x531, 0x556)) return c + 48;   // Armenian
+    if (within(0xFF21, 0xFF3A)) return c + 32; // full width
+    return c;
 }
 
-// Client token: 4 to 64 characters, letters, digits and `_` at both ends, `.` and `-` allowed inside.
-inline void check_client_token(const std::string& token) {
-    const auto word = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    };
-    bool good = token.size() >= 4 && token.size() <= 64 && word(token.front()) && word(token.back());
-    for (const char c : token) good = good && (word(c) || c == '.' || c == '-');
-    if (!good) {
-        throw client_error(error_kind::argument, "the client token \"" + token +
-                                                     "\" is not 4 to 64 letters, digits, '_', and '.' or '-' inside");
+/// A name's key: equal for names that differ by case only. @p name is UTF-8.
+inline std::u32string case_key(std::string_view name) {
+    std::u32string key;
+    while (!name.empty()) {
+        const utf8_character next = decode_utf8_character(name);
+        if (next.length == 0) break; // not from safe_relative_path()
+        key += static_cast<char32_t>(lower_case(next.code_point));
+        name.remove_prefix(next.length);
     }
-}
-
-inline std::string random_token() {
-    std::random_device device;
-    std::string text;
-    for (int i = 0; i < 4; ++i) {
-        constexpr char digits[] = "0123456789abcdef";
-        unsigned value = device();
-        for (int j = 0; j < 8; ++j, value >>= 4) text += digits[value & 15];
-    }
-    return text;
-}
-
-inline void require_single_name(const std::string& text, const char* what) {
-    if (text.empty() || has_control_character(text)) {
-        throw client_error(error_kind::argument, std::string(what) + " is empty or holds a control character");
-    }
+    return key;
 }
 
 } // namespace detail
 
+/// The names of one transfer. On macOS and Windows `README` and `readme` are one file, of which the second would
+/// replace the first unseen. Not thread-safe. Memory: linear in the components of the names.
+class name_collisions {
+public:
+    /// @param name from safe_relative_path(); the same one again is no collision
+    /// @throws decode_error when an earlier name, or a directory of one, is spelled differently by case only
+    void add(const std::vector<std::string>& name) {
+        std::size_t at = 0; // the number of the directory
+        for (const std::string& component : name) {
+            const auto added = known_.try_emplace({at, detail::case_key(component)});
+            spelling& known = added.first->second;
+            if (added.second) {
+                known = {component, known_.size()};
+            } else if (known.text != component) {
+                detail::refuse_name("unsafe file name", join_path(name),
+                                    "differs only by case from an earlier name with " + printable(known.text));
+            }
+            at = known.number;
+        }
+    }
+
+private:
+    struct spelling {
+        std::string text;
+        std::size_t number = 0;
+    };
+    std::map<std::pair<std::size_t, std::u32string>, spelling> known_;
+};
+
+} // namespace codec
 BACKENDAI_NAMESPACE_END
 
 #endif
@@ -4747,7 +5646,7 @@ namespace codec {
 enum class tar_type { regular, hard_link, symbolic_link, character_device, block_device, directory, fifo };
 
 /// One entry of a tar archive, by the letter of the archive: nothing in it has been checked against escaping from a
-/// destination (safe_relative_path(), safe_link_target()), and the mode may have set-user-id bits.
+/// destination (safe_relative_path()), and the mode may have set-user-id bits.
 struct tar_entry {
     std::string name;      ///< as in the archive; a directory's may end in a slash
     std::string link_name; ///< of hard and symbolic links
@@ -5254,186 +6153,6 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_FILES_DESTINATION_HPP
 #define BACKENDAI_FILES_DESTINATION_HPP
 
-// ---- backendai/codec/path_rules.hpp
-/// @file
-/// Which names from a server may be used below a destination directory.
-#ifndef BACKENDAI_CODEC_PATH_RULES_HPP
-#define BACKENDAI_CODEC_PATH_RULES_HPP
-
-
-#include <algorithm>
-#include <cstddef>
-#include <string>
-#include <string_view>
-#include <vector>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// How careful to be with a server's names.
-enum class path_policy {
-    /// Refuses everywhere what is special anywhere, so that one archive gives the same files, or the same error, on
-    /// Linux, macOS and Windows, and a tree that was downloaded may be copied to any of them.
-    portable,
-    /// For a destination on a POSIX file system only: lets through what is an ordinary character there and special
-    /// on Windows alone (colons, device names such as `aux.c`, names that end in a dot or a space).
-    posix
-};
-
-/// What to do with a name that means the destination directory itself, such as `.` or `./`
-/// (`tar -C directory .` writes one as its first entry).
-enum class root_name {
-    refuse,
-    allow ///< safe_relative_path returns no components for it
-};
-
-namespace detail {
-
-inline char ascii_upper(char c) noexcept {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-
-/// Whether Windows opens a device instead of a file of this name. It looks at what stands before the first dot (or
-/// colon), without trailing spaces, in any case: `nul`, `Com1.txt`, `aux .c`; the superscript digits count as digits.
-inline bool is_windows_device_name(std::string_view component) {
-    std::string_view stem = component.substr(0, component.find_first_of(".:"));
-    while (!stem.empty() && stem.back() == ' ') stem.remove_suffix(1);
-    std::string upper;
-    for (const char c : stem) upper += ascii_upper(c);
-    for (const char* device : {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"}) {
-        if (upper == device) return true;
-    }
-    if (upper.compare(0, 3, "COM") != 0 && upper.compare(0, 3, "LPT") != 0) return false;
-    const std::string_view number = std::string_view(upper).substr(3);
-    if (number.size() == 1) return number[0] >= '0' && number[0] <= '9';
-    return number == "\xC2\xB9" || number == "\xC2\xB2" || number == "\xC2\xB3"; // superscript 1, 2, 3 in UTF-8
-}
-
-[[noreturn]] inline void refuse_name(std::string_view what, std::string_view name, std::string_view why) {
-    std::string message(what);
-    message += ' ';
-    message += printable(name);
-    message += ": ";
-    message += why;
-    throw decode_error(message);
-}
-
-/// The checks that regard characters, wherever in the name they stand.
-inline void check_path_characters(std::string_view what, std::string_view name, path_policy policy) {
-    std::string_view rest = name;
-    while (!rest.empty()) {
-        const utf8_character next = decode_utf8_character(rest);
-        // Bytes that are not UTF-8 are no name on macOS and Windows, and hide slashes in overlong forms; servers send
-        // names in JSON and tar as UTF-8, so such a name is damaged or made to deceive.
-        if (next.length == 0) refuse_name(what, name, "is not valid UTF-8");
-        if (next.code_point == 0) refuse_name(what, name, "contains a NUL byte");
-        if (is_control_character(next.code_point)) refuse_name(what, name, "contains a control character");
-        // Not only on Windows: a Windows server's separators would make one flat file named 'a\b' elsewhere.
-        if (next.code_point == '\\') refuse_name(what, name, "contains a backslash");
-        if (next.code_point == ':' && policy == path_policy::portable)
-            refuse_name(what, name, "contains a colon, which means a drive or a stream on Windows");
-        rest.remove_prefix(next.length);
-    }
-}
-
-/// The checks that regard one component, neither empty nor `.`.
-inline void check_path_component(std::string_view what, std::string_view name, std::string_view component,
-                                 path_policy policy) {
-    constexpr std::size_t longest_component = 255; // bytes; NAME_MAX of Linux, macOS and NTFS (there in UTF-16 units)
-    if (component.size() > longest_component) refuse_name(what, name, "has a component of more than 255 bytes");
-    if (policy != path_policy::portable) return;
-    if (component.back() == '.' || component.back() == ' ')
-        refuse_name(what, name, "has a component that ends in a dot or a space, which Windows drops");
-    if (is_windows_device_name(component)) refuse_name(what, name, "names a device on Windows");
-}
-
-constexpr std::size_t longest_path = 4096; // bytes; Linux's PATH_MAX
-
-} // namespace detail
-
-/// Decides whether `name`, which came from a server, may be used below a destination directory.
-///
-/// Refused are: the empty name, absolute names, `..` anywhere, NUL and other control characters, backslashes, bytes
-/// that are not UTF-8, components longer than 255 bytes, names longer than 4096 bytes, and by path_policy::portable
-/// also colons (drives, streams), Windows device names, and components that end in a dot or a space.
-/// Empty components and `.` are dropped (`./a`, `a//b`, `a/./b` and `a/` are ordinary output of archivers). Everything
-/// else goes through: UTF-8, spaces, quotes, percent signs, leading dots and dashes.
-///
-/// It says nothing about links that already exist below the destination: the caller must not walk through those.
-///
-/// @return the components, outermost first; empty only for a root name with root_name::allow.
-/// @throws decode_error that names the entry (escaped, see printable()). Pure; thread-safe.
-inline std::vector<std::string> safe_relative_path(std::string_view name, root_name root = root_name::refuse,
-                                                   path_policy policy = path_policy::portable) {
-    static constexpr std::string_view what = "unsafe file name";
-    if (name.empty()) detail::refuse_name(what, name, "is empty");
-    if (name.size() > detail::longest_path) detail::refuse_name(what, name, "is longer than 4096 bytes");
-    if (name.front() == '/') detail::refuse_name(what, name, "is absolute");
-    detail::check_path_characters(what, name, policy);
-    std::vector<std::string> components;
-    for (std::size_t begin = 0; begin <= name.size();) {
-        const std::size_t end = (std::min)(name.find('/', begin), name.size());
-        const std::string_view component = name.substr(begin, end - begin);
-        begin = end + 1;
-        if (component.empty() || component == ".") continue;
-        if (component == "..") detail::refuse_name(what, name, "leads out of its directory");
-        detail::check_path_component(what, name, component, policy);
-        components.emplace_back(component);
-    }
-    if (components.empty() && root == root_name::refuse) detail::refuse_name(what, name, "names no file");
-    return components;
-}
-
-/// The components joined by `/`, the normal form of a name in this SDK.
-inline std::string join_path(const std::vector<std::string>& components) {
-    std::string result;
-    for (const std::string& component : components) {
-        if (!result.empty()) result += '/';
-        result += component;
-    }
-    return result;
-}
-
-/// Decides whether a symbolic link at `link` (components from safe_relative_path) may point to `target`.
-///
-/// The target must be relative and stay below the destination. `..` may only stand at its front: after a name it
-/// would go up from wherever that name, if it is itself a link, leads. What `..` goes up from is the directory of the
-/// link, so the caller must have made sure that this one is a real directory.
-///
-/// @return the components of the place that the link means, from the destination (empty: the destination itself).
-/// @throws decode_error that names the link and its target. Pure; thread-safe.
-inline std::vector<std::string> safe_link_target(const std::vector<std::string>& link, std::string_view target,
-                                                 path_policy policy = path_policy::portable) {
-    const std::string what = "unsafe target of link " + printable(join_path(link)) + ":";
-    if (link.empty()) detail::refuse_name(what, target, "the destination itself cannot be a link");
-    if (target.empty()) detail::refuse_name(what, target, "is empty");
-    if (target.size() > detail::longest_path) detail::refuse_name(what, target, "is longer than 4096 bytes");
-    if (target.front() == '/') detail::refuse_name(what, target, "is absolute");
-    detail::check_path_characters(what, target, policy);
-    std::vector<std::string> place(link.begin(), link.end() - 1);
-    bool at_front = true;
-    for (std::size_t begin = 0; begin <= target.size();) {
-        const std::size_t end = (std::min)(target.find('/', begin), target.size());
-        const std::string_view component = target.substr(begin, end - begin);
-        begin = end + 1;
-        if (component.empty() || component == ".") continue;
-        if (component == "..") {
-            if (!at_front) detail::refuse_name(what, target, "goes up after a name");
-            if (place.empty()) detail::refuse_name(what, target, "leads out of the destination");
-            place.pop_back();
-            continue;
-        }
-        at_front = false;
-        detail::check_path_component(what, target, component, policy);
-        place.emplace_back(component);
-    }
-    return place;
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
 // ---- backendai/files/io_error.hpp
 /// @file
 /// Failures of the local file system as client_error{io}, with the path.
@@ -6031,6 +6750,8 @@ BACKENDAI_NAMESPACE_END
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <string>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -6047,6 +6768,9 @@ struct upload_options {
     std::filesystem::path basedir = {};
     progress_callback progress = {};
     special_files special = special_files::refuse;
+    /// What a file is called on the server, from the name it would have without this; unset: that one. For two files of
+    /// one name client_error{argument} comes before anything is sent.
+    std::function<std::string(const std::string&)> rename = {};
 };
 
 /// What a download does where a file of that name exists.
@@ -6060,8 +6784,8 @@ enum class existing_files {
 struct download_options {
     existing_files existing = existing_files::overwrite;
     progress_callback progress = {};
-    /// Which names from the server are acceptable. The default refuses what is special on any system; `posix` lets
-    /// colons, `aux.c` and the like through.
+    /// Which names are acceptable. The default refuses what is special on any system, and names that differ from each
+    /// other by case only; `posix` lets colons, `aux.c`, `README` beside `readme` and the like through.
     codec::path_policy names = codec::path_policy::portable;
     /// More decoded bytes than this in one call are an error; 0: as many as the server announces, or without limit
     /// when it announces nothing and compresses nothing.
@@ -6072,6 +6796,8 @@ BACKENDAI_NAMESPACE_END
 
 #endif
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -6138,7 +6864,7 @@ public:
     void begin_file(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
         with_io_errors(current_path_, [&] {
-            const os::directory holder = open_parent(name);
+            const os::directory holder = make_parent(name);
             const std::string key = codec::join_path(name);
             if (!wanted(holder.kind_of(name.back()), current_path_)) return;
             staged next;
@@ -6179,10 +6905,9 @@ public:
         with_io_errors(path_of(name), [&] {
             components inside = name;
             inside.emplace_back(); // the parent of a nameless entry is the directory
-            open_parent(inside);
-            for (made_directory& made : made_) {
-                if (made.name == name) made.metadata = metadata;
-            }
+            std::size_t number = 0;
+            make_parent(inside, &number);
+            if (directories_[number].made) directories_[number].metadata = metadata;
         });
     }
 
@@ -6198,19 +6923,20 @@ public:
             with_io_errors(path_of(file.name), [&] { put_in_place(file); });
             staged_.erase(staged_.begin());
         }
-        for (auto made = made_.rbegin(); made != made_.rend(); ++made) {
-            if (!made->metadata) continue;
-            with_io_errors(path_of(made->name), [&] {
-                components inside = made->name;
-                inside.emplace_back();
-                open_parent(inside).set_metadata(made->metadata->mode, made->metadata->modified);
+        // Inner ones first: what a directory's mode forbids and its time says holds once all is in it.
+        for (std::size_t i = directories_.size(); i-- > 1;) {
+            if (!directories_[i].metadata) continue;
+            components name = name_of(i);
+            with_io_errors(path_of(name), [&] {
+                name.emplace_back();
+                open_parent(name).set_metadata(directories_[i].metadata->mode, directories_[i].metadata->modified);
             });
         }
-        made_.clear();
+        forget_directories();
         made_above_.clear();
     }
 
-    /// Removes what was staged and the directories that were made for it.
+    /// Removes what was staged and the directories that were made for it, where they still are.
     void discard() noexcept {
         file_ = os::open_file();
         for (const auto& item : staged_) {
@@ -6218,13 +6944,14 @@ public:
             try_to([&] { open_parent(file.name).remove_file(file.temporary); });
         }
         staged_.clear();
-        for (auto made = made_.rbegin(); made != made_.rend(); ++made)
-            try_to([&] { open_parent(made->name).remove_directory(made->name.back()); });
-        made_.clear();
+        for (std::size_t i = directories_.size(); i-- > 1;) {
+            if (directories_[i].made) try_to([&] { open_parent(name_of(i)).remove_directory(directories_[i].name); });
+        }
+        forget_directories();
         root_ = os::directory();
-        std::error_code ignored; // not empty: somebody else has put something into it
+        // One that is not empty stays: somebody else has put something into it.
         for (auto made = made_above_.rbegin(); made != made_above_.rend(); ++made)
-            std::filesystem::remove(*made, ignored);
+            try_to([&] { os::directory(made->parent_path()).remove_directory(os::path_text(made->filename())); });
         made_above_.clear();
     }
 
@@ -6234,8 +6961,12 @@ private:
         std::string temporary;
         std::optional<file_metadata> metadata;
     };
-    struct made_directory {
-        components name;
+    // A directory inside the destination that was walked through. The first is the destination itself; each one's
+    // parent stands before it. With names as a whole, deep ones would cost memory by the square of their depth.
+    struct known_directory {
+        std::size_t parent = 0;
+        std::string name;
+        bool made = false; // by this object
         std::optional<file_metadata> metadata;
     };
 
@@ -6268,6 +6999,7 @@ private:
         const std::filesystem::path path =
             path_of(components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(depth)));
         if (kind == os::file_kind::symbolic_link) io_failure(path, "is a symbolic link, which is not followed");
+        if (kind == os::file_kind::none) io_failure(path, "was removed during the transfer");
         if (kind != os::file_kind::directory) io_failure(path, "is not a directory");
     }
 
@@ -6291,20 +7023,44 @@ private:
         root_ = os::directory(root_path_);
     }
 
-    // The directory that holds @p name, made where it is missing.
-    os::directory open_parent(const components& name) {
+    // The directory that holds @p name, made where it is missing; its number.
+    os::directory make_parent(const components& name, std::size_t* number = nullptr) {
         open_root();
         os::directory holder = root_.duplicate();
+        std::size_t at = 0;
         for (std::size_t i = 0; i + 1 < name.size(); ++i) {
             const bool made = holder.make_child(name[i]);
-            if (made) {
-                made_.push_back({components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(i) + 1), {}});
-            } else {
-                check_directory(holder.kind_of(name[i]), name, i + 1);
-            }
+            if (!made) check_directory(holder.kind_of(name[i]), name, i + 1);
+            const auto added = numbers_.try_emplace({at, name[i]}, directories_.size());
+            if (added.second) directories_.push_back({at, name[i], false, {}});
+            at = added.first->second;
+            directories_[at].made |= made;
+            holder = holder.open_child(name[i]);
+        }
+        if (number != nullptr) *number = at;
+        return holder;
+    }
+
+    // The directory that holds @p name, which was there before: one that somebody took away is not made again.
+    os::directory open_parent(const components& name) const {
+        os::directory holder = root_.duplicate();
+        for (std::size_t i = 0; i + 1 < name.size(); ++i) {
+            check_directory(holder.kind_of(name[i]), name, i + 1);
             holder = holder.open_child(name[i]);
         }
         return holder;
+    }
+
+    components name_of(std::size_t number) const {
+        components name;
+        for (; number != 0; number = directories_[number].parent) name.push_back(directories_[number].name);
+        std::reverse(name.begin(), name.end());
+        return name;
+    }
+
+    void forget_directories() {
+        numbers_.clear();
+        directories_.resize(1);
     }
 
     void put_in_place(const staged& file) {
@@ -6323,8 +7079,9 @@ private:
     existing_files policy_;
     os::directory root_;
     std::map<std::string, staged> staged_;
-    std::vector<made_directory> made_;              // inside the destination, outermost first
-    std::vector<std::filesystem::path> made_above_; // the destination itself and what it lies in
+    std::vector<known_directory> directories_ = std::vector<known_directory>(1);
+    std::map<std::pair<std::size_t, std::string>, std::size_t> numbers_; // by parent and name
+    std::vector<std::filesystem::path> made_above_;                      // the destination itself and what it lies in
     std::filesystem::path current_path_;
     std::string current_;
     os::open_file file_;
@@ -6347,6 +7104,106 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_CODEC_MIME_PARAMETERS_HPP
 #define BACKENDAI_CODEC_MIME_PARAMETERS_HPP
 
+// ---- backendai/codec/http_fields.hpp
+/// @file
+/// HTTP header fields as a list, and the syntax rules that every parser and writer of them needs (RFC 9110 section 5).
+#ifndef BACKENDAI_CODEC_HTTP_FIELDS_HPP
+#define BACKENDAI_CODEC_HTTP_FIELDS_HPP
+
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Names and values in the order of the message; names compare without regard to case, and may repeat.
+using http_fields = std::vector<std::pair<std::string, std::string>>;
+
+/// Compares without regard to the case of ASCII letters.
+inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
+    if (a.size() != b.size()) return false;
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        if (lower(a[i]) != lower(b[i])) return false;
+    }
+    return true;
+}
+
+/// A token of RFC 9110 section 5.6.2: header names, subprotocols, methods.
+inline bool is_token(std::string_view text) noexcept {
+    for (const char c : text) {
+        const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!alphanumeric && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
+    }
+    return !text.empty();
+}
+
+/// A header's value may hold anything but control characters; tab is allowed. Keeps CR, LF and NUL out.
+inline bool is_field_value(std::string_view text) noexcept {
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if ((byte < 0x20 && byte != '\t') || byte == 0x7F) return false;
+    }
+    return true;
+}
+
+/// Without the spaces and tabs around it.
+inline std::string_view trim_field(std::string_view text) noexcept {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
+/// The first header of that name, or null.
+inline const std::string* find_field(const http_fields& fields, std::string_view name) noexcept {
+    for (const auto& field : fields) {
+        if (equals_ignoring_case(field.first, name)) return &field.second;
+    }
+    return nullptr;
+}
+
+/// How often the name occurs.
+inline std::size_t count_fields(const http_fields& fields, std::string_view name) noexcept {
+    std::size_t count = 0;
+    for (const auto& field : fields) {
+        if (equals_ignoring_case(field.first, name)) ++count;
+    }
+    return count;
+}
+
+/// The members of a comma-separated list, over all headers of that name, empty members left out.
+inline std::vector<std::string> list_members(const http_fields& fields, std::string_view name) {
+    std::vector<std::string> members;
+    for (const auto& field : fields) {
+        if (!equals_ignoring_case(field.first, name)) continue;
+        std::string_view rest = field.second;
+        for (;;) {
+            const std::size_t comma = rest.find(',');
+            const std::string_view member = trim_field(rest.substr(0, comma));
+            if (!member.empty()) members.emplace_back(member);
+            if (comma == std::string_view::npos) break;
+            rest.remove_prefix(comma + 1);
+        }
+    }
+    return members;
+}
+
+/// True when the comma-separated list of that name has this member, case ignored.
+inline bool list_has(const http_fields& fields, std::string_view name, std::string_view member) {
+    for (const std::string& candidate : list_members(fields, name)) {
+        if (equals_ignoring_case(candidate, member)) return true;
+    }
+    return false;
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
 
 #include <cstddef>
 #include <string>
@@ -7836,6 +8693,7 @@ BACKENDAI_NAMESPACE_END
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -7862,7 +8720,7 @@ struct upload_entry {
 /// in.
 class upload_lister {
 public:
-    explicit upload_lister(const upload_options& options) : special_(options.special) {
+    explicit upload_lister(const upload_options& options) : special_(options.special), rename_(options.rename) {
         const std::filesystem::path base = options.basedir.empty() ? std::filesystem::path(".") : options.basedir;
         base_ = with_io_errors(base, [&] { return std::filesystem::canonical(base); });
         if (!std::filesystem::is_directory(base_)) wrong(base, "the base directory is not a directory");
@@ -7916,7 +8774,17 @@ private:
         if (!fs::is_regular_file(status)) return special(path, "is neither a file nor a directory");
         check_name(path, name);
         // Opened for a moment, so that a file which cannot be read is told before anything is sent.
-        if (names_.insert(name).second) entries_.push_back({path, name, os::open_for_reading(path).size()});
+        if (!names_.insert(name).second) return;
+        entries_.push_back({path, renamed(path, name), os::open_for_reading(path).size()});
+    }
+
+    std::string renamed(const std::filesystem::path& path, const std::string& name) {
+        if (!rename_) return name;
+        std::string other = rename_(name);
+        check_name(path, other);
+        if (other.empty() || !new_names_.insert(other).second)
+            wrong(path, "upload_options::rename gives it no name, or one that another file has");
+        return other;
     }
 
     void walk(const std::filesystem::path& path, const std::string& name) {
@@ -7948,9 +8816,10 @@ private:
     }
 
     special_files special_;
+    std::function<std::string(const std::string&)> rename_;
     std::filesystem::path base_;
     std::vector<upload_entry> entries_;
-    std::set<std::string> names_;
+    std::set<std::string> names_, new_names_;
     std::vector<std::filesystem::path> open_; // the directories the walk is in, links resolved
 };
 
@@ -8028,8 +8897,9 @@ namespace detail {
 /// FIFOs. Throws codec::decode_error that names the entry before anything of it is written; client_error{io}.
 class tar_extractor final : public codec::tar_handler {
 public:
-    tar_extractor(destination& target, codec::path_policy names, transfer_meter& meter)
-        : target_(target), names_(names), meter_(meter) {}
+    /// @param known the names of the whole transfer, of which this may be one archive among several
+    tar_extractor(destination& target, codec::path_policy names, codec::name_collisions& known, transfer_meter& meter)
+        : target_(target), names_(names), known_(known), meter_(meter) {}
 
     void on_entry(const codec::tar_entry& entry) override {
         if (entry.type != codec::tar_type::regular && entry.type != codec::tar_type::directory) {
@@ -8039,6 +8909,7 @@ public:
         const bool is_directory = entry.type == codec::tar_type::directory;
         const std::vector<std::string> name = codec::safe_relative_path(
             entry.name, is_directory ? codec::root_name::allow : codec::root_name::refuse, names_);
+        if (names_ == codec::path_policy::portable) known_.add(name);
         file_metadata metadata;
         metadata.mode = entry.mode & 0777U;
         metadata.modified = {entry.mtime_seconds, entry.mtime_nanoseconds};
@@ -8071,6 +8942,7 @@ private:
 
     destination& target_;
     codec::path_policy names_;
+    codec::name_collisions& known_;
     transfer_meter& meter_;
     std::string name_;
     bool is_file_ = false;
@@ -8101,21 +8973,26 @@ inline constexpr std::size_t kernel_upload_files = 20;
 inline constexpr std::uint64_t kernel_upload_bytes = 1024 * 1024; // a file must be smaller
 inline constexpr std::size_t kernel_download_files = 5;           // of one request
 
-/// A call about the files of a session. Its path depends on the server's generation and is written at the end.
-inline call kernel_files_call(const char* method, const std::string& kernel_id, const char* suffix) {
-    require_single_name(kernel_id, "the session id");
-    call what;
-    what.method = method;
-    what.complete = [kernel_id, suffix](call& self, const dialect& language) {
-        self.path = std::string(language.session_path) + '/' + codec::escape_segment(kernel_id) + suffix;
-    };
+/// A call with arguments that some servers read from the body, others from the query: both have them.
+inline call kernel_query_call(const std::string& kernel_id, const char* suffix, const json& arguments) {
+    call what = kernel_call("GET", kernel_id, suffix, [arguments](call& request, const dialect& language) {
+        if (!language.arguments_in_query_too) return;
+        for (const auto& item : arguments.items()) {
+            if (item.value().is_string()) {
+                request.query.emplace_back(item.key(), item.value().get<std::string>());
+            } else {
+                for (const json& each : item.value()) request.query.emplace_back(item.key(), each.get<std::string>());
+            }
+        }
+    });
+    what.set_json(arguments);
     return what;
 }
 
 inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
                           const std::vector<std::filesystem::path>& files, const upload_options& options) {
     // Sending the same files again leaves the same files behind.
-    call what = kernel_files_call("POST", kernel_id, "/upload");
+    call what = kernel_call("POST", kernel_id, "/upload");
     what.retry = retry_class::safe;
     what.waits_for_compute = true;
     const std::vector<upload_entry> list = upload_lister(options).list(files);
@@ -8138,11 +9015,11 @@ inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
 class kernel_download_sink final : public multipart_download {
 public:
     kernel_download_sink(std::vector<std::string> files, destination& target, const download_options& options,
-                         transfer_meter& meter)
+                         codec::name_collisions& known, transfer_meter& meter)
         : multipart_download(std::move(files)),
           target_(target),
           limit_(options.max_bytes),
-          extractor_(target, options.names, meter) {}
+          extractor_(target, options.names, known, meter) {}
 
 protected:
     void on_answer(const response_head& /*head*/) override {}
@@ -8170,6 +9047,24 @@ inline std::string archive_name(std::string_view file) {
     return std::string(file.substr(file.rfind('/') + 1)); // npos + 1 is 0
 }
 
+/// One request of a download.
+inline void kernel_download_some(const call_scope& scope, const std::string& kernel_id, std::vector<std::string> files,
+                                 destination& target, const download_options& options, codec::name_collisions& known,
+                                 transfer_meter& meter) {
+    const session_download method = scope.negotiate().download;
+    call what = kernel_query_call(kernel_id, "/download", {{"files", files}});
+    if (method == session_download::post) what.method = "POST";
+    try {
+        kernel_download_sink sink(files, target, options, known, meter);
+        sink.perform(scope, what);
+    } catch (const api_error& refused) {
+        if (method != session_download::get_or_post || !is_problem(refused, "deprecated")) throw;
+        what.method = "POST";
+        kernel_download_sink sink(std::move(files), target, options, known, meter);
+        sink.perform(scope, std::move(what));
+    }
+}
+
 inline void kernel_download(const call_scope& scope, const std::string& kernel_id,
                             const std::vector<std::string>& files, const std::filesystem::path& dest,
                             const download_options& options) {
@@ -8184,27 +9079,446 @@ inline void kernel_download(const call_scope& scope, const std::string& kernel_i
                                                                               "directories would replace each other");
         }
     }
-    const call what = kernel_files_call("GET", kernel_id, "/download");
+    require_single_name(kernel_id, "the session id");
     destination target(dest, options.existing);
+    codec::name_collisions known;
     transfer_meter meter(options.progress);
     for (std::size_t begin = 0; begin < files.size(); begin += kernel_download_files) {
         const std::size_t end = (std::min)(files.size(), begin + kernel_download_files);
         std::vector<std::string> some(files.begin() + static_cast<std::ptrdiff_t>(begin),
                                       files.begin() + static_cast<std::ptrdiff_t>(end));
-        call step = what;
-        step.set_json({{"files", some}});
-        kernel_download_sink sink(std::move(some), target, options, meter);
-        sink.perform(scope, std::move(step));
+        kernel_download_some(scope, kernel_id, std::move(some), target, options, known, meter);
     }
 }
 
 inline file_listing kernel_list_files(const call_scope& scope, const std::string& kernel_id, const std::string& path) {
-    call what = kernel_files_call("GET", kernel_id, "/files");
-    what.set_json({{"path", path}});
-    return read_file_listing(scope.perform(std::move(what)).json());
+    return read_file_listing(scope.perform(kernel_query_call(kernel_id, "/files", {{"path", path}})).json());
 }
 
 } // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/kernel_services.hpp
+/// @file
+/// The network services in compute sessions: which there are, starting and ending them.
+#ifndef BACKENDAI_API_KERNEL_SERVICES_HPP
+#define BACKENDAI_API_KERNEL_SERVICES_HPP
+
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Options of start_service().
+struct service_options {
+    std::optional<int> port;                 ///< one of the service's ports; default: its first
+    std::map<std::string, std::string> envs; ///< environment variables of the service
+    json arguments;                          ///< an object of command-line arguments, or null for none
+    std::optional<std::string> login_session_token;
+};
+
+/// Where a service that was started can be reached, by a proxy of the cluster's.
+struct service_address {
+    std::string token; ///< opens it: a secret
+    std::string wsproxy_addr;
+    json raw;
+};
+
+namespace detail {
+
+inline service_address kernel_start_service(const call_scope& scope, const std::string& kernel_id,
+                                            const std::string& app, const service_options& options) {
+    require_single_name(app, "the service's name");
+    if (!options.arguments.is_null() && !options.arguments.is_object())
+        throw client_error(error_kind::argument, "the arguments of a service are a JSON object");
+    json body = {{"app", app}};
+    if (options.port) body["port"] = *options.port;
+    // Texts that are JSON themselves.
+    if (!options.envs.empty()) body["envs"] = json_text(options.envs);
+    if (!options.arguments.is_null()) body["arguments"] = json_text(options.arguments);
+    if (options.login_session_token) body["login_session_token"] = *options.login_session_token;
+    call what = kernel_call("POST", kernel_id, "/start-service", feature::start_service);
+    what.waits_for_compute = true;
+    what.retry = retry_class::unsafe;
+    what.set_json(body);
+    service_address address;
+    address.raw = scope.perform(std::move(what)).json();
+    const wire_object fields(address.raw, "the service's address");
+    address.token = fields.string_or("token", "");
+    address.wsproxy_addr = fields.string_or("wsproxy_addr", "");
+    return address;
+}
+
+inline void kernel_shutdown_service(const call_scope& scope, const std::string& kernel_id, const std::string& app) {
+    require_single_name(app, "the service's name");
+    call what = kernel_call("POST", kernel_id, "/shutdown-service", feature::shutdown_service);
+    // In the query and with no body: all servers read it there.
+    what.query.emplace_back("service_name", app);
+    scope.perform(std::move(what));
+}
+
+inline std::vector<service_port> kernel_apps(const call_scope& scope, const std::string& kernel_id) {
+    require_single_name(kernel_id, "the session id");
+    call what;
+    what.complete = [rest = '/' + codec::escape_segment(kernel_id) + "/apps"](call& request, const dialect& language) {
+        language.require(feature::service_list);
+        request.path = std::string(language.stream_path) + rest;
+    };
+    const json answer = scope.perform(std::move(what)).json();
+    if (!answer.is_array()) bad_answer("the services are not a list");
+    std::vector<service_port> services;
+    for (const json& item : answer) services.push_back(read_service_port(item));
+    return services;
+}
+
+} // namespace detail
+
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/kernel_types.hpp
+/// @file
+/// Options and results of the compute session functions; those of the creation are in kernel_create.hpp.
+#ifndef BACKENDAI_API_KERNEL_TYPES_HPP
+#define BACKENDAI_API_KERNEL_TYPES_HPP
+
+// ---- backendai/media.hpp
+/// @file
+/// Console records of a run: text, and media of any MIME type.
+#ifndef BACKENDAI_MEDIA_HPP
+#define BACKENDAI_MEDIA_HPP
+
+// ---- backendai/codec/data_uri.hpp
+/// @file
+/// data: URIs (RFC 2397), the form in which images come in console records.
+#ifndef BACKENDAI_CODEC_DATA_URI_HPP
+#define BACKENDAI_CODEC_DATA_URI_HPP
+
+// ---- backendai/codec/base64.hpp
+/// @file
+/// Base64 (RFC 4648 section 4, with padding), by OpenSSL.
+#ifndef BACKENDAI_CODEC_BASE64_HPP
+#define BACKENDAI_CODEC_BASE64_HPP
+
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Encodes @p data with padding and without line breaks.
+inline std::string base64_encode(std::string_view data) {
+    // OpenSSL counts in int: work in pieces of a multiple of three bytes, which leave no padding in between.
+    constexpr std::size_t piece = std::size_t{3} << 20;
+    std::string text;
+    text.reserve((data.size() + 2) / 3 * 4 + 1);
+    while (!data.empty()) {
+        const std::size_t take = (std::min)(piece, data.size());
+        const std::size_t used = text.size();
+        text.resize(used + (take + 2) / 3 * 4 + 1); // EVP_EncodeBlock writes a closing NUL
+        const int written =
+            EVP_EncodeBlock(reinterpret_cast<unsigned char*>(&text[used]),
+                            reinterpret_cast<const unsigned char*>(data.data()), static_cast<int>(take));
+        text.resize(used + static_cast<std::size_t>(written));
+        data.remove_prefix(take);
+    }
+    return text;
+}
+
+/// Decodes padded base64; ASCII white space is allowed anywhere, as senders wrap long lines.
+/// @throws decode_error on a foreign character, misplaced padding or a length that is no multiple of four.
+inline std::string base64_decode(std::string_view text) {
+    std::string data;
+    data.reserve(text.size() / 4 * 3);
+    unsigned quantum = 0;
+    unsigned digits = 0;
+    unsigned padding = 0;
+    for (const char c : text) {
+        unsigned value = 0;
+        if (c >= 'A' && c <= 'Z') {
+            value = static_cast<unsigned>(c - 'A');
+        } else if (c >= 'a' && c <= 'z') {
+            value = static_cast<unsigned>(c - 'a') + 26;
+        } else if (c >= '0' && c <= '9') {
+            value = static_cast<unsigned>(c - '0') + 52;
+        } else if (c == '+') {
+            value = 62;
+        } else if (c == '/') {
+            value = 63;
+        } else if (c == '=') {
+            if (digits < 2) throw decode_error("base64: padding in the wrong place");
+            ++padding;
+        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+            continue;
+        } else {
+            throw decode_error("base64: a character that does not belong to the alphabet");
+        }
+        if (padding != 0 && c != '=') throw decode_error("base64: data after the padding");
+        quantum = (quantum << 6) | value;
+        if (++digits < 4) continue;
+        data.push_back(static_cast<char>((quantum >> 16) & 0xff));
+        if (padding < 2) data.push_back(static_cast<char>((quantum >> 8) & 0xff));
+        if (padding < 1) data.push_back(static_cast<char>(quantum & 0xff));
+        quantum = 0;
+        digits = 0;
+    }
+    if (digits != 0) throw decode_error("base64: the text ends in the middle of a group of four");
+    return data;
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// The content of a data URI.
+struct data_uri {
+    std::string media_type; ///< with its parameters; "text/plain;charset=US-ASCII" when the URI names none
+    std::string bytes;
+};
+
+/// Whether @p text begins as a data URI does.
+inline bool is_data_uri(std::string_view text) {
+    return text.size() >= 5 && (text[0] == 'd' || text[0] == 'D') && (text[1] == 'a' || text[1] == 'A') &&
+           (text[2] == 't' || text[2] == 'T') && (text[3] == 'a' || text[3] == 'A') && text[4] == ':';
+}
+
+/// Decodes "data:[type][;parameter...][;base64],content".
+/// @throws decode_error when it is not a data URI or its base64 is broken.
+inline data_uri decode_data_uri(std::string_view text) {
+    if (!is_data_uri(text)) throw decode_error("data URI: does not begin with data:");
+    const std::size_t comma = text.find(',');
+    if (comma == std::string_view::npos) throw decode_error("data URI: the comma before the content is missing");
+    std::string_view head = text.substr(5, comma - 5);
+    const std::string_view content = text.substr(comma + 1);
+    constexpr std::string_view marker = ";base64";
+    const bool base64 =
+        head.size() >= marker.size() && equals_ignoring_case(head.substr(head.size() - marker.size()), marker);
+    if (base64) head.remove_suffix(marker.size());
+    data_uri result;
+    result.media_type = head.empty()          ? "text/plain;charset=US-ASCII"
+                        : head.front() == ';' ? "text/plain" + std::string(head)
+                                              : std::string(head);
+    const std::string plain = unescape(content, false);
+    result.bytes = base64 ? base64_decode(plain) : plain;
+    return result;
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <string>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// One record of a run's console: type "stdout" or "stderr" with text, or a MIME type with content.
+/// Binary images come as data URIs, SVG as XML, "text/html" as HTML, "application/x-sorna-drawing" as JSON text.
+struct console_record {
+    std::string type;
+    std::string payload;
+
+    bool is_stdout() const { return type == "stdout"; }
+    bool is_stderr() const { return type == "stderr"; }
+    bool is_media() const { return !is_stdout() && !is_stderr(); }
+};
+
+/// The content of a media record.
+struct media_content {
+    std::string mime_type;
+    std::string bytes;
+};
+
+/// The bytes and MIME type of a media record: a data URI is decoded, anything else is its own content.
+/// @throws client_error{protocol} for a broken data URI.
+inline media_content decode_media(const console_record& record) {
+    if (!codec::is_data_uri(record.payload)) return {record.type, record.payload};
+    try {
+        codec::data_uri content = codec::decode_data_uri(record.payload);
+        return {std::move(content.media_type), std::move(content.bytes)};
+    } catch (const codec::decode_error& e) {
+        throw client_error(error_kind::protocol, e.what(), client_error::progress::maybe_sent);
+    }
+}
+
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// The state of a compute session. Counters the server does not keep are -1.
+struct kernel_info {
+    std::string lang, image, registry, tag;
+    std::string status; ///< "RUNNING" ...; empty where the server does not say
+    std::chrono::milliseconds age{0};
+    std::int64_t memory_limit_kib = -1;
+    std::int64_t num_queries_executed = -1;
+    std::int64_t idle_timeout_ms = -1;
+    json raw;
+};
+
+/// Options of destroy().
+struct destroy_options {
+    bool forced = false;                         ///< whatever the session's state is; 20.03 (v5.20191215) on
+    std::optional<std::string> owner_access_key; ///< whose session it is; admins only, 19.09 (v4.20190615) on
+};
+
+/// What destroy() reports of the session that ended; null when the server has no statistics.
+struct destroy_result {
+    json stats;
+};
+
+/// The kind of one step of a run.
+enum class execute_mode {
+    query,     ///< a code snippet
+    batch,     ///< shell commands, see batch_commands
+    continue_, ///< wait on for the run; the code must be empty. NOLINT(readability-identifier-naming)
+    input,     ///< the code is what the user typed
+    complete   ///< completion candidates, the legacy way
+};
+
+/// What is to happen after a step.
+enum class run_status {
+    continued,      ///< still running: call again with execute_mode::continue_
+    clean_finished, ///< a batch's clean command ended; continue
+    build_finished, ///< a batch's build command ended; continue
+    finished,       ///< the run is over
+    waiting_input,  ///< the code reads a line: call again with execute_mode::input
+    exec_timeout    ///< the server ended the run for its time limit
+};
+
+/// A file that the code made and the server offers for download.
+struct generated_file {
+    std::string name;
+    std::string url;
+};
+
+/// One step of a run.
+struct execute_result {
+    run_status status = run_status::finished;
+    std::string run_id;           ///< names the run in later steps
+    std::optional<int> exit_code; ///< set when a phase ended
+    std::vector<console_record> console;
+    bool is_password = false; ///< with waiting_input: do not echo what the user types
+    std::vector<generated_file> files;
+    json options; ///< the server's options object, or null
+    json raw;
+};
+
+/// The commands of a batch run; unset ones are skipped, "*" asks for the language's default.
+struct batch_commands {
+    std::optional<std::string> clean, build, exec;
+    bool build_log = false; ///< show the build's output
+};
+
+/// Where the cursor is, for complete().
+struct completion_options {
+    int row = 0, col = 0;
+    std::string line; ///< the whole line
+    std::string post; ///< what follows the cursor
+};
+
+namespace detail {
+
+inline kernel_info read_info(json answer) {
+    kernel_info info;
+    const wire_object fields(answer, "the session's information");
+    info.lang = fields.string_or("lang", "");
+    info.image = fields.string_or("image", "");
+    info.registry = fields.string_or("registry", "");
+    info.tag = fields.string_or("tag", "");
+    info.status = fields.string_or("status", "");
+    info.age = std::chrono::milliseconds(fields.integer_or("age", 0));
+    info.memory_limit_kib = fields.integer_or("memoryLimit", -1);
+    info.num_queries_executed = fields.integer_or("numQueriesExecuted", -1);
+    info.idle_timeout_ms = fields.integer_or("idleTimeout", -1);
+    info.raw = std::move(answer);
+    return info;
+}
+
+inline const char* mode_name(execute_mode mode) {
+    switch (mode) {
+    case execute_mode::query: return "query";
+    case execute_mode::batch: return "batch";
+    case execute_mode::continue_: return "continue";
+    case execute_mode::input: return "input";
+    case execute_mode::complete: return "complete";
+    }
+    throw client_error(error_kind::argument, "not an execute_mode");
+}
+
+inline run_status read_status(const std::string& text) {
+    if (text == "continued") return run_status::continued;
+    if (text == "clean-finished") return run_status::clean_finished;
+    if (text == "build-finished") return run_status::build_finished;
+    if (text == "finished") return run_status::finished;
+    if (text == "waiting-input") return run_status::waiting_input;
+    if (text == "exec-timeout") return run_status::exec_timeout;
+    bad_answer("unknown run status \"" + text.substr(0, 40) + '"');
+}
+
+inline console_record read_console_record(const json& value) {
+    if (!value.is_array() || value.size() < 2 || !value[0].is_string())
+        bad_answer("a console record is no [type, payload]");
+    // Some kinds carry an object in place of text.
+    return {value[0].get<std::string>(), value[1].is_string() ? value[1].get<std::string>() : value[1].dump()};
+}
+
+inline execute_result read_execute_result(json value) {
+    execute_result result;
+    const wire_object fields(value, "the run's result");
+    result.status = read_status(fields.string("status"));
+    result.run_id = fields.string_or("runId", "");
+    result.exit_code = fields.optional_int("exitCode");
+    for (const json& record : fields.array_or_empty("console")) result.console.push_back(read_console_record(record));
+    for (const json& file : fields.array_or_empty("files")) {
+        const wire_object entry(file, "a generated file");
+        result.files.push_back({entry.string("name"), entry.string_or("url", "")});
+    }
+    if (const json* options = fields.find("options")) {
+        result.options = *options;
+        result.is_password = wire_object(*options, "the run's options").boolean_or("is_password", false);
+    }
+    result.raw = std::move(value);
+    return result;
+}
+
+inline json batch_options(const batch_commands& commands) {
+    const auto text = [](const std::optional<std::string>& command) { return command ? json(*command) : json(); };
+    return {{"clean", text(commands.clean)},
+            {"build", text(commands.build)},
+            {"buildLog", commands.build_log},
+            {"exec", text(commands.exec)}};
+}
+
+} // namespace detail
+
 BACKENDAI_NAMESPACE_END
 
 #endif
@@ -8373,12 +9687,15 @@ BACKENDAI_NAMESPACE_END
 
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
 #include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -8422,6 +9739,83 @@ inline client_error closed_early(const stream_message& end, const char* what) {
     return client_error(error_kind::connect, text, client_error::progress::maybe_sent);
 }
 
+/// The run behind an execute_stream: what goes over its websocket, in blocking calls. One thread reads; the rest may
+/// come from others.
+class execute_run {
+public:
+    using value = std::optional<execute_result>;
+
+    execute_run(std::unique_ptr<message_stream> stream, const json& command, std::function<void()> interrupt)
+        : stream_(std::move(stream)), interrupt_(std::move(interrupt)) {
+        stream_->send_text(command.dump());
+    }
+
+    value read() {
+        if (is_over()) return std::nullopt;
+        return take(stream_->receive());
+    }
+    std::optional<value> read_for(std::chrono::milliseconds limit) {
+        if (is_over()) return value();
+        std::optional<stream_message> message = stream_->receive_for(limit);
+        if (!message) return std::nullopt;
+        return take(*message);
+    }
+
+    /// To be said before answer(): the next question may come while that still sends.
+    void expect_answer() noexcept { waits_for_input_ = false; }
+    void answer(std::string_view text) { stream_->send_text(text); }
+
+    /// Interrupts the code unless the run is over, and closes the stream.
+    void end() noexcept {
+        const auto quietly = [](const auto& step) {
+            try {
+                step();
+            } catch (const std::exception&) {
+                // The caller goes away. An interrupt that fails, since the connection or the session is gone, leaves
+                // the code to the server's own care.
+            }
+        };
+        quietly([this] {
+            if (!over_.exchange(true)) interrupt_();
+        });
+        quietly([this] { stream_->close(); });
+    }
+    void cancel() noexcept { stream_->cancel(); }
+
+private:
+    bool is_over() const {
+        if (over_) return true;
+        if (waits_for_input_) {
+            throw client_error(error_kind::argument, "the code waits for input: answer with send_input()",
+                               client_error::progress::maybe_sent);
+        }
+        return false;
+    }
+
+    value take(const stream_message& message) {
+        if (message.is_closed()) {
+            if (over_.exchange(true)) return std::nullopt; // we have ended it meanwhile
+            // The server ended it, so that there is nothing left to interrupt.
+            throw closed_early(message, "the run's stream before its end,");
+        }
+        json object = read_stream_object(message);
+        const wire_object fields(object, "the event");
+        const std::string status = fields.string("status");
+        if (status == "error" || status == "server-restarting") {
+            over_ = true;
+            throw stream_error(status, object, message.data);
+        }
+        execute_result event = read_execute_result(std::move(object));
+        if (event.status == run_status::finished || event.status == run_status::exec_timeout) over_ = true;
+        waits_for_input_ = event.status == run_status::waiting_input;
+        return event;
+    }
+
+    const std::unique_ptr<message_stream> stream_;
+    const std::function<void()> interrupt_;
+    std::atomic<bool> over_{false}, waits_for_input_{false};
+};
+
 } // namespace detail
 
 /// A run under way. One thread iterates; send_input(), and cancel() at any time, may come from others.
@@ -8433,36 +9827,39 @@ inline client_error closed_early(const stream_message& end, const char* what) {
 /// Errors of next(), and of the iteration: api_error without an HTTP status when the server reports one in the stream,
 /// type() "error" or "server-restarting"; client_error{connect} when the stream ends before the run does, protocol,
 /// cancelled, closed; argument when input was asked for and none was sent.
-class execute_stream {
+///
+/// In asynchronous mode the calls return futures and take none of the session's threads while they wait; see
+/// async_message_stream for their order and their cancel().
+template <class Mode>
+class basic_execute_stream {
+    template <class T>
+    using result = typename Mode::template result<T>;
+
 public:
     /// @param interrupt tells the server to interrupt the code; called at most once
-    execute_stream(std::unique_ptr<message_stream> stream, const json& command, std::function<void()> interrupt)
-        : run_(std::make_unique<run>()) {
-        run_->stream = std::move(stream);
-        run_->interrupt = std::move(interrupt);
-        run_->stream->send_text(command.dump());
-    }
-    execute_stream(execute_stream&&) noexcept = default;
-    execute_stream& operator=(execute_stream&&) noexcept = default;
-    ~execute_stream() = default; // of the run, see there
+    basic_execute_stream(const detail::call_scope& scope, std::unique_ptr<message_stream> stream, const json& command,
+                         std::function<void()> interrupt)
+        : io_(scope, std::move(stream), command, std::move(interrupt)) {}
 
     /// The next event; nothing after `finished`.
-    std::optional<execute_result> next() { return run_->next(); }
+    result<std::optional<execute_result>> next() { return io_.read(); }
 
     /// Answers the code that waits for a line. @param text the line, without its line break
     /// @throws client_error{argument} when it is not UTF-8, else as message_stream::send_text()
-    void send_input(std::string_view text) {
-        run_->waits_for_input = false; // before: the next question may come while this still sends
-        run_->stream->send_text(text);
+    result<void> send_input(std::string text) {
+        io_.body().expect_answer();
+        return io_.write([text = std::move(text)](detail::execute_run& run) { run.answer(text); });
     }
 
     /// Ends the run early, as the destructor does: interrupts the code and closes the stream. Harmless afterwards.
-    void close() noexcept { run_->end(); }
+    result<void> close() {
+        return io_.write([](detail::execute_run& run) { run.end(); });
+    }
 
     /// Breaks the stream off from any thread: next() throws client_error{cancelled}.
-    void cancel() noexcept { run_->stream->cancel(); }
+    void cancel() noexcept { io_.body().cancel(); }
 
-    /// For range-for: `for (auto&& event : stream)`. Single pass; begin() reads the first event.
+    /// For range-for: `for (auto&& event : stream)`. Single pass; begin() reads the first event. Blocking mode only.
     class iterator {
     public:
         using iterator_category = std::input_iterator_tag;
@@ -8472,10 +9869,14 @@ public:
         using reference = execute_result&;
 
         iterator() = default;
-        explicit iterator(execute_stream& stream) : stream_(&stream) { ++*this; }
+        explicit iterator(basic_execute_stream& stream) : stream_(&stream) { ++*this; }
         execute_result& operator*() const { return *event_; }
         execute_result* operator->() const { return event_.get(); }
         iterator& operator++() {
+            static_assert(
+                std::is_same_v<Mode, blocking>,
+                "backendai: a range-for waits for each event, which only a stream of a blocking session does: "
+                "in asynchronous mode `while (auto event = co_await stream.next())`");
             std::optional<execute_result> event = stream_->next();
             if (event) {
                 event_ = std::make_shared<execute_result>(std::move(*event));
@@ -8488,79 +9889,32 @@ public:
         friend bool operator!=(const iterator& a, const iterator& b) { return !(a == b); }
 
     private:
-        execute_stream* stream_ = nullptr;
+        basic_execute_stream* stream_ = nullptr;
         std::shared_ptr<execute_result> event_; // copies of an iterator see the same event
     };
     iterator begin() { return iterator(*this); }
     iterator end() { return {}; }
 
 private:
-    struct run {
-        run() = default;
-        run(const run&) = delete;
-        run& operator=(const run&) = delete;
-        ~run() { end(); }
-
-        std::optional<execute_result> next() {
-            if (over) return std::nullopt;
-            if (waits_for_input) {
-                throw client_error(error_kind::argument, "the code waits for input: answer with send_input()",
-                                   client_error::progress::maybe_sent);
-            }
-            const stream_message message = stream->receive();
-            if (message.is_closed()) {
-                // The server ended it, so that there is nothing left to interrupt.
-                over = true;
-                throw detail::closed_early(message, "the run's stream before its end,");
-            }
-            json value = detail::read_stream_object(message);
-            const detail::wire_object fields(value, "the event");
-            const std::string status = fields.string("status");
-            if (status == "error" || status == "server-restarting") {
-                over = true;
-                throw detail::stream_error(status, value, message.data);
-            }
-            execute_result event = detail::read_execute_result(std::move(value));
-            over = event.status == run_status::finished || event.status == run_status::exec_timeout;
-            waits_for_input = event.status == run_status::waiting_input;
-            return event;
-        }
-
-        void end() noexcept {
-            if (!stream) return;
-            try {
-                if (!over) {
-                    over = true;
-                    interrupt();
-                }
-                stream->close();
-            } catch (const std::exception&) {
-                // The caller goes away. An interrupt that fails, since the connection or the session is gone, leaves
-                // the code to the server's own care.
-            }
-        }
-
-        std::unique_ptr<message_stream> stream;
-        std::function<void()> interrupt;
-        bool over = false;
-        std::atomic<bool> waits_for_input{false};
-    };
-
-    std::unique_ptr<run> run_;
+    typename Mode::template stream_io<detail::execute_run> io_;
 };
+
+/// The stream of a blocking session.
+using execute_stream = basic_execute_stream<blocking>;
 
 namespace detail {
 
-inline execute_stream open_execute_stream(const call_scope& scope, const std::string& kernel_id,
-                                          const std::string& code, execute_mode mode, const json& options,
-                                          std::function<void()> interrupt) {
+template <class Mode>
+basic_execute_stream<Mode> open_execute_stream(const call_scope& scope, const std::string& kernel_id,
+                                               const std::string& code, execute_mode mode, const json& options,
+                                               std::function<void()> interrupt) {
     if (mode != execute_mode::query && mode != execute_mode::batch) {
         throw client_error(error_kind::argument, "a stream runs in the modes query and batch");
     }
     if (!options.is_object()) throw client_error(error_kind::argument, "the options are not a JSON object");
     const json command = {{"mode", mode_name(mode)}, {"code", code}, {"options", options}};
     call().set_json(command); // finds text that is not UTF-8 before anything is sent
-    return execute_stream(scope.open_websocket(stream_call(kernel_id, "/execute")), command, std::move(interrupt));
+    return {scope, scope.open_websocket(stream_call(kernel_id, "/execute")), command, std::move(interrupt)};
 }
 
 } // namespace detail
@@ -8583,86 +9937,134 @@ BACKENDAI_NAMESPACE_END
 
 BACKENDAI_NAMESPACE_BEGIN
 
-/// An open terminal. One thread may read while others write, resize and so on; cancel() may come from any thread.
-/// Errors: client_error{connect} when the connection is lost or the server closes it for a failure, protocol,
-/// cancelled, closed; api_error when the server reports an error in the stream.
-class pty_stream {
-public:
-    explicit pty_stream(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
+namespace detail {
 
-    /// What the terminal shows next, bytes with escape sequences; waits for it. Nothing when the terminal has ended.
-    std::optional<std::string> read() {
+/// The terminal behind a pty_stream: what goes over its websocket, in blocking calls. One thread reads; the rest may
+/// come from others.
+class pty_link {
+public:
+    using value = std::optional<std::string>; ///< bytes; nothing at the end
+
+    explicit pty_link(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
+
+    value read() {
         for (;;) {
-            std::optional<std::string> bytes;
-            if (!take(stream_->receive(), bytes)) return std::nullopt;
-            if (bytes) return bytes;
+            if (std::optional<value> bytes = take(stream_->receive())) return std::move(*bytes);
         }
     }
-    /// As read(), but an empty text when nothing came within @p limit.
-    std::optional<std::string> read_for(std::chrono::milliseconds limit) {
+    std::optional<value> read_for(std::chrono::milliseconds limit) {
         const auto end = std::chrono::steady_clock::now() + limit;
         for (;;) {
             const auto left = end - std::chrono::steady_clock::now();
             const auto message = stream_->receive_for(std::chrono::duration_cast<std::chrono::milliseconds>(left));
-            if (!message) return std::string();
-            std::optional<std::string> bytes;
-            if (!take(*message, bytes)) return std::nullopt;
-            if (bytes) return bytes;
+            if (!message) return std::nullopt;
+            if (std::optional<value> bytes = take(*message)) return bytes;
         }
     }
-
-    /// Types bytes into the terminal.
-    void write(std::string_view bytes) {
-        if (!bytes.empty()) send({{"type", "stdin"}, {"chars", codec::base64_encode(bytes)}});
+    void send(const json& message) { stream_->send_text(message.dump()); }
+    void end() noexcept {
+        try {
+            stream_->close();
+        } catch (const std::exception&) {
+            // The owner lets go of it: there is nobody left to tell.
+        }
     }
-    /// Tells the terminal's size in characters, both at least 1. @throws client_error{argument}
-    void resize(int rows, int cols) {
-        if (rows < 1 || cols < 1)
-            throw client_error(error_kind::argument, "a terminal has at least one row and column");
-        send({{"type", "resize"}, {"rows", rows}, {"cols", cols}});
-    }
-    /// Starts the terminal's shell anew.
-    void restart() { send({{"type", "restart"}}); }
-    /// Keeps the session from being taken for idle.
-    void ping() { send({{"type", "ping"}}); }
-    /// Leaves the terminal; read() then ends. Harmless when it has ended.
-    void close() { stream_->close(); }
-    /// Breaks the connection off: read() throws client_error{cancelled}.
     void cancel() noexcept { stream_->cancel(); }
 
 private:
-    void send(const json& message) { stream_->send_text(message.dump()); }
-
-    // False at the end of the stream. Messages are text or binary frames, by the server's version.
-    static bool take(const stream_message& message, std::optional<std::string>& bytes) {
+    // Nothing for messages that show nothing. They are text or binary frames, by the server's version.
+    static std::optional<value> take(const stream_message& message) {
         if (message.is_closed()) {
             const bool is_end =
                 message.code == 1000 || message.code == 1001 || message.code == 1005 || message.code == 1006;
-            if (!is_end) throw detail::closed_early(message, "the terminal");
-            return false;
+            if (!is_end) throw closed_early(message, "the terminal");
+            return value();
         }
-        const json value = detail::read_stream_object(message);
-        const detail::wire_object fields(value, "the terminal's message");
+        const json object = read_stream_object(message);
+        const wire_object fields(object, "the terminal's message");
         const std::string type = fields.string_or("type", "");
-        if (type == "out") {
-            try {
-                bytes = codec::base64_decode(fields.string("data"));
-            } catch (const codec::decode_error&) {
-                detail::bad_answer("the terminal's output is not base64");
-            }
-        } else if (type == "error") {
-            throw detail::stream_error(type, value, message.data);
+        if (type == "error") throw stream_error(type, object, message.data);
+        if (type != "out") return std::nullopt; // types that are not known yet are for newer clients
+        try {
+            return value(codec::base64_decode(fields.string("data")));
+        } catch (const codec::decode_error&) {
+            bad_answer("the terminal's output is not base64");
         }
-        return true; // types that are not known yet are for newer clients
     }
 
-    std::unique_ptr<message_stream> stream_;
+    const std::unique_ptr<message_stream> stream_;
 };
+
+} // namespace detail
+
+/// An open terminal. One thread may read while others write, resize and so on; cancel() may come from any thread.
+/// Errors: client_error{connect} when the connection is lost or the server closes it for a failure, protocol,
+/// cancelled, closed; api_error when the server reports an error in the stream.
+///
+/// In asynchronous mode the calls return futures and take none of the session's threads while they wait; see
+/// async_message_stream for their order and their cancel().
+template <class Mode>
+class basic_pty_stream {
+    template <class T>
+    using result = typename Mode::template result<T>;
+
+public:
+    basic_pty_stream(const detail::call_scope& scope, std::unique_ptr<message_stream> stream)
+        : io_(scope, std::move(stream)) {}
+
+    /// What the terminal shows next, bytes with escape sequences; waits for it. Nothing when the terminal has ended.
+    result<std::optional<std::string>> read() { return io_.read(); }
+    /// As read(), but an empty text when nothing came within @p limit.
+    result<std::optional<std::string>> read_for(std::chrono::milliseconds limit) {
+        using shown = std::optional<std::string>;
+        return io_.template read_for<shown>(
+            limit, [](std::optional<shown>&& bytes) { return bytes ? std::move(*bytes) : shown(std::string()); });
+    }
+
+    /// Types bytes into the terminal.
+    result<void> write(std::string_view bytes) {
+        json message;
+        if (!bytes.empty()) message = {{"type", "stdin"}, {"chars", codec::base64_encode(bytes)}};
+        return io_.write([message = std::move(message)](detail::pty_link& link) {
+            if (!message.is_null()) link.send(message);
+        });
+    }
+    /// Tells the terminal's size in characters, both at least 1. @throws client_error{argument}
+    result<void> resize(int rows, int cols) {
+        return io_.write([rows, cols](detail::pty_link& link) {
+            if (rows < 1 || cols < 1) {
+                throw client_error(error_kind::argument, "a terminal has at least one row and column");
+            }
+            link.send({{"type", "resize"}, {"rows", rows}, {"cols", cols}});
+        });
+    }
+    /// Starts the terminal's shell anew.
+    result<void> restart() { return send({{"type", "restart"}}); }
+    /// Keeps the session from being taken for idle.
+    result<void> ping() { return send({{"type", "ping"}}); }
+    /// Leaves the terminal; read() then ends. Harmless when it has ended.
+    result<void> close() {
+        return io_.write([](detail::pty_link& link) { link.end(); });
+    }
+    /// Breaks the connection off: read() throws client_error{cancelled}.
+    void cancel() noexcept { io_.body().cancel(); }
+
+private:
+    result<void> send(json message) {
+        return io_.write([message = std::move(message)](detail::pty_link& link) { link.send(message); });
+    }
+
+    typename Mode::template stream_io<detail::pty_link> io_;
+};
+
+/// The terminal of a blocking session.
+using pty_stream = basic_pty_stream<blocking>;
 
 namespace detail {
 
-inline pty_stream open_pty_stream(const call_scope& scope, const std::string& kernel_id) {
-    return pty_stream(scope.open_websocket(stream_call(kernel_id, "/pty")));
+template <class Mode>
+basic_pty_stream<Mode> open_pty_stream(const call_scope& scope, const std::string& kernel_id) {
+    return {scope, scope.open_websocket(stream_call(kernel_id, "/pty"))};
 }
 
 } // namespace detail
@@ -8680,60 +10082,41 @@ BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix = "") {
-    require_single_name(kernel_id, "the session id");
-    call what;
-    what.method = method;
-    what.complete = [rest = '/' + codec::escape_segment(kernel_id) + suffix](call& request, const dialect& language) {
-        request.path = std::string(language.session_path) + rest;
-    };
-    return what;
-}
-
-inline kernel_creation kernel_get_or_create(const call_scope& scope, const std::string& lang,
-                                            const create_options& options) {
-    require_single_name(lang, "the image name");
-    if (options.client_token) check_client_token(*options.client_token);
-    if (options.cluster_size < 1) throw client_error(error_kind::argument, "cluster_size must be at least 1");
-    std::vector<std::string> mounts = *scope.state->config().vfolder_mounts;
-    for (const std::string& mount : options.mounts) {
-        require_single_name(mount, "a mount");
-        bool known = false;
-        for (const std::string& other : mounts) known = known || other == mount;
-        if (!known) mounts.push_back(mount);
-    }
-    json resources = json::object();
-    for (const auto& [name, amount] : options.resources) resources[name] = amount.value;
-    call what;
-    what.method = "POST";
-    what.path = "/kernel/create";
+inline destroy_result kernel_destroy(const call_scope& scope, const std::string& kernel_id,
+                                     const destroy_options& options) {
+    call what = kernel_call("DELETE", kernel_id, "", [options](call& request, const dialect& language) {
+        if (options.forced) {
+            language.require(feature::forced_destroy);
+            request.query.emplace_back("forced", "true");
+        }
+        if (options.owner_access_key) {
+            language.require(feature::owner_access_key);
+            request.query.emplace_back("owner_access_key", *options.owner_access_key);
+        }
+    });
     what.waits_for_compute = true;
-    // The client token makes it idempotent: a second try gets the session that the first one made.
-    what.retry = retry_class::safe;
-    what.complete = [&](call& request, const dialect& language) {
-        json config = {{"mounts", mounts}, {"environ", options.envs}, {"resources", resources}};
-        json body = {{std::string(language.image_key), lang},
-                     {"tag", options.tag ? json(*options.tag) : json()},
-                     {std::string(language.session_name_key), options.client_token.value_or(random_token())}};
-        (language.cluster_size_in_config ? config : body)["clusterSize"] = options.cluster_size;
-        body["config"] = std::move(config);
-        request.path = std::string(language.create_session_path);
-        request.set_json(body);
-    };
-    return read_creation(scope.perform(std::move(what)).json());
-}
-
-inline destroy_result kernel_destroy(const call_scope& scope, const std::string& kernel_id) {
-    call what = kernel_call("DELETE", kernel_id);
-    what.waits_for_compute = true;
-    const response answer = scope.perform(std::move(what));
     destroy_result result;
-    // Older servers answer 204 without a body.
-    if (!answer.text().empty()) {
-        const json body = answer.json();
-        if (const json* stats = wire_object(body, "the answer to destroy").find("stats")) result.stats = *stats;
+    try {
+        const response answer = scope.perform(std::move(what));
+        // Older servers answer 204 without a body.
+        if (!answer.text().empty()) {
+            const json body = answer.json();
+            if (const json* stats = wire_object(body, "the answer to destroy").find("stats")) result.stats = *stats;
+        }
+    } catch (const api_error& refused) {
+        // 19.03 answers so with null statistics; later servers refuse what is gone, also when the answer to a first
+        // try was lost.
+        if (refused.status() != 404 || !is_problem(refused, "object-not-found")) throw;
     }
     return result;
+}
+
+inline void kernel_rename(const call_scope& scope, const std::string& kernel_id, const std::string& name) {
+    check_client_token(name);
+    call what = kernel_call("POST", kernel_id, "/rename", feature::rename_session);
+    what.retry = retry_class::unsafe; // a handle by name would not find it the second time
+    what.set_json({{"name", name}});
+    scope.perform(std::move(what));
 }
 
 inline void kernel_restart(const call_scope& scope, const std::string& kernel_id) {
@@ -8792,13 +10175,16 @@ inline execute_result kernel_execute(const call_scope& scope, const std::string&
         throw client_error(error_kind::argument, "the code must be empty when a run is continued");
     }
     if (!options.is_object()) throw client_error(error_kind::argument, "the options of execute() are no JSON object");
-    call what = kernel_call("POST", kernel_id);
+    const json run = run_id.empty() ? json() : json(run_id);
+    json body = {{"mode", mode_name(mode)}, {"code", code}, {"runId", run}, {"options", options}};
+    call what = kernel_call("POST", kernel_id, "", [&body, &run](call& request, const dialect& language) {
+        if (!language.run_id_twice) return;
+        body["run_id"] = run;
+        request.set_json(body);
+    });
+    what.set_json(body);
     what.waits_for_compute = true;
     what.retry = retry_class::unsafe;
-    what.set_json({{"mode", mode_name(mode)},
-                   {"code", code},
-                   {"runId", run_id.empty() ? json() : json(run_id)},
-                   {"options", options}});
     const json answer = scope.perform(std::move(what)).json();
     return read_execute_result(wire_object(answer, "the answer").require("result"));
 }
@@ -8835,8 +10221,14 @@ public:
     basic_kernel(detail::call_scope scope, kernel_creation creation)
         : scope_(std::move(scope)), creation_(std::move(creation)) {}
 
-    /// The session id or client token.
+    /// Names the session in calls: its UUID when get_or_create() was told one, else the client token or the id that the
+    /// handle was made with.
     const std::string& kernel_id() const noexcept { return creation_.kernel_id; }
+    /// The client token, also when get_or_create() chose one; of handles by id, the id.
+    const std::string& name() const noexcept { return creation_.name; }
+    /// The state that get_or_create() was told: "RUNNING", "PENDING", "TIMEOUT" ...; empty for handles by id and
+    /// on 19.03.
+    const std::string& status() const noexcept { return creation_.status; }
     /// Whether get_or_create() made it anew; false for reused ones and for handles by id.
     bool created() const noexcept { return creation_.created; }
     /// The network services in it, as told by get_or_create(); empty for handles by id.
@@ -8846,9 +10238,17 @@ public:
 
     /// Ends the compute session and whatever runs in it: `DELETE /kernel/ID`. Ending one that is gone is no error.
     /// Retry class: safe.
-    result<destroy_result> destroy() const {
-        return invoke(
-            [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_destroy(scope, id); });
+    result<destroy_result> destroy(destroy_options options = {}) const {
+        return invoke([options = std::move(options)](const detail::call_scope& scope, const std::string& id) {
+            return detail::kernel_destroy(scope, id, options);
+        });
+    }
+    /// Gives a running session another name: `POST /session/ID/rename`, from 21.09 (v6.20210815) on. Handles by the old
+    /// name find it no more. Retry class: unsafe. @throws client_error{argument} for a name that is no client token
+    result<void> rename(std::string name) const {
+        return invoke([name = std::move(name)](const detail::call_scope& scope, const std::string& id) {
+            detail::kernel_rename(scope, id, name);
+        });
     }
     /// Restarts the containers; files stay, state is lost: `PATCH /kernel/ID`. Retry class: unsafe.
     result<void> restart() const {
@@ -8878,6 +10278,27 @@ public:
     result<std::string> get_logs() const {
         return invoke(
             [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_get_logs(scope, id); });
+    }
+
+    /// The network services in the session: `GET /stream/session/ID/apps`, from 20.03 (v5.20191215) on.
+    /// Retry class: safe.
+    result<std::vector<service_port>> apps() const {
+        return invoke(
+            [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_apps(scope, id); });
+    }
+    /// Starts a service and has a proxy of the cluster's lead to it: `POST /session/ID/start-service`, from 21.09
+    /// (v6.20210815) on. Retry class: unsafe. @throws api_error service-unavailable where there is no such proxy
+    result<service_address> start_service(std::string app, service_options options = {}) const {
+        return invoke([app = std::move(app), options = std::move(options)](const detail::call_scope& scope,
+                                                                           const std::string& id) {
+            return detail::kernel_start_service(scope, id, app, options);
+        });
+    }
+    /// Ends a service: `POST /session/ID/shutdown-service`, from 20.09 (v6.20200815) on. Retry class: safe.
+    result<void> shutdown_service(std::string app) const {
+        return invoke([app = std::move(app)](const detail::call_scope& scope, const std::string& id) {
+            detail::kernel_shutdown_service(scope, id, app);
+        });
     }
 
     /// One step of a run: `POST /kernel/ID`. Returns after about 2 s at the latest even when the code goes on.
@@ -8948,33 +10369,34 @@ public:
     }
 
     /// Runs @p code over a websocket: `GET /stream/kernel/ID/execute`. Events come as they happen, see execute_stream.
-    /// The limits set by with() hold for the opening, its cancel token for the stream's whole life. In asynchronous
-    /// mode the opening is a future; the stream's own calls block. Retry class of the opening: safe.
+    /// The limits set by with() hold for the opening, its cancel token for the stream's whole life.
+    /// Retry class of the opening: safe.
     /// @param mode query or batch  @param options a JSON object of mode-specific options
-    result<execute_stream> stream_execute(std::string code, execute_mode mode = execute_mode::query,
-                                          json options = json::object()) const {
+    result<basic_execute_stream<Mode>> stream_execute(std::string code, execute_mode mode = execute_mode::query,
+                                                      json options = json::object()) const {
         static_assert(is_websocket_transport_v<Transport>,
                       "backendai: stream_execute needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
         return invoke([code = std::move(code), mode, options = std::move(options)](const detail::call_scope& scope,
                                                                                    const std::string& id) {
-            return detail::open_execute_stream(scope, id, code, mode, options, [state = scope.state, id] {
+            return detail::open_execute_stream<Mode>(scope, id, code, mode, options, [state = scope.state, id] {
                 detail::kernel_interrupt_briefly(state, id);
             });
         });
     }
     /// Runs the clean, build and exec commands over a websocket.
-    result<execute_stream> stream_execute(batch_commands commands) const {
+    result<basic_execute_stream<Mode>> stream_execute(batch_commands commands) const {
         return stream_execute({}, execute_mode::batch, detail::batch_options(commands));
     }
     /// Opens a terminal in the compute session: `GET /stream/kernel/ID/pty`. See pty_stream; limits as
     /// stream_execute().
-    result<pty_stream> stream_pty() const {
+    result<basic_pty_stream<Mode>> stream_pty() const {
         static_assert(is_websocket_transport_v<Transport>,
                       "backendai: stream_pty needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
-        return invoke(
-            [](const detail::call_scope& scope, const std::string& id) { return detail::open_pty_stream(scope, id); });
+        return invoke([](const detail::call_scope& scope, const std::string& id) {
+            return detail::open_pty_stream<Mode>(scope, id);
+        });
     }
 
 private:
@@ -8995,8 +10417,9 @@ class basic_kernel_functions {
 public:
     explicit basic_kernel_functions(detail::call_scope scope) : scope_(std::move(scope)) {}
 
-    /// Gets the compute session of that client token, or creates one: `POST /kernel/create`. The call waits until the
-    /// session can be used. Retry class: safe, as the client token makes it idempotent.
+    /// Gets the compute session of that client token, or creates one: `POST /kernel/create`, or `/session` from 20.03
+    /// (v5) on. The call waits until the session can be used, unless the options say otherwise. Retry class: safe, as
+    /// the client token makes it idempotent; with no_reuse unsafe.
     /// @param lang image name and tag, "python:3.6-ubuntu"
     /// @throws client_error{argument} for a bad token, cluster size or name; api_error kernel-already-exists when the
     ///         token belongs to a session of another image
@@ -9007,6 +10430,24 @@ public:
                              return basic_kernel<Transport, Mode>(scope.outside_task(),
                                                                   detail::kernel_get_or_create(scope, lang, options));
                          });
+    }
+    /// The compute sessions that fit the filter, a page at a time; see page_range. Of other users: needs admin rights.
+    page_range<Mode> paginated_list(session_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::session_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    typename Mode::template result<page_result> list_page(session_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::session_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
+    }
+    /// The caller's sessions of that name or UUID, terminated ones included: `GET /session/_/match`, from 20.03
+    /// (v5.20191215) on. Retry class: safe.
+    /// @param id a whole name or UUID: what some servers take for the beginning of one, others do not
+    typename Mode::template result<std::vector<session_match>> match(std::string id) const {
+        return Mode::run(
+            scope_, [id = std::move(id)](const detail::call_scope& scope) { return detail::kernel_match(scope, id); });
     }
 
 private:
@@ -9049,6 +10490,13 @@ struct keypair_changes {
     std::optional<int> rate_limit, concurrency_limit;
 };
 
+/// Which key pairs are listed.
+struct keypair_filter {
+    std::optional<user_id> user = {};   ///< whose
+    std::optional<bool> is_active = {}; ///< active ones, inactive ones, or both
+    field_list fields = {};             ///< default: access_key secret_key is_active is_admin
+};
+
 /// A new key pair. The secret key cannot be asked for by anyone else later, so keep it.
 struct keypair_creation {
     std::string access_key, secret_key; ///< empty when the fields asked for left them out
@@ -9059,7 +10507,7 @@ namespace detail {
 
 inline constexpr const char* default_keypair_fields = "access_key secret_key is_active is_admin";
 
-inline void check_user(const call_scope& scope, const user_id& user) {
+inline void check_user(const user_id& user) {
     if (!user.is_number()) return;
     // GraphQL's Int has 32 bits.
     const json& number = user.value();
@@ -9067,10 +10515,11 @@ inline void check_user(const call_scope& scope, const user_id& user) {
                           ? number.get<std::uint64_t>() <= INT32_MAX
                           : number.get<std::int64_t>() >= INT32_MIN && number.get<std::int64_t>() <= INT32_MAX;
     if (!fits) throw client_error(error_kind::argument, "the user id is out of range");
-    if (!scope.negotiate().integer_user_ids) {
-        throw client_error(error_kind::argument,
-                           "user ids that are numbers ended with v4.20190315; use the e-mail address");
-    }
+}
+inline void check_user(const user_id& user, const dialect& language) {
+    if (!user.is_number() || language.integer_user_ids) return;
+    throw client_error(error_kind::argument,
+                       "user ids that are numbers ended with v4.20190315; use the e-mail address");
 }
 inline const char* user_type(const user_id& user) {
     return user.is_number() ? "Int!" : "String!";
@@ -9087,7 +10536,8 @@ inline keypair_creation keypair_create(const call_scope& scope, const user_id& u
                    {"concurrency_limit", options.concurrency_limit}},
                   "input");
     text.select("ok msg keypair { " + select_fields(options.fields, "access_key secret_key") + " }");
-    check_user(scope, user);
+    check_user(user);
+    check_user(user, scope.negotiate());
     const json answer = run_mutation(scope, text);
     keypair_creation made;
     made.raw = wire_object(answer, "the answer").require("keypair");
@@ -9097,14 +10547,26 @@ inline keypair_creation keypair_create(const call_scope& scope, const user_id& u
     return made;
 }
 
-inline std::vector<json> keypair_list(const call_scope& scope, const std::optional<user_id>& user,
-                                      const std::optional<bool>& is_active, const field_list& fields) {
-    graphql_text text("query", "keypairs");
-    if (user) text.argument("user_id", user_type(*user), user->value());
-    text.argument("is_active", "Boolean", is_active ? json(*is_active) : json());
-    text.select(select_fields(fields, default_keypair_fields));
-    if (user) check_user(scope, *user);
-    return query_list(scope, text);
+inline listing keypair_listing(keypair_filter filter) {
+    listing what{"keypair_list", "keypairs", &dialect_rules::keypair_pages, {}, {}};
+    what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_keypair_fields); };
+    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+        if (filter.user) {
+            check_user(*filter.user, language);
+            const std::string key(language.keypair_user_key);
+            text.argument(key.c_str(), user_type(*filter.user), filter.user->value());
+        }
+        text.argument("is_active", "Boolean", filter.is_active ? json(*filter.is_active) : json());
+    };
+    return what;
+}
+
+inline std::vector<json> keypair_list(const call_scope& scope, keypair_filter filter) {
+    if (filter.user) check_user(*filter.user);
+    page_cursor cursor(keypair_listing(std::move(filter)), {});
+    std::vector<json> all;
+    while (auto item = cursor.next(scope)) all.push_back(std::move(*item));
+    return all;
 }
 
 inline json keypair_info(const call_scope& scope, const std::string& access_key, const field_list& fields) {
@@ -9227,15 +10689,25 @@ public:
                              return detail::keypair_create(scope, user, options);
                          });
     }
-    /// The key pairs of a user, or of all; active ones, inactive ones, or both. Needs admin rights.
+    /// The key pairs of a user, or of all; active ones, inactive ones, or both, in as many requests as it takes. Needs
+    /// admin rights.
     /// @param fields default: access_key secret_key is_active is_admin
     /// Retry class: safe.
     result<std::vector<json>> list(std::optional<user_id> user = {}, std::optional<bool> is_active = {},
                                    field_list fields = {}) const {
-        return Mode::run(
-            scope_, [user = std::move(user), is_active, fields = std::move(fields)](const detail::call_scope& scope) {
-                return detail::keypair_list(scope, user, is_active, fields);
-            });
+        return Mode::run(scope_, [filter = keypair_filter{std::move(user), is_active, std::move(fields)}](
+                                     const detail::call_scope& scope) { return detail::keypair_list(scope, filter); });
+    }
+    /// The key pairs that fit the filter, a page at a time; see page_range. Needs admin rights.
+    page_range<Mode> paginated_list(keypair_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::keypair_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    result<page_result> list_page(keypair_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::keypair_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
     }
 
 private:
@@ -9342,6 +10814,12 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_API_VFOLDER_FILES_HPP
 #define BACKENDAI_API_VFOLDER_FILES_HPP
 
+// ---- backendai/api/vfolder_call.hpp
+/// @file
+/// What requests about one virtual folder have in common.
+#ifndef BACKENDAI_API_VFOLDER_CALL_HPP
+#define BACKENDAI_API_VFOLDER_CALL_HPP
+
 // ---- backendai/api/vfolder_types.hpp
 /// @file
 /// Results of the virtual folder functions, and the rules for folder names.
@@ -9349,12 +10827,39 @@ BACKENDAI_NAMESPACE_END
 #define BACKENDAI_API_VFOLDER_TYPES_HPP
 
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
+
+/// Options of create(). Setting one that the session's protocol version does not know is a client_error{argument}.
+struct vfolder_create_options {
+    std::string host;                      ///< the storage to lie on; empty for the server's default
+    std::optional<std::string> group;      ///< whose it is to be, in place of the caller's: UUID, or name before 26.3;
+                                           ///< 19.09 (v4.20190615) on
+    std::optional<std::string> usage_mode; ///< "general" (default), "model", "data"; 20.03 (v5.20191215) on
+    std::optional<std::string> permission; ///< "ro", "rw" (default), "wd"; 20.03 (v5.20191215) on
+    std::optional<std::string> unmanaged_path; ///< a place on the host that exists; admins only, 20.03 (v5.20191215) on
+    std::optional<bool> cloneable;             ///< others may copy it; 20.09 (v6.20200815) on
+    std::optional<std::string> quota;          ///< "10g"; 20.09 (v6.20200815) on, not every storage has it
+};
+
+/// Options of mkdir(); what is not the default is known from 20.09 (v6.20200815) on.
+struct mkdir_options {
+    bool parents = true;   ///< make those that are missing
+    bool exist_ok = false; ///< one that exists is no error
+};
+
+/// Where folders can be made.
+struct vfolder_hosts {
+    std::optional<std::string> default_host; ///< where they are made when create() names none
+    std::vector<std::string> allowed;
+    json raw;
+};
 
 /// What create() made.
 struct vfolder_creation {
@@ -9385,21 +10890,24 @@ struct vfolder_info {
 struct vfolder_invitation {
     std::string id;
     std::string inviter; ///< e-mail address
+    std::string invitee; ///< e-mail address; empty where the server does not say
     std::string permission;
     std::string state; ///< "pending"
     std::string created_at;
     std::string vfolder_id;
+    std::string vfolder_name; ///< empty where the server does not say
     json raw;
 };
 
 namespace detail {
 
-/// `[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?`. @throws client_error{argument}
+/// `.?[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?`. @throws client_error{argument}
 inline void check_vfolder_name(const std::string& name) {
     const auto alphanumeric = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     };
-    bool valid = !name.empty() && alphanumeric(name.front()) && alphanumeric(name.back());
+    const std::size_t first = name.rfind('.', 0) == 0 ? 1 : 0;
+    bool valid = name.size() > first && alphanumeric(name[first]) && alphanumeric(name.back());
     for (const char c : name) valid = valid && (alphanumeric(c) || c == '.' || c == '_' || c == '-');
     if (!valid) {
         throw client_error(error_kind::argument,
@@ -9407,6 +10915,12 @@ inline void check_vfolder_name(const std::string& name) {
                                " is no name for a virtual folder: letters and digits, and '.', '_' "
                                "or '-' between them");
     }
+}
+
+/// The same by the server's version: 19.03 knows no names with a dot in front.
+inline void check_vfolder_name(const std::string& name, const dialect& language) {
+    check_vfolder_name(name);
+    if (name.front() == '.') language.require(feature::dot_folders);
 }
 
 /// Ids are UUIDs, in text; some servers have numbers.
@@ -9449,12 +10963,25 @@ inline vfolder_info read_vfolder_info(json answer) {
     folder.id = id_text(fields, "id");
     folder.name = fields.string("name");
     folder.host = fields.string_or("host", "");
-    folder.num_files = fields.integer_or("numFiles", 0);
-    folder.created = fields.string_or("created", "");
+    // Both names are sent by servers of the years between.
+    folder.num_files = fields.integer_or("num_files", fields.integer_or("numFiles", 0));
+    folder.created = fields.string_or("created_at", fields.string_or("created", ""));
     folder.is_owner = fields.boolean_or("is_owner", false);
     folder.permission = fields.string_or("permission", "");
     folder.raw = std::move(answer);
     return folder;
+}
+
+inline vfolder_hosts read_vfolder_hosts(json answer) {
+    const wire_object fields(answer, "the hosts");
+    vfolder_hosts hosts;
+    if (fields.find("default") != nullptr) hosts.default_host = fields.string("default");
+    for (const json& host : fields.array_or_empty("allowed")) {
+        if (!host.is_string()) bad_answer("a host's name is not a text");
+        hosts.allowed.push_back(host.get<std::string>());
+    }
+    hosts.raw = std::move(answer);
+    return hosts;
 }
 
 inline std::vector<vfolder_invitation> read_vfolder_invitations(const json& answer) {
@@ -9464,14 +10991,53 @@ inline std::vector<vfolder_invitation> read_vfolder_invitations(const json& answ
         vfolder_invitation invitation;
         invitation.id = id_text(fields, "id");
         invitation.inviter = fields.string_or("inviter", "");
+        invitation.invitee = fields.string_or("invitee", "");
         invitation.permission = fields.string_or("perm", "");
         invitation.state = fields.string_or("state", "");
         invitation.created_at = fields.string_or("created_at", "");
         invitation.vfolder_id = id_text(fields, "vfolder_id");
+        invitation.vfolder_name = fields.string_or("vfolder_name", "");
         invitation.raw = item;
         invitations.push_back(std::move(invitation));
     }
     return invitations;
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// A call about a folder; @p more adds what depends on the server's generation.
+inline call vfolder_call(const char* method, const std::string& name, const char* suffix = "",
+                         std::function<void(call&, const dialect&)> more = {}) {
+    check_vfolder_name(name);
+    call what;
+    what.method = method;
+    what.path = "/folders/" + codec::escape_segment(name) + suffix;
+    what.complete = [name, more = std::move(more)](call& request, const dialect& language) {
+        check_vfolder_name(name, language);
+        if (more) more(request, language);
+    };
+    return what;
+}
+
+/// A path inside a folder in its normal form. @throws client_error{argument} when it is none.
+inline std::vector<std::string> folder_path(const std::string& path, codec::root_name root = codec::root_name::refuse) {
+    try {
+        // The caller's own names are not held to the rules of other systems.
+        return codec::safe_relative_path(path, root, codec::path_policy::posix);
+    } catch (const codec::decode_error& e) {
+        throw client_error(error_kind::argument, e.what());
+    }
 }
 
 } // namespace detail
@@ -9494,24 +11060,6 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 inline constexpr std::size_t vfolder_upload_files = 10; // the server's limit for one request
-
-inline call vfolder_call(const char* method, const std::string& name, const char* suffix = "") {
-    check_vfolder_name(name);
-    call what;
-    what.method = method;
-    what.path = "/folders/" + codec::escape_segment(name) + suffix;
-    return what;
-}
-
-/// A path inside a folder in its normal form. @throws client_error{argument} when it is none.
-inline std::vector<std::string> folder_path(const std::string& path, codec::root_name root = codec::root_name::refuse) {
-    try {
-        // The caller's own names are not held to the rules of other systems.
-        return codec::safe_relative_path(path, root, codec::path_policy::posix);
-    } catch (const codec::decode_error& e) {
-        throw client_error(error_kind::argument, e.what());
-    }
-}
 
 inline void vfolder_upload(const call_scope& scope, const std::string& name,
                            const std::vector<std::filesystem::path>& files, const upload_options& options) {
@@ -9595,10 +11143,12 @@ inline void vfolder_download(const call_scope& scope, const std::string& name, c
     destination target(dest, options.existing);
     std::vector<std::vector<std::string>> names;
     std::set<std::string> known;
+    codec::name_collisions collisions;
     for (const std::string& file : files) {
         std::vector<std::string> parts = folder_path(file);
         try {
             codec::safe_relative_path(file, codec::root_name::refuse, options.names);
+            if (options.names == codec::path_policy::portable) collisions.add(parts);
         } catch (const codec::decode_error& e) {
             throw client_error(error_kind::argument, e.what());
         }
@@ -9616,23 +11166,44 @@ inline void vfolder_download(const call_scope& scope, const std::string& name, c
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/api/vfolder_manage.hpp
+/// @file
+/// Virtual folders and the files in them: the bodies of what makes, lists, renames, moves and deletes.
+#ifndef BACKENDAI_API_VFOLDER_MANAGE_HPP
+#define BACKENDAI_API_VFOLDER_MANAGE_HPP
 
-#include <filesystem>
+
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
-
 namespace detail {
 
-inline vfolder_creation vfolder_create(const call_scope& scope, const std::string& name, const std::string& host) {
+inline vfolder_creation vfolder_create(const call_scope& scope, const std::string& name,
+                                       const vfolder_create_options& options) {
     check_vfolder_name(name);
     call what;
     what.method = "POST";
     what.path = "/folders";
     what.retry = retry_class::unsafe; // a second one would find the first one's folder and fail
-    what.set_json({{"name", name}, {"host", host.empty() ? json() : json(host)}});
+    what.complete = [&](call& request, const dialect& language) {
+        json body = {{"name", name}, {"host", options.host.empty() ? json() : json(options.host)}};
+        const auto maybe = [&](const char* key, feature needed, const auto& value) {
+            if (!value) return;
+            language.require(needed);
+            body[key] = *value;
+        };
+        check_vfolder_name(name, language);
+        maybe("group", feature::folder_group, options.group);
+        maybe("usage_mode", feature::usage_mode, options.usage_mode);
+        maybe("permission", feature::folder_permission, options.permission);
+        maybe("unmanaged_path", feature::unmanaged_path, options.unmanaged_path);
+        maybe("cloneable", feature::cloneable, options.cloneable);
+        maybe("quota", feature::quota, options.quota);
+        request.set_json(body);
+    };
     return read_vfolder_creation(scope.perform(std::move(what)).json());
 }
 
@@ -9642,28 +11213,10 @@ inline std::vector<vfolder_summary> vfolder_list(const call_scope& scope) {
     return read_vfolder_list(scope.perform(std::move(what)).json());
 }
 
-inline std::vector<vfolder_invitation> vfolder_invitations(const call_scope& scope) {
+inline vfolder_hosts vfolder_list_hosts(const call_scope& scope) {
     call what;
-    what.path = "/folders/invitations/list";
-    return read_vfolder_invitations(scope.perform(std::move(what)).json());
-}
-
-inline void vfolder_accept_invitation(const call_scope& scope, const std::string& inv_id, const std::string& inv_ak) {
-    call what;
-    what.method = "POST";
-    what.path = "/folders/invitations/accept";
-    what.retry = retry_class::unsafe; // an accepted invitation is gone: a second try would be refused
-    what.set_json({{"inv_id", inv_id}, {"inv_ak", inv_ak}});
-    scope.perform(std::move(what));
-}
-
-inline void vfolder_delete_invitation(const call_scope& scope, const std::string& inv_id) {
-    call what;
-    what.method = "DELETE";
-    what.path = "/folders/invitations/delete";
-    what.retry = retry_class::unsafe;
-    what.set_json({{"inv_id", inv_id}});
-    scope.perform(std::move(what));
+    what.path = "/folders/_/hosts";
+    return read_vfolder_hosts(scope.perform(std::move(what)).json());
 }
 
 inline vfolder_info vfolder_get_info(const call_scope& scope, const std::string& name) {
@@ -9676,38 +11229,121 @@ inline void vfolder_remove(const call_scope& scope, const std::string& name) {
     scope.perform(std::move(what));
 }
 
-inline void vfolder_mkdir(const call_scope& scope, const std::string& name, const std::string& path) {
-    call what = vfolder_call("POST", name, "/mkdir");
+inline void vfolder_rename(const call_scope& scope, const std::string& name, const std::string& new_name) {
+    check_vfolder_name(new_name);
+    call what = vfolder_call("POST", name, "/rename");
+    what.retry = retry_class::unsafe; // the second one would not find the old name
+    what.set_json({{"new_name", new_name}});
+    scope.perform(std::move(what));
+}
+
+/// Servers from 24.03 on answer 2xx with what they did and what they could not do.
+inline void check_results(const response& answer) {
+    if (answer.text().empty() || answer.content_type() != "application/json") return;
+    const json body = answer.json();
+    const auto results = body.is_object() ? body.find("results") : body.end();
+    if (results == body.end() || !results->is_object()) return;
+    const auto failed = results->find("failed");
+    if (failed == results->end() || failed->empty()) return;
+    api_error::details details;
+    details.status = answer.status();
+    details.reason = answer.reason();
+    details.title = "The server could not do all of it";
+    details.data = *failed;
+    details.body = answer.text().substr(0, max_error_body);
+    throw api_error(std::move(details));
+}
+
+inline void vfolder_mkdir(const call_scope& scope, const std::string& name, const std::string& path,
+                          const mkdir_options& options) {
+    const bool is_usual = options.parents && !options.exist_ok;
+    json body = {{"path", codec::join_path(folder_path(path))}};
+    if (!is_usual) body.update({{"parents", options.parents}, {"exist_ok", options.exist_ok}});
+    call what = vfolder_call("POST", name, "/mkdir", [is_usual](call& /*request*/, const dialect& language) {
+        if (!is_usual) language.require(feature::mkdir_parents);
+    });
     what.retry = retry_class::unsafe; // servers differ on whether one that exists is an error
-    what.set_json({{"path", codec::join_path(folder_path(path))}});
+    what.set_json(body);
+    check_results(scope.perform(std::move(what)));
+}
+
+inline void vfolder_rename_file(const call_scope& scope, const std::string& name, const std::string& path,
+                                const std::string& new_name) {
+    if (new_name.empty() || new_name == "." || new_name == ".." || new_name.find('/') != std::string::npos ||
+        has_control_character(new_name)) {
+        throw client_error(error_kind::argument, codec::printable(new_name) + " is no name for a file");
+    }
+    call what = vfolder_call("POST", name, "", [](call& request, const dialect& language) {
+        language.require(feature::rename_file);
+        request.path += language.rename_file_path;
+    });
+    what.retry = retry_class::unsafe; // the second one would not find the old name
+    what.set_json({{"target_path", codec::join_path(folder_path(path))}, {"new_name", new_name}});
+    scope.perform(std::move(what));
+}
+
+inline void vfolder_move_file(const call_scope& scope, const std::string& name, const std::string& from,
+                              const std::string& to) {
+    call what = vfolder_call("POST", name, "/move-file",
+                             [](call& /*request*/, const dialect& language) { language.require(feature::move_file); });
+    what.retry = retry_class::unsafe;
+    what.set_json({{"src", codec::join_path(folder_path(from))}, {"dst", codec::join_path(folder_path(to))}});
     scope.perform(std::move(what));
 }
 
 inline void vfolder_delete_files(const call_scope& scope, const std::string& name,
                                  const std::vector<std::string>& files, bool recursive) {
-    call what = vfolder_call("DELETE", name, "/delete_files");
-    what.retry = retry_class::unsafe; // what is gone is an error the second time
     std::vector<std::string> paths;
     for (const std::string& file : files) paths.push_back(codec::join_path(folder_path(file)));
+    call what = vfolder_call("DELETE", name, "", [](call& request, const dialect& language) {
+        request.path += language.delete_files_path;
+        request.method = std::string(language.delete_files_method);
+    });
+    what.retry = retry_class::unsafe; // what is gone is an error the second time
     what.set_json({{"files", paths}, {"recursive", recursive}});
     scope.perform(std::move(what));
 }
 
 inline file_listing vfolder_list_files(const call_scope& scope, const std::string& name, const std::string& path) {
-    call what = vfolder_call("GET", name, "/files");
-    const std::string place = codec::join_path(folder_path(path, codec::root_name::allow));
-    what.set_json({{"path", place.empty() ? "." : place}});
+    const std::string joined = codec::join_path(folder_path(path, codec::root_name::allow));
+    const std::string place = joined.empty() ? "." : joined;
+    call what = vfolder_call("GET", name, "/files", [place](call& request, const dialect& language) {
+        if (language.folder_listing_in_query) {
+            request.query.emplace_back("path", place);
+        } else {
+            request.set_json({{"path", place}});
+        }
+    });
     return read_file_listing(scope.perform(std::move(what)).json());
 }
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/vfolder_sharing.hpp
+/// @file
+/// Virtual folders shared by invitations: the bodies of the functions for both sides.
+#ifndef BACKENDAI_API_VFOLDER_SHARING_HPP
+#define BACKENDAI_API_VFOLDER_SHARING_HPP
+
+
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
 
 inline std::vector<std::string> vfolder_invite(const call_scope& scope, const std::string& name,
                                                const std::string& perm, const std::vector<std::string>& emails) {
     if (perm != "ro" && perm != "rw" && perm != "wd")
         throw client_error(error_kind::argument, "the permission of an invitation is ro, rw or wd");
     if (emails.empty()) throw client_error(error_kind::argument, "nobody to invite");
-    call what = vfolder_call("POST", name, "/invite");
+    call what = vfolder_call("POST", name, "/invite", [&](call& request, const dialect& language) {
+        request.set_json({{"perm", perm}, {std::string(language.invitees_key), emails}});
+    });
     what.retry = retry_class::unsafe; // invitations are made once each
-    what.set_json({{"perm", perm}, {"user_ids", emails}});
     const json answer = scope.perform(std::move(what)).json();
     std::vector<std::string> ids;
     for (const json& id : wire_object(answer, "the answer").array_or_empty("invited_ids"))
@@ -9715,7 +11351,60 @@ inline std::vector<std::string> vfolder_invite(const call_scope& scope, const st
     return ids;
 }
 
+inline std::vector<vfolder_invitation> vfolder_invitations(const call_scope& scope) {
+    call what;
+    what.path = "/folders/invitations/list";
+    return read_vfolder_invitations(scope.perform(std::move(what)).json());
+}
+
+inline std::vector<vfolder_invitation> vfolder_sent_invitations(const call_scope& scope) {
+    call what;
+    what.complete = [](call& request, const dialect& language) {
+        language.require(feature::sent_invitations);
+        request.path = std::string(language.sent_invitations_path);
+    };
+    return read_vfolder_invitations(scope.perform(std::move(what)).json());
+}
+
+inline void vfolder_accept_invitation(const call_scope& scope, const std::string& inv_id, const std::string& inv_ak) {
+    const std::string own_key = *scope.state->config().access_key;
+    call what;
+    what.method = "POST";
+    what.path = "/folders/invitations/accept";
+    what.retry = retry_class::unsafe; // an accepted invitation is gone: a second try would be refused
+    what.complete = [&](call& request, const dialect& language) {
+        json body = {{"inv_id", inv_id}};
+        if (language.acceptance_names_access_key) {
+            body["inv_ak"] = inv_ak.empty() ? own_key : inv_ak;
+        } else if (!inv_ak.empty() && inv_ak != own_key) {
+            throw client_error(error_kind::argument,
+                               "inv_ak ended with protocol version v4.20190315: this server shares with the user");
+        }
+        request.set_json(body);
+    };
+    scope.perform(std::move(what));
+}
+
+inline void vfolder_delete_invitation(const call_scope& scope, const std::string& inv_id) {
+    call what;
+    what.method = "DELETE";
+    what.path = "/folders/invitations/delete";
+    what.retry = retry_class::unsafe;
+    what.set_json({{"inv_id", inv_id}});
+    scope.perform(std::move(what));
+}
+
 } // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
 
 /// A virtual folder, by its name: a handle, cheap to copy. Names are checked when a function is called.
 template <class Transport, class Mode>
@@ -9734,7 +11423,8 @@ public:
             return detail::vfolder_get_info(scope, name);
         });
     }
-    /// Deletes the folder and all that is in it: `DELETE /folders/NAME`. Retry class: unsafe.
+    /// Deletes the folder and all that is in it: `DELETE /folders/NAME`. Servers from 24.03 on move it to a trash bin;
+    /// 23.03 and 23.09 go on deleting when the call has returned. Retry class: unsafe.
     result<void> remove() const {
         return invoke(
             [](const detail::call_scope& scope, const std::string& name) { detail::vfolder_remove(scope, name); });
@@ -9764,12 +11454,36 @@ public:
             detail::vfolder_download(scope, name, files, dest, options);
         });
     }
+    /// Gives the folder another name: `POST /folders/NAME/rename`. Handles by the old name find it no more.
+    /// Retry class: unsafe.
+    result<void> rename(std::string new_name) const {
+        return invoke([new_name = std::move(new_name)](const detail::call_scope& scope, const std::string& name) {
+            detail::vfolder_rename(scope, name, new_name);
+        });
+    }
     /// Makes a directory and its parents: `POST /folders/NAME/mkdir`. @param path relative to the folder.
     /// Retry class: unsafe.
-    result<void> mkdir(std::string path) const {
-        return invoke([path = std::move(path)](const detail::call_scope& scope, const std::string& name) {
-            detail::vfolder_mkdir(scope, name, path);
+    result<void> mkdir(std::string path, mkdir_options options = {}) const {
+        return invoke([path = std::move(path), options](const detail::call_scope& scope, const std::string& name) {
+            detail::vfolder_mkdir(scope, name, path, options);
         });
+    }
+    /// Gives a file or directory another name in its place: `POST /folders/NAME/rename-file`, from 20.03 (v5.20191215)
+    /// on. A file that has the new name is replaced. Retry class: unsafe.
+    /// @param path relative to the folder  @param new_name without a directory
+    result<void> rename_file(std::string path, std::string new_name) const {
+        return invoke([path = std::move(path), new_name = std::move(new_name)](const detail::call_scope& scope,
+                                                                               const std::string& name) {
+            detail::vfolder_rename_file(scope, name, path, new_name);
+        });
+    }
+    /// Moves a file or directory to another place in the folder: `POST /folders/NAME/move-file`, from 22.03
+    /// (v6.20220315) on. Retry class: unsafe. @param from, to relative to the folder
+    result<void> move_file(std::string from, std::string to) const {
+        return invoke(
+            [from = std::move(from), to = std::move(to)](const detail::call_scope& scope, const std::string& name) {
+                detail::vfolder_move_file(scope, name, from, to);
+            });
     }
     /// Deletes files, and directories if @p recursive: `DELETE /folders/NAME/delete_files`. Retry class: unsafe.
     result<void> delete_files(std::vector<std::string> files, bool recursive = false) const {
@@ -9818,21 +11532,51 @@ public:
     /// @param name letters and digits, and `.`, `_` or `-` between them  @param host empty for the server's default
     /// @throws api_error vfolder-already-exists
     result<vfolder_creation> create(std::string name, std::string host = {}) const {
-        return Mode::run(scope_, [name = std::move(name), host = std::move(host)](const detail::call_scope& scope) {
-            return detail::vfolder_create(scope, name, host);
-        });
+        vfolder_create_options options;
+        options.host = std::move(host);
+        return create(std::move(name), std::move(options));
+    }
+    /// The same with more to say. @throws also client_error{argument} for what the server's version does not know
+    result<vfolder_creation> create(std::string name, vfolder_create_options options) const {
+        return Mode::run(scope_,
+                         [name = std::move(name), options = std::move(options)](const detail::call_scope& scope) {
+                             return detail::vfolder_create(scope, name, options);
+                         });
+    }
+    /// Where folders can be made: `GET /folders/_/hosts`. Retry class: safe.
+    result<vfolder_hosts> hosts() const {
+        return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::vfolder_list_hosts(scope); });
     }
     /// The folders that one owns or was invited to: `GET /folders`. Retry class: safe.
     result<std::vector<vfolder_summary>> list() const {
         return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::vfolder_list(scope); });
     }
+    /// The folders that fit the filter as GraphQL tells them, a page at a time; see page_range. Of other users: needs
+    /// admin rights.
+    page_range<Mode> paginated_list(vfolder_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::vfolder_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    result<page_result> list_page(vfolder_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::vfolder_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
+    }
     /// The invitations that wait for an answer: `GET /folders/invitations/list`. Retry class: safe.
     result<std::vector<vfolder_invitation>> invitations() const {
         return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::vfolder_invitations(scope); });
     }
+    /// The caller's own invitations to others that wait for an answer: `GET /folders/invitations/list_sent`, from 19.09
+    /// (v4.20190615) on. Retry class: safe.
+    result<std::vector<vfolder_invitation>> sent_invitations() const {
+        return Mode::run(scope_,
+                         [](const detail::call_scope& scope) { return detail::vfolder_sent_invitations(scope); });
+    }
     /// Accepts one: `POST /folders/invitations/accept`. Retry class: unsafe.
-    /// @param inv_ak the access key for which the folder is to be seen
-    result<void> accept_invitation(std::string inv_id, std::string inv_ak) const {
+    /// @param inv_ak the access key for which the folder is to be seen, the session's own when empty; from 19.09
+    ///               (v4.20190615) on folders are shared with users, and another key is client_error{argument}
+    result<void> accept_invitation(std::string inv_id, std::string inv_ak = {}) const {
         return Mode::run(scope_,
                          [inv_id = std::move(inv_id), inv_ak = std::move(inv_ak)](const detail::call_scope& scope) {
                              detail::vfolder_accept_invitation(scope, inv_id, inv_ak);
@@ -10630,6 +12374,7 @@ public:
     /// A handle to an existing compute session, by its id or client token. Makes no request.
     basic_kernel<Transport, Mode> kernel(std::string kernel_id) const {
         kernel_creation existing;
+        existing.name = kernel_id;
         existing.kernel_id = std::move(kernel_id);
         return basic_kernel<Transport, Mode>(scope_, std::move(existing));
     }
@@ -12201,6 +13946,403 @@ struct std::coroutine_traits<backendai::future<T>, Arguments...> {
 #endif
 
 #endif
+// ---- backendai/async/message_stream.hpp
+/// @file
+/// Streams in asynchronous mode: their calls return futures.
+#ifndef BACKENDAI_ASYNC_MESSAGE_STREAM_HPP
+#define BACKENDAI_ASYNC_MESSAGE_STREAM_HPP
+
+// ---- backendai/async/stream_engine.hpp
+/// @file
+/// What a stream does in asynchronous mode: a thread that reads for it and one that writes, each started when it is
+/// first needed. They are the stream's own, so that a stream which waits holds none of the session's threads.
+#ifndef BACKENDAI_ASYNC_STREAM_ENGINE_HPP
+#define BACKENDAI_ASYNC_STREAM_ENGINE_HPP
+
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// A call on a stream. Who claims it says how it ends: the stream's thread, or a cancel.
+template <class T>
+class stream_call_state : public future_state<T> {
+public:
+    using future_state<T>::future_state;
+    bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
+    bool claimed() const noexcept { return claimed_.load(std::memory_order_acquire); }
+    void cancel() override {
+        if (claim()) this->fail(cancelled_before_start());
+    }
+
+private:
+    std::atomic<bool> claimed_{false};
+};
+
+/// A call that waits for what a stream yields, whatever it makes of it.
+template <class Value>
+class stream_waiter {
+public:
+    using clock = std::chrono::steady_clock;
+
+    explicit stream_waiter(clock::time_point limit) : deadline(limit) {}
+    stream_waiter(const stream_waiter&) = delete;
+    stream_waiter& operator=(const stream_waiter&) = delete;
+    virtual ~stream_waiter() = default;
+    /// Whether it was cancelled, and wants nothing any more.
+    virtual bool gave_up() const noexcept = 0;
+    /// Hands a value over, or nothing at the deadline. @return false when it gave up; the value is untouched then
+    virtual bool give(std::optional<Value>& value) noexcept = 0;
+    virtual bool fail_with(const std::exception_ptr& failure) noexcept = 0;
+
+    const clock::time_point deadline;
+};
+
+template <class Value, class T>
+class stream_read final : public stream_call_state<T>, public stream_waiter<Value> {
+public:
+    using conversion = T (*)(std::optional<Value>&&);
+
+    stream_read(std::shared_ptr<executor> threads, conversion convert,
+                typename stream_waiter<Value>::clock::time_point limit)
+        : stream_call_state<T>(std::move(threads)), stream_waiter<Value>(limit), convert_(convert) {}
+    bool gave_up() const noexcept override { return this->claimed(); }
+    bool give(std::optional<Value>& value) noexcept override {
+        if (!this->claim()) return false;
+        try {
+            this->set_value(convert_(std::move(value)));
+        } catch (...) {
+            this->fail(std::current_exception());
+            return true;
+        }
+        this->finish();
+        return true;
+    }
+    bool fail_with(const std::exception_ptr& failure) noexcept override {
+        if (!this->claim()) return false;
+        this->fail(failure);
+        return true;
+    }
+
+private:
+    const conversion convert_;
+};
+
+template <class Body>
+class stream_write final : public stream_call_state<void> {
+public:
+    stream_write(std::shared_ptr<executor> threads, std::function<void(Body&)> what)
+        : stream_call_state<void>(std::move(threads)), what_(std::move(what)) {}
+    void run(Body& body) noexcept {
+        if (!claim()) return;
+        try {
+            what_(body);
+        } catch (...) {
+            fail(std::current_exception());
+            return;
+        }
+        set_value();
+        finish();
+    }
+    void refuse(const std::exception_ptr& failure) noexcept {
+        if (claim()) fail(failure);
+    }
+
+private:
+    const std::function<void(Body&)> what_;
+};
+
+/// @tparam Body the stream's blocking functions: `value`, what it yields; `std::optional<value> read_for(limit)`,
+/// nothing
+///              when the limit is over; `void end() noexcept`, the orderly end, may be called more than once; `void
+///              cancel() noexcept`, after which all of them return soon. One thread reads while others do the rest.
+/// Made by make_shared(); the threads share it.
+template <class Body>
+class stream_engine final : public std::enable_shared_from_this<stream_engine<Body>> {
+    using clock = std::chrono::steady_clock;
+
+public:
+    using value = typename Body::value;
+    template <class T>
+    using conversion = T (*)(std::optional<value>&&);
+
+    template <class... Arguments>
+    explicit stream_engine(std::shared_ptr<executor> threads, Arguments&&... arguments)
+        : threads_(std::move(threads)), body_(std::forward<Arguments>(arguments)...) {}
+    stream_engine(const stream_engine&) = delete;
+    stream_engine& operator=(const stream_engine&) = delete;
+    ~stream_engine() = default; // stop() was called, and the threads have let go of it
+
+    Body& body() noexcept { return body_; }
+
+    /// What the stream yields next, made into a T. Reads are served in the order in which they were asked for; one that
+    /// is cancelled takes nothing away from the next.
+    template <class T>
+    future<T> read(conversion<T> convert, clock::time_point deadline = (clock::time_point::max)()) {
+        const auto task = std::make_shared<stream_read<value, T>>(threads_, convert, deadline);
+        try {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (!reader_.joinable()) reader_ = start(&stream_engine::serve_reads);
+            reads_.push_back(task);
+        } catch (const std::system_error& e) {
+            task->fail_with(no_thread(e));
+        }
+        reads_changed_.notify_one();
+        return future_access::make<T>(task);
+    }
+
+    /// Calls @p what in the order in which it was asked for, beside the reads. A cancel reaches it until its turn
+    /// comes.
+    future<void> write(std::function<void(Body&)> what) {
+        const auto task = std::make_shared<stream_write<Body>>(threads_, std::move(what));
+        try {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (!writer_.joinable()) writer_ = start(&stream_engine::serve_writes);
+            writes_.push_back(task);
+        } catch (const std::system_error& e) {
+            task->refuse(no_thread(e));
+        }
+        writes_changed_.notify_one();
+        return future_access::make<void>(task);
+    }
+
+    /// Ends the stream, in an orderly way unless a write is stuck, and waits for the threads. Calls that wait end with
+    /// client_error{cancelled}. Once, by the stream's owner.
+    void stop() noexcept {
+        bool writes = false;
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            stopping_ = true;
+            writes = writing_;
+        }
+        reads_changed_.notify_all();
+        writes_changed_.notify_all();
+        if (!writes) body_.end();
+        body_.cancel();
+        join(reader_);
+        join(writer_);
+    }
+
+private:
+    // How long one read of the body may last when nobody waits with a limit: a cancelled one makes room by then.
+    static constexpr std::chrono::milliseconds slice{100};
+
+    std::thread start(void (stream_engine::*serve)()) {
+        return std::thread([self = this->shared_from_this(), serve] { (self.get()->*serve)(); });
+    }
+    static std::exception_ptr no_thread(const std::system_error& e) {
+        return std::make_exception_ptr(
+            client_error(error_kind::io, std::string("no thread can be started: ") + e.what()));
+    }
+    // Where a continuation that runs here lets go of the stream the thread cannot wait for itself; it shares all it
+    // needs.
+    static void join(std::thread& thread) noexcept {
+        if (!thread.joinable()) return;
+        if (thread.get_id() == std::this_thread::get_id()) {
+            thread.detach();
+        } else {
+            thread.join();
+        }
+    }
+
+    void serve_reads() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        std::optional<value> kept; // of reads that gave up meanwhile
+        std::exception_ptr failure;
+        for (;;) {
+            reads_changed_.wait(lock, [this] { return stopping_ || !reads_.empty(); });
+            if (reads_.empty()) return;
+            const std::shared_ptr<stream_waiter<value>> first = reads_.front();
+            const bool is_late = clock::now() >= first->deadline;
+            const bool stops = stopping_;
+            if (stops || kept || failure || is_late || first->gave_up()) {
+                reads_.pop_front();
+                lock.unlock();
+                if (stops) {
+                    first->fail_with(cancelled_before_start());
+                } else if (kept || !failure) {
+                    if (first->give(kept)) kept.reset();
+                } else if (first->fail_with(failure)) {
+                    failure = nullptr;
+                }
+            } else {
+                lock.unlock();
+                const auto left = first->deadline - clock::now();
+                const auto limit = left < slice ? std::chrono::ceil<std::chrono::milliseconds>(left) : slice;
+                try {
+                    kept = body_.read_for(limit);
+                } catch (...) {
+                    failure = std::current_exception();
+                }
+            }
+            lock.lock();
+        }
+    }
+
+    void serve_writes() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        for (;;) {
+            writes_changed_.wait(lock, [this] { return stopping_ || !writes_.empty(); });
+            if (writes_.empty()) return;
+            const std::shared_ptr<stream_write<Body>> first = std::move(writes_.front());
+            writes_.pop_front();
+            const bool stops = stopping_;
+            writing_ = !stops;
+            lock.unlock();
+            if (stops) {
+                first->refuse(cancelled_before_start());
+            } else {
+                first->run(body_);
+            }
+            lock.lock();
+            writing_ = false;
+        }
+    }
+
+    const std::shared_ptr<executor> threads_;
+    Body body_;
+    std::mutex mutex_;
+    std::condition_variable reads_changed_, writes_changed_;
+    std::deque<std::shared_ptr<stream_waiter<value>>> reads_;
+    std::deque<std::shared_ptr<stream_write<Body>>> writes_;
+    bool stopping_ = false, writing_ = false;
+    std::thread reader_, writer_;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// The owner of a stream's engine; movable. Letting go of it ends the stream.
+template <class Body>
+class async_stream_io {
+public:
+    using value = typename Body::value;
+
+    template <class... Arguments>
+    explicit async_stream_io(std::shared_ptr<executor> threads, Arguments&&... arguments)
+        : engine_(std::make_shared<stream_engine<Body>>(std::move(threads), std::forward<Arguments>(arguments)...)) {}
+    async_stream_io(async_stream_io&&) noexcept = default;
+    async_stream_io& operator=(async_stream_io&& other) noexcept {
+        if (this != &other) {
+            stop();
+            engine_ = std::move(other.engine_);
+        }
+        return *this;
+    }
+    async_stream_io(const async_stream_io&) = delete;
+    async_stream_io& operator=(const async_stream_io&) = delete;
+    ~async_stream_io() { stop(); }
+
+    Body& body() const noexcept { return engine_->body(); }
+    future<value> read() const {
+        return engine_->template read<value>([](std::optional<value>&& got) { return std::move(*got); });
+    }
+    template <class T>
+    future<T> read_for(std::chrono::milliseconds limit, T (*convert)(std::optional<value>&&)) const {
+        const auto now = std::chrono::steady_clock::now();
+        const bool limited = limit < std::chrono::hours(24 * 365);
+        return engine_->template read<T>(convert,
+                                         limited ? now + limit : (std::chrono::steady_clock::time_point::max)());
+    }
+    future<void> write(std::function<void(Body&)> what) const { return engine_->write(std::move(what)); }
+
+private:
+    void stop() noexcept {
+        if (engine_) engine_->stop();
+    }
+
+    std::shared_ptr<stream_engine<Body>> engine_;
+};
+
+/// A message_stream as a stream_engine wants it.
+class message_stream_body {
+public:
+    using value = stream_message;
+
+    explicit message_stream_body(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
+    message_stream& stream() const noexcept { return *stream_; }
+    std::optional<stream_message> read_for(std::chrono::milliseconds limit) { return stream_->receive_for(limit); }
+    void end() noexcept {
+        try {
+            stream_->close();
+        } catch (const std::exception&) {
+            // The owner lets go of it: there is nobody left to tell.
+        }
+    }
+    void cancel() noexcept { stream_->cancel(); }
+
+private:
+    const std::unique_ptr<message_stream> stream_;
+};
+
+} // namespace detail
+
+/// A message_stream whose calls return futures, from connect_websocket() on an asynchronous session. Its calls never
+/// wait for one of the session's threads. Receives are served in the order in which they were made, sends and closes
+/// too, each beside the other. A future's cancel() ends that call only: a message that comes is for the next receive().
+/// Destroying the stream says goodbye and ends the calls that wait with client_error{cancelled}. Thread-safe but for
+/// that.
+class async_message_stream {
+public:
+    async_message_stream(std::shared_ptr<detail::executor> threads, std::unique_ptr<message_stream> stream)
+        : io_(std::move(threads), std::move(stream)) {}
+
+    /// See message_stream, also for the errors, which come out of the futures.
+    future<stream_message> receive() const { return io_.read(); }
+    /// Nothing when no message came within @p limit.
+    future<std::optional<stream_message>> receive_for(std::chrono::milliseconds limit) const {
+        return io_.read_for<std::optional<stream_message>>(
+            limit, [](std::optional<stream_message>&& message) { return std::move(message); });
+    }
+    future<void> send_text(std::string text) const {
+        return io_.write([text = std::move(text)](body& on) { on.stream().send_text(text); });
+    }
+    future<void> send_binary(std::string bytes) const {
+        return io_.write([bytes = std::move(bytes)](body& on) { on.stream().send_binary(bytes); });
+    }
+    future<void> close(std::uint16_t code = 1000, std::string reason = {}) const {
+        return io_.write([code, reason = std::move(reason)](body& on) { on.stream().close(code, reason); });
+    }
+    /// Breaks the connection off: calls that run and later ones end with client_error{cancelled}.
+    void cancel() const noexcept { io_.body().cancel(); }
+    const std::string& protocol() const noexcept { return io_.body().stream().protocol(); }
+
+private:
+    using body = detail::message_stream_body;
+    detail::async_stream_io<body> io_;
+};
+
+BACKENDAI_NAMESPACE_END
+
+#endif
 
 #include <atomic>
 #include <chrono>
@@ -12326,6 +14468,19 @@ struct async {
         task->start();
         return detail::future_access::make<value>(task);
     }
+
+    /// What connect_websocket() opens.
+    using stream = async_message_stream;
+    static std::unique_ptr<stream> wrap(const detail::call_scope& scope, std::unique_ptr<message_stream> opened) {
+        return std::make_unique<stream>(scope.state->threads(), std::move(opened));
+    }
+    template <class Body>
+    class stream_io : public detail::async_stream_io<Body> {
+    public:
+        template <class... Arguments>
+        explicit stream_io(const detail::call_scope& scope, Arguments&&... arguments)
+            : detail::async_stream_io<Body>(scope.state->threads(), std::forward<Arguments>(arguments)...) {}
+    };
 };
 
 BACKENDAI_NAMESPACE_END
@@ -12596,7 +14751,13 @@ public:
     /// Sends the request and hands the body of a successful answer to @p receiver as it arrives; the returned response
     /// has no body then. Once the receiver has seen data the request is not tried again.
     typename Mode::template result<response> fetch(body_receiver receiver, check_status check = check_status()) const {
+        return fetch(head_receiver(), std::move(receiver), check);
+    }
+    /// The same; @p head sees status and header fields of a successful answer before its body begins.
+    typename Mode::template result<response> fetch(head_receiver head, body_receiver receiver,
+                                                   check_status check = check_status()) const {
         detail::call what = call_;
+        what.on_head = std::move(head);
         what.receiver = std::move(receiver);
         what.check_status = check.enabled;
         return Mode::run(scope_,
@@ -12604,8 +14765,9 @@ public:
     }
 
     /// Opens a websocket at the path, a signed GET whatever the method; the body is not sent. Subprotocols go into the
-    /// header Sec-WebSocket-Protocol. @throws api_error when the answer is not 101; client_error
-    typename Mode::template result<std::unique_ptr<message_stream>> connect_websocket() const {
+    /// header Sec-WebSocket-Protocol. A message_stream comes of it, in asynchronous mode an async_message_stream.
+    /// @throws api_error when the answer is not 101; client_error
+    typename Mode::template result<std::unique_ptr<typename Mode::stream>> connect_websocket() const {
         static_assert(
             is_websocket_transport_v<Transport>,
             "backendai: connect_websocket needs a transport with websockets: this one lacks websocket_opening "
@@ -12613,7 +14775,9 @@ public:
         detail::call what = call_;
         what.body.clear();
         what.source.reset();
-        return Mode::run(scope_, [what](const detail::call_scope& scope) { return scope.open_websocket(what); });
+        return Mode::run(scope_, [what = std::move(what)](const detail::call_scope& scope) {
+            return Mode::wrap(scope, scope.open_websocket(what));
+        });
     }
 
 private:
@@ -15119,6 +17283,10 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
         }
     } catch (const codec::decode_error& e) {
         throw client_error(error_kind::protocol, "the answer of " + peer + " is not usable: " + e.what(),
+                           progress::maybe_sent);
+    } catch (const client_error& e) {
+        if (!answered || e.kind() != error_kind::connect) throw;
+        throw client_error(error_kind::protocol, "the answer of " + peer + " is cut short, " + e.what(),
                            progress::maybe_sent);
     }
     context.check(progress::maybe_sent);
@@ -19218,6 +21386,10 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
         }
     } catch (const codec::decode_error& e) {
         throw client_error(error_kind::protocol, "the answer of " + peer + " is not usable: " + e.what(),
+                           progress::maybe_sent);
+    } catch (const client_error& e) {
+        if (!answered || e.kind() != error_kind::connect) throw;
+        throw client_error(error_kind::protocol, "the answer of " + peer + " is cut short, " + e.what(),
                            progress::maybe_sent);
     }
     context.check(progress::maybe_sent);

@@ -1071,8 +1071,8 @@ BACKENDAI_NAMESPACE_END
 /// payload's length in bytes, a line feed, and the payload. To the driver: `q` code to run, `i` a line of input,
 /// `c` a completion request (JSON). From the driver: `r` ready, `o` and `e` console text in order, `m` a record
 /// (JSON [type, data]), `w` waiting for input (JSON {"is_password"}), `f` finished (JSON {"exitCode"}), `C` completions
-/// (JSON list). What the code or its children write to descriptors 1 and 2 is read beside that. The driver ends when
-/// descriptor 3 does.
+/// (JSON list), `s` a mark that comes back as it is when all before it has been taken. What the code or its children
+/// write to descriptors 1 and 2 is read beside that. The driver ends when descriptor 3 does.
 #ifndef BACKENDAI_TESTING_GATEWAY_DRIVERS_HPP
 #define BACKENDAI_TESTING_GATEWAY_DRIVERS_HPP
 
@@ -1085,10 +1085,11 @@ namespace detail {
 /// tracebacks.
 inline const char* python_driver() {
     return R"PY(
-import base64, builtins, getpass, io, json, linecache, os, re, select, signal, sys, threading, traceback, types
+import base64, builtins, getpass, io, json, linecache, os, re, select, signal, sys, threading, time, traceback, types
 import rlcompleter
 
 DRIVER = '<backendai-driver>'
+STARTS_A_CHILD = {'os.system', 'os.fork', 'os.forkpty', 'os.posix_spawn', 'os.spawn', 'subprocess.Popen'}
 
 
 class Channel:
@@ -1099,6 +1100,7 @@ class Channel:
         self.busy = self.pending = self.executing = False
         self.forked = False
         self.buffer = b''
+        self.marks = 0
 
     def send(self, tag, payload):
         data = memoryview(b'%s %d\n' % (tag, len(payload)) + payload)
@@ -1149,6 +1151,27 @@ class Channel:
                 raise EOFError
             if tag == b'i':
                 return payload.decode('utf-8', 'replace')
+
+    def settle(self, event, arguments):
+        """Before a child starts: what it prints has its own way out, and must not overtake what was printed here."""
+        if event not in STARTS_A_CHILD or self.forked or not self.executing:
+            return
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self.marks += 1
+        mark = b'%d' % self.marks
+        self.send(b's', mark)
+        self.busy = True  # an interrupt must not tear the answer out of its frame
+        try:
+            limit = time.monotonic() + 1  # nobody may be asking for output just now
+            while self.buffer or select.select([3], [], [], max(0, limit - time.monotonic()))[0]:
+                if self.receive() in ((b's', mark), (None, b'')):
+                    break
+        finally:
+            self.busy = False
+        if self.pending:
+            self.pending = False
+            raise KeyboardInterrupt
 
     def on_interrupt(self, number, frame):
         if not self.executing:
@@ -1322,6 +1345,8 @@ def main():
                                   write_through=True)
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     sys.argv = ['']
+    if hasattr(sys, 'addaudithook'):
+        sys.addaudithook(channel.settle)
     completer = rlcompleter.Completer(module.__dict__)
     channel.send(b'r', b'')
     count = 0
@@ -2369,6 +2394,7 @@ private:
             break;
         case 'C': completions_ = nlohmann::json::parse(event.payload, nullptr, false); break;
         case 'r': ready_ = true; break;
+        case 's': interpreter_.send('s', event.payload); break;
         default: break; // 'x': the end of the process is told by try_wait()
         }
     }
@@ -5390,6 +5416,9 @@ public:
         table.add("POST", "/admin/graphql", true, [this](const gateway_request& request) { return answer(request); });
     }
 
+    /// What a session's service_ports are; to be set before the first request.
+    std::function<nlohmann::json()> service_ports;
+
 private:
     using json = nlohmann::json;
 
@@ -5585,7 +5614,7 @@ private:
                        {"created_at", created},
                        {"agent", agent_id()},
                        {"container_id", codec::to_hex(codec::digest("sha256", id))},
-                       {"service_ports", json::array()},
+                       {"service_ports", service_ports ? service_ports() : json::array()},
                        {"occupied_slots", {{"cpu", "1"}, {"mem", memory}}},
                        {"occupied_shares", json::object()},
                        {"mem_slot", made.memory_kib / 1024},
@@ -8697,7 +8726,7 @@ private:
     void add_routes() {
         kernels_.add_to(router_);
         streams_.add_to(router_);
-        kernels_.service_ports = [this] { return streams_.services().list(); };
+        graphql_.service_ports = kernels_.service_ports = [this] { return streams_.services().list(); };
         kernel_files_.add_to(router_);
         folders_.add_to(router_);
         graphql_.add_to(router_);

@@ -8,6 +8,7 @@
 #include <backendai/os/thread.hpp>
 #include <backendai/version.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <exception>
@@ -130,21 +131,32 @@ private:
 class watched {
 public:
     watched(watchdog& dog, interruptible& target, const exchange_context& context)
-        : unwatch_{dog, target},
-          on_cancel_(context.cancel, [&dog, &target] { dog.break_off(target); }),
-          on_close_(context.closing, [&dog, &target] { dog.break_off(target); }) {
-        if (context.has_deadline()) dog.watch(target, context.deadline);
+        : watch_{dog, target},
+          on_cancel_(context.cancel, [this] { watch_.break_off(); }),
+          on_close_(context.closing, [this] { watch_.break_off(); }) {
+        if (context.has_deadline()) watch_.begin(context.deadline);
     }
 
 private:
-    struct unwatch { // first member, hence gone last: after the listeners that may still add the target
-        unwatch(watchdog& d, interruptible& t) : dog(d), target(t) {}
-        unwatch(const unwatch&) = delete;
-        unwatch& operator=(const unwatch&) = delete;
-        ~unwatch() { dog.forget(target); }
+    struct watch { // first member, hence gone last: after the listeners that may still begin it
+        watch(watchdog& d, interruptible& t) : dog(d), target(t) {}
+        watch(const watch&) = delete;
+        watch& operator=(const watch&) = delete;
+        ~watch() {
+            if (begun) dog.forget(target);
+        }
+        void begin(watchdog::clock::time_point when) {
+            begun = true;
+            dog.watch(target, when);
+        }
+        void break_off() noexcept {
+            begun = true;
+            dog.break_off(target);
+        }
         watchdog& dog;
         interruptible& target;
-    } unwatch_;
+        std::atomic<bool> begun{false}; // most exchanges have no deadline and end without the watchdog
+    } watch_;
     cancel_token::listener on_cancel_, on_close_;
 };
 

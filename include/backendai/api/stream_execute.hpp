@@ -3,7 +3,9 @@
 #ifndef BACKENDAI_API_STREAM_EXECUTE_HPP
 #define BACKENDAI_API_STREAM_EXECUTE_HPP
 
+#include <backendai/api/kernel_call.hpp>
 #include <backendai/api/kernel_types.hpp>
+#include <backendai/api/stream_iterator.hpp>
 #include <backendai/codec/json.hpp>
 #include <backendai/codec/url.hpp>
 #include <backendai/message_stream.hpp>
@@ -14,14 +16,11 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -186,38 +185,7 @@ public:
     void cancel() noexcept { io_.body().cancel(); }
 
     /// For range-for: `for (auto&& event : stream)`. Single pass; begin() reads the first event. Blocking mode only.
-    class iterator {
-    public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = execute_result;
-        using difference_type = std::ptrdiff_t;
-        using pointer = execute_result*;
-        using reference = execute_result&;
-
-        iterator() = default;
-        explicit iterator(basic_execute_stream& stream) : stream_(&stream) { ++*this; }
-        execute_result& operator*() const { return *event_; }
-        execute_result* operator->() const { return event_.get(); }
-        iterator& operator++() {
-            static_assert(
-                std::is_same_v<Mode, blocking>,
-                "backendai: a range-for waits for each event, which only a stream of a blocking session does: "
-                "in asynchronous mode `while (auto event = co_await stream.next())`");
-            std::optional<execute_result> event = stream_->next();
-            if (event) {
-                event_ = std::make_shared<execute_result>(std::move(*event));
-            } else {
-                stream_ = nullptr;
-            }
-            return *this;
-        }
-        friend bool operator==(const iterator& a, const iterator& b) { return a.stream_ == b.stream_; }
-        friend bool operator!=(const iterator& a, const iterator& b) { return !(a == b); }
-
-    private:
-        basic_execute_stream* stream_ = nullptr;
-        std::shared_ptr<execute_result> event_; // copies of an iterator see the same event
-    };
+    using iterator = detail::stream_iterator<basic_execute_stream, execute_result>;
     iterator begin() { return iterator(*this); }
     iterator end() { return {}; }
 

@@ -7,15 +7,18 @@
 #define BACKENDAI_TESTING_GATEWAY_HPP
 
 #include <backendai/testing/gateway_auth.hpp>
+#include <backendai/testing/gateway_events.hpp>
 #include <backendai/testing/gateway_faults.hpp>
 #include <backendai/testing/gateway_files.hpp>
 #include <backendai/testing/gateway_folders.hpp>
 #include <backendai/testing/gateway_graphql.hpp>
 #include <backendai/testing/gateway_kernel_routes.hpp>
 #include <backendai/testing/gateway_keypairs.hpp>
+#include <backendai/testing/gateway_login.hpp>
 #include <backendai/testing/gateway_router.hpp>
 #include <backendai/testing/gateway_server.hpp>
 #include <backendai/testing/gateway_sessions.hpp>
+#include <backendai/testing/gateway_storage.hpp>
 #include <backendai/testing/gateway_streams.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
@@ -67,7 +70,9 @@ public:
         stopped_.notify_all();
         sweeper_.join();
         sessions_.close(); // first, so that calls which wait for code return
+        events_.hub().close();
         server_->stop();
+        if (storage_server_) storage_server_->stop();
     }
 
     /// "http://127.0.0.1:PORT" and the path prefix: what a client takes for its endpoint.
@@ -98,7 +103,34 @@ public:
         for (const auto& entry : received_) sum += entry.second;
         return sum;
     }
-    std::size_t connections() const { return server_->connections(); } ///< accepted until now
+    /// From now on the storage proxy lies so, @p times times; -1: for ever.
+    void lie_about_storage(storage_lie kind, int times = -1) { storage_.lie(kind, times); }
+    /// Bytes of files that uploads have brought to the storage proxy, whatever became of them.
+    std::uint64_t storage_received() const { return storage_.received_bytes(); }
+    /// Bytes of files that the storage proxy has begun to send.
+    std::uint64_t storage_sent() const { return storage_.sent_bytes(); }
+    std::size_t open_uploads() const { return storage_.open_uploads(); } ///< those that are not whole yet
+    void expire_storage_tokens() { storage_.expire_tokens(); }           ///< those given out until now
+    /// "http://127.0.0.1:PORT", an origin of its own. It is there from the first token on.
+    std::string storage_origin() {
+        const std::lock_guard<std::mutex> lock(storage_mutex_);
+        if (!storage_server_) {
+            storage_options_ = options_;
+            storage_options_.port = 0;
+            storage_server_ = std::make_unique<detail::http_server>(
+                storage_options_, [this](const http_call& call) { return handle(call); },
+                [this](const http_call* call) { return call == nullptr ? nullptr : early_fault(call); });
+            storage_host_ = "127.0.0.1:" + std::to_string(storage_server_->port());
+        }
+        return "http://" + storage_host_;
+    }
+    /// Ends the event streams that are open: as a server does in good order, or by breaking the connection.
+    void end_event_streams(bool in_order) {
+        events_.hub().end_streams(in_order ? detail::event_hub::end::orderly : detail::event_hub::end::broken);
+    }
+    std::size_t event_listeners() const { return events_.listeners(); } ///< event streams that are open now
+    std::size_t logins() const { return webserver_.logins(); }          ///< who is logged in at the webserver now
+    std::size_t connections() const { return server_->connections(); }  ///< accepted until now
     std::size_t live_sessions() const { return sessions_.live(); }
     std::size_t peak_sessions() const { return sessions_.peak(); }
     std::size_t created_sessions() const { return sessions_.created(); }
@@ -114,7 +146,7 @@ public:
     /// Answers one request without a connection, as the server does with one. A fault that only a connection can show
     /// is handed over in http_reply::wire_fault.
     http_reply handle(const http_call& call) {
-        const std::string path = path_of(call.target);
+        const std::string path = path_of(call);
         note(received_, call.method, path);
         if (options_.on_request) options_.on_request(call);
         sessions_.sweep();
@@ -123,7 +155,14 @@ public:
         http_reply reply;
         if (!wrong || !detail::keeps_from_handler(wrong->kind)) {
             if (wrong && wrong->kind == fault_kind::delay) pause(wrong->interval);
-            reply = answer(call, path, wrong && wrong->kind == fault_kind::clock_skew);
+            const bool clock_is_wrong = wrong && wrong->kind == fault_kind::clock_skew;
+            if (is_for_storage(call)) {
+                reply = answer_of(storage_router_, call, path);
+            } else if (detail::webserver::is_for_manager(path)) {
+                reply = answer_behind_webserver(call, path);
+            } else {
+                reply = answer(call, path, clock_is_wrong);
+            }
         }
         if (wrong && wrong->kind == fault_kind::garbage_body) {
             reply.headers = {{"Content-Type", "application/json"}};
@@ -138,9 +177,21 @@ private:
     using counters = std::map<std::pair<std::string, std::string>, std::size_t>;
 
     void add_routes() {
+        storage_routes_.add_to(router_);
+        storage_.add_to(storage_router_);
+        webserver_.add_to(router_);
+        events_.add_to(router_, "/events/session");
+        sessions_.on_event = [this](const char* event, const detail::session_entry& entry, const char* reason) {
+            detail::lifecycle_event what;
+            what.name = event;
+            what.session_name = what.session_id = entry.request.token;
+            what.owner = options_.access_key;
+            what.reason = reason;
+            events_.hub().publish(std::move(what));
+        };
         kernels_.add_to(router_);
         streams_.add_to(router_);
-        kernels_.service_ports = [this] { return streams_.services().list(); };
+        graphql_.service_ports = kernels_.service_ports = [this] { return streams_.services().list(); };
         kernel_files_.add_to(router_);
         folders_.add_to(router_);
         graphql_.add_to(router_);
@@ -175,7 +226,51 @@ private:
         return empty_reply();
     }
 
-    http_reply answer(const http_call& call, const std::string& path, bool clock_is_wrong) {
+    bool is_for_storage(const http_call& call) const {
+        const std::string* host = find_header(call.headers, "Host");
+        const std::lock_guard<std::mutex> lock(storage_mutex_);
+        return host != nullptr && !storage_host_.empty() && *host == storage_host_;
+    }
+
+    // Of a table whose endpoints need no authorization. What it does not know is answered in plain text.
+    http_reply answer_of(const router& table, const http_call& call, const std::string& path) {
+        try {
+            const router::match match = table.find(call.method, path);
+            if (match.found == nullptr) {
+                http_reply reply;
+                reply.status = match.allowed.empty() ? 404 : 405;
+                reply.headers = {{"Content-Type", "text/plain; charset=utf-8"}};
+                if (!match.allowed.empty()) reply.headers.emplace_back("Allow", match.allowed);
+                reply.body = std::to_string(reply.status) + ": " + reason_of(reply.status);
+                return reply;
+            }
+            note(served_, call.method, path);
+            return match.found->handle({call, match.arguments, query_of(call)});
+        } catch (const problem& error) {
+            return error.reply();
+        } catch (const std::exception&) {
+            return problem(500, "internal-server-error", "Internal server error.").reply();
+        }
+    }
+    static codec::query_list query_of(const http_call& call) {
+        const std::size_t question = call.target.find('?');
+        return codec::parse_query(question == std::string::npos ? std::string_view()
+                                                                : std::string_view(call.target).substr(question + 1));
+    }
+
+    http_reply answer_behind_webserver(const http_call& call, const std::string& path) {
+        const std::string inner_path = path.substr(5);
+        const router::match match = router_.find(call.method, inner_path);
+        if (match.found != nullptr && match.found->needs_authorization && !webserver_.is_logged_in(call))
+            return detail::webserver::unauthorized();
+        http_reply reply = answer(webserver_.hand_on(call), inner_path, false, true);
+        // It does not pass on why the manager refuses a websocket.
+        if (find_header(call.headers, "Upgrade") != nullptr && reply.status != 101)
+            return problem(502, "bad-gateway", "The proxy target server is inaccessible.").reply();
+        return reply;
+    }
+
+    http_reply answer(const http_call& call, const std::string& path, bool clock_is_wrong, bool is_trusted = false) {
         try {
             check_version(call);
             const router::match match = router_.find(call.method, path);
@@ -187,15 +282,12 @@ private:
             }
             if (clock_is_wrong) authenticator_.check(call, std::chrono::minutes(60));
             if (match.found->needs_authorization) {
-                authenticator_.check(call);
+                if (!is_trusted) authenticator_.check(call);
                 keypairs_.note_use(detail::access_key_of(call), options_.clock());
             }
             if (match.found->needs_authorization) count_for_limit();
             note(served_, call.method, path);
-            const std::size_t question = call.target.find('?');
-            const std::string_view query =
-                question == std::string::npos ? std::string_view() : std::string_view(call.target).substr(question + 1);
-            http_reply reply = match.found->handle({call, match.arguments, codec::parse_query(query)});
+            http_reply reply = match.found->handle({call, match.arguments, query_of(call)});
             if (match.found->needs_authorization) add_limit_headers(reply);
             return reply;
         } catch (const problem& error) {
@@ -211,7 +303,7 @@ private:
         if (version == nullptr) version = find_header(call.headers, "X-Sorna-Version");
         if (version == nullptr) return;
         const bool is_known = version->size() > 3 && (*version)[0] == 'v' && (*version)[1] >= '1' &&
-                              (*version)[1] <= '4' && (*version)[2] == '.';
+                              (*version)[1] <= '9' && (*version)[2] == '.';
         if (!is_known) throw problem(400, "generic-bad-request", "Unsupported API version.");
     }
 
@@ -237,11 +329,12 @@ private:
 
     std::shared_ptr<const fault> early_fault(const http_call* call) {
         if (call == nullptr) return faults_.take(true, {}, {});
-        return faults_.take_early(call->method, path_of(call->target));
+        return faults_.take_early(call->method, path_of(*call));
     }
 
-    std::string path_of(std::string_view target) const {
-        std::string_view path = target.substr(0, target.find('?'));
+    std::string path_of(const http_call& call) const {
+        std::string_view path = std::string_view(call.target).substr(0, call.target.find('?'));
+        if (is_for_storage(call)) return std::string(path);
         const std::string& prefix = options_.path_prefix;
         if (prefix.empty()) return std::string(path);
         if (path.substr(0, prefix.size()) != prefix) return "//outside"; // matches no route
@@ -284,6 +377,22 @@ private:
     detail::graphql_routes graphql_;
     router router_;
     fault_list faults_;
+    detail::event_routes events_{options_, false, [this](const std::string& access_key) {
+                                     const auto caller = keypairs_.find(access_key);
+                                     return caller && caller->is_admin;
+                                 }};
+    detail::webserver webserver_{options_, keypairs_};
+    detail::storage_proxy storage_{options_, faults_, sessions_.root() / "uploads"};
+    detail::storage_routes storage_routes_{
+        options_, storage_,
+        [this](const std::string& user, const std::string& name, const char* permission) {
+            return folders_.place_of(user, name, permission);
+        },
+        [this] { return options_.storage_url.empty() ? storage_origin() : options_.storage_url; }};
+    router storage_router_;
+    mutable std::mutex storage_mutex_;
+    gateway_options storage_options_;
+    std::string storage_host_;
     detail::stream_routes streams_{options_, sessions_, faults_};
     mutable std::mutex mutex_;
     std::condition_variable stopped_;
@@ -291,7 +400,7 @@ private:
     counters received_, served_;
     std::chrono::system_clock::time_point window_begin_{};
     std::int64_t in_window_ = 0;
-    std::unique_ptr<detail::http_server> server_;
+    std::unique_ptr<detail::http_server> server_, storage_server_;
     std::thread sweeper_;
 };
 

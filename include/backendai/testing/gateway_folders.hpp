@@ -43,6 +43,11 @@ public:
         return result;
     }
 
+    /// Where the folder lies that the user may use so. @throws problem
+    std::filesystem::path place_of(const std::string& user, const std::string& name, const char* permission) const {
+        return root_ / folders_.find(user, name, permission).name;
+    }
+
     void add_to(router& table) {
         const auto bind = [this](http_reply (folder_routes::*handler)(const gateway_request&)) {
             return [this, handler](const gateway_request& request) { return (this->*handler)(request); };
@@ -111,7 +116,7 @@ private:
     }
 
     std::filesystem::path directory(const gateway_request& request, const char* permission) const {
-        return root_ / folders_.find(access_key_of(request.call), request.arguments[0], permission).name;
+        return place_of(access_key_of(request.call), request.arguments[0], permission);
     }
 
     http_reply mkdir(const gateway_request& request) {

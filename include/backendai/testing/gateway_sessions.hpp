@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -82,6 +83,10 @@ public:
         endpoint_ = endpoint;
     }
 
+    /// Told what happens to sessions, by the name of the event and its reason; called outside of the table's lock. To
+    /// be set before the first session.
+    std::function<void(const char* event, const session_entry& entry, const char* reason)> on_event;
+
     /// Keeps a session from idle cleanup while a call uses it.
     class use {
     public:
@@ -131,7 +136,10 @@ public:
             return {entry, false};
         }
         try {
+            tell("kernel_preparing", *entry, "");
+            tell("kernel_creating", *entry, "");
             entry->body->start();
+            tell("kernel_started", *entry, "");
             started.set_value();
         } catch (...) {
             started.set_exception(std::current_exception());
@@ -154,7 +162,7 @@ public:
     nlohmann::json destroy(const std::string& token) {
         const std::shared_ptr<session_entry> entry = remove(token, nullptr);
         if (!entry) return nullptr;
-        const os::process_usage usage = entry->body->destroy();
+        const os::process_usage usage = end(*entry, "user-requested");
         return {{"cpu_used", usage.cpu_ms}, {"mem_max_bytes", usage.max_resident_kib * 1024},
                 {"mem_cur_bytes", 0},       {"net_rx_bytes", 0},
                 {"net_tx_bytes", 0},        {"io_read_bytes", 0},
@@ -184,7 +192,7 @@ public:
                 }
             }
         }
-        for (const auto& entry : ended) entry->body->destroy();
+        for (const auto& entry : ended) end(*entry, entry->body->is_gone() ? "self-terminated" : "idle-timeout");
     }
 
     /// No more sessions; those there are end.
@@ -231,6 +239,18 @@ public:
     }
 
 private:
+    void tell(const char* event, const session_entry& entry, const char* reason) const {
+        if (on_event) on_event(event, entry, reason);
+    }
+    os::process_usage end(session_entry& entry, const char* reason) {
+        tell("session_terminating", entry, reason);
+        tell("kernel_terminating", entry, reason);
+        const os::process_usage usage = entry.body->destroy();
+        tell("kernel_terminated", entry, reason);
+        tell("session_terminated", entry, reason);
+        return usage;
+    }
+
     void release(session_entry& entry) {
         const std::lock_guard<std::mutex> lock(mutex_);
         --entry.users;

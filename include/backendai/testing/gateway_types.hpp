@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -31,7 +32,7 @@ struct http_call {
     std::string target; ///< as on the request line: path with prefix, and query
     header_list headers;
     std::string body;
-    /// The body of a multipart upload that comes over a connection: up to so many bytes, 0 at the end. Null when the
+    /// The body of an upload that comes over a connection: up to so many bytes, 0 at the end. Null when the
     /// body is in `body`.
     std::function<std::size_t(char*, std::size_t)> stream = {};
     bool takes_stream = false; ///< whether the answer may be a stream
@@ -47,6 +48,7 @@ struct http_reply {
     std::string body;
     /// A body of unknown length in place of `body`, if http_call::takes_stream: up to so many bytes, 0 at the end.
     std::function<std::size_t(char*, std::size_t)> stream = {};
+    std::optional<std::uint64_t> stream_length = {}; ///< of that body, when it is known before
     /// A scripted fault that only a connection can show (a drop, a wrong length ...): gateway::handle() leaves it to
     /// the caller to turn it into an error. Null on an honest answer.
     std::shared_ptr<const fault> wire_fault;
@@ -58,6 +60,7 @@ struct http_reply {
 /// A user besides the one of gateway_options::access_key, to share virtual folders with.
 struct gateway_user {
     std::string access_key, secret_key, email;
+    std::string password = {}; ///< at the webserver; empty: no login
 };
 
 /// How an embedded gateway behaves. Every field has a default that suits tests.
@@ -85,6 +88,17 @@ struct gateway_options {
     std::size_t max_code = 1024 * 1024;
     std::size_t max_output = 1024 * 1024; ///< console bytes in one answer; a program that prints more waits
     std::int64_t rate_limit = 1000000;    ///< requests in 15 minutes
+    // The webserver, for clients with endpoint_type "session": below /server and /func.
+    std::string password = "gateway-password"; ///< of `email`
+    std::string otp;                           ///< the one-time password that it wants besides; empty: none
+    bool login_refused_by_status = false;      ///< 401 and other signs of servers from 26 on; else as in 23.03
+    // The storage proxy.
+    std::string storage_url;                   ///< what the manager calls it; empty: where it is
+    bool storage_checks_offset = false;        ///< of uploads, as from 26.2 on
+    std::chrono::milliseconds storage_pace{0}; ///< how long it rests after each 64 KiB
+    // Events of compute sessions.
+    bool event_ids = false;                                          ///< number them, and go on behind Last-Event-ID
+    std::chrono::milliseconds event_ping = std::chrono::seconds(15); ///< between comments in a quiet stream
     /// Sees every whole request before it is answered, on the connection's thread; several at once.
     std::function<void(const http_call&)> on_request;
 };
@@ -120,6 +134,7 @@ inline std::string reason_of(int status) {
                                                                      {409, "Conflict"},
                                                                      {412, "Precondition Failed"},
                                                                      {413, "Payload Too Large"},
+                                                                     {416, "Range Not Satisfiable"},
                                                                      {417, "Expectation Failed"},
                                                                      {429, "Too Many Requests"},
                                                                      {431, "Request Header Fields Too Large"},

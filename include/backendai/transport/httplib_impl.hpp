@@ -76,8 +76,8 @@ inline int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
 /// One httplib client, which is one connection at most, and the handle that can break it off.
 class httplib_connection final : public interruptible {
 public:
-    httplib_connection(const api_config& config, const codec::url& url, const std::optional<proxy_server>& proxy)
-        : client_(origin(url, proxy), config.client_certificate_file, config.client_key_file) {
+    httplib_connection(const api_config& config, const codec::url& url, std::optional<proxy_server> proxy)
+        : proxy_(std::move(proxy)), client_(origin(url, proxy_), config.client_certificate_file, config.client_key_file) {
         client_.set_keep_alive(true);
         client_.set_tcp_nodelay(true); // off, it costs 40 ms a POST: Nagle against delayed acknowledgements
         client_.set_follow_location(false);
@@ -98,6 +98,9 @@ public:
     }
     os::connection_handle& handle() {
         return handle_;
+    }
+    const std::optional<proxy_server>& proxy() const {
+        return proxy_;
     }
     bool is_reusable(exchange_context::clock::time_point now) {
         // Servers close what idles; a connection that is about to be closed is where requests get lost.
@@ -168,6 +171,7 @@ private:
 #endif
     }
 
+    const std::optional<proxy_server> proxy_;
     os::connection_handle handle_;
     httplib::Client client_;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -180,8 +184,8 @@ private:
 class httplib_exchange {
 public:
     httplib_exchange(httplib_connection& connection, http_request& request, body_sink& sink,
-                     const exchange_context& context, const std::optional<proxy_server>& proxy)
-        : connection_(connection), request_(request), sink_(sink), context_(context), proxy_(proxy) {}
+                     const exchange_context& context)
+        : connection_(connection), request_(request), sink_(sink), context_(context), proxy_(connection.proxy()) {}
 
     /// Whether @p error means that no connection came about at this address, so that another may be tried.
     static bool is_unreachable(httplib::Error error) {
@@ -460,9 +464,9 @@ public:
             throw client_error(error_kind::tls, "this program was built without CPPHTTPLIB_OPENSSL_SUPPORT");
         }
 #endif
-        const std::optional<detail::proxy_server> proxy = detail::find_proxy(config_, request.url);
-        return exchange_on(std::make_unique<detail::httplib_connection>(config_, request.url, proxy), pool, request,
-                           sink, context);
+        return exchange_on(std::make_unique<detail::httplib_connection>(config_, request.url,
+                                                                        detail::find_proxy(config_, request.url)),
+                           pool, request, sink, context);
     }
 
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
@@ -474,34 +478,38 @@ private:
 
     response_head exchange_on(std::unique_ptr<detail::httplib_connection> connection, connection_pool& pool,
                               http_request& request, body_sink& sink, const exchange_context& context) {
-        const std::optional<detail::proxy_server> proxy = detail::find_proxy(config_, request.url);
-        const std::string& host = proxy ? proxy->host : request.url.host;
-        std::vector<std::string> addresses = {host};
-        if (!connection->is_open()) addresses = os::resolve(host, context);
+        std::vector<std::string> addresses; // of the proxy or the server; a connection that is open is there
+        if (!connection->is_open()) {
+            addresses = os::resolve(connection->proxy() ? connection->proxy()->host : request.url.host, context);
+        }
         for (std::size_t i = 0;; ++i) {
-            if (!connection->is_open()) {
-                if (proxy && !request.url.is_tls()) {
-                    connection->client().set_proxy(addresses[i], proxy->port);
-                } else if (addresses[i] != request.url.host) {
-                    connection->client().set_hostname_addr_map({{request.url.host, addresses[i]}});
-                }
-            }
-            detail::httplib_exchange work(*connection, request, sink, context, proxy);
+            if (i < addresses.size()) set_route(*connection, request, addresses[i]);
+            detail::httplib_exchange work(*connection, request, sink, context);
             httplib::Error error = httplib::Error::Unknown;
             {
-                const os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
+                os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
                 const detail::watched watch(dog_, *connection, context);
                 context.check();
                 error = work.run();
+                if (error == httplib::Error::Success) guard.all_written();
             }
             if (error == httplib::Error::Success) {
                 connection->mark_used(exchange_context::clock::now());
                 pool.give_back(std::move(connection));
                 return work.take_head();
             }
-            const bool another =
-                detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
+            const bool another = detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() &&
+                                 !context.interrupted();
             if (!another) work.fail(error);
+        }
+    }
+
+    static void set_route(detail::httplib_connection& connection, const http_request& request,
+                          const std::string& address) {
+        if (connection.proxy() && !request.url.is_tls()) {
+            connection.client().set_proxy(address, connection.proxy()->port);
+        } else if (address != request.url.host) {
+            connection.client().set_hostname_addr_map({{request.url.host, address}});
         }
     }
 
