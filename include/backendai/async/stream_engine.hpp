@@ -73,13 +73,17 @@ public:
     bool gave_up() const noexcept override { return this->claimed(); }
     bool give(std::optional<Value>& value) noexcept override {
         if (!this->claim()) return false;
+        std::exception_ptr failure;
         try {
             this->set_value(convert_(std::move(value)));
         } catch (...) {
-            this->fail(std::current_exception());
-            return true;
+            failure = std::current_exception();
         }
-        this->finish();
+        if (failure) {
+            this->fail(std::move(failure));
+        } else {
+            this->finish();
+        }
         return true;
     }
     bool fail_with(std::exception_ptr& failure) noexcept override {
@@ -99,14 +103,18 @@ public:
         : stream_call_state<void>(std::move(threads)), what_(std::move(what)) {}
     void run(Body& body) noexcept {
         if (!claim()) return;
+        std::exception_ptr failure; // handed over when nothing of it is left here
         try {
             what_(body);
+            set_value();
         } catch (...) {
-            fail(std::current_exception());
-            return;
+            failure = std::current_exception();
         }
-        set_value();
-        finish();
+        if (failure) {
+            fail(std::move(failure));
+        } else {
+            finish();
+        }
     }
     void refuse(std::exception_ptr failure) noexcept {
         if (claim()) fail(std::move(failure));
