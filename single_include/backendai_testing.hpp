@@ -40,6 +40,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -58,7 +59,7 @@ struct http_call {
     std::string target; ///< as on the request line: path with prefix, and query
     header_list headers;
     std::string body;
-    /// The body of a multipart upload that comes over a connection: up to so many bytes, 0 at the end. Null when the
+    /// The body of an upload that comes over a connection: up to so many bytes, 0 at the end. Null when the
     /// body is in `body`.
     std::function<std::size_t(char*, std::size_t)> stream = {};
     bool takes_stream = false; ///< whether the answer may be a stream
@@ -74,6 +75,7 @@ struct http_reply {
     std::string body;
     /// A body of unknown length in place of `body`, if http_call::takes_stream: up to so many bytes, 0 at the end.
     std::function<std::size_t(char*, std::size_t)> stream = {};
+    std::optional<std::uint64_t> stream_length = {}; ///< of that body, when it is known before
     /// A scripted fault that only a connection can show (a drop, a wrong length ...): gateway::handle() leaves it to
     /// the caller to turn it into an error. Null on an honest answer.
     std::shared_ptr<const fault> wire_fault;
@@ -85,6 +87,7 @@ struct http_reply {
 /// A user besides the one of gateway_options::access_key, to share virtual folders with.
 struct gateway_user {
     std::string access_key, secret_key, email;
+    std::string password = {}; ///< at the webserver; empty: no login
 };
 
 /// How an embedded gateway behaves. Every field has a default that suits tests.
@@ -112,6 +115,17 @@ struct gateway_options {
     std::size_t max_code = 1024 * 1024;
     std::size_t max_output = 1024 * 1024; ///< console bytes in one answer; a program that prints more waits
     std::int64_t rate_limit = 1000000;    ///< requests in 15 minutes
+    // The webserver, for clients with endpoint_type "session": below /server and /func.
+    std::string password = "gateway-password"; ///< of `email`
+    std::string otp;                           ///< the one-time password that it wants besides; empty: none
+    bool login_refused_by_status = false;      ///< 401 and other signs of servers from 26 on; else as in 23.03
+    // The storage proxy.
+    std::string storage_url;                   ///< what the manager calls it; empty: where it is
+    bool storage_checks_offset = false;        ///< of uploads, as from 26.2 on
+    std::chrono::milliseconds storage_pace{0}; ///< how long it rests after each 64 KiB
+    // Events of compute sessions.
+    bool event_ids = false;                                          ///< number them, and go on behind Last-Event-ID
+    std::chrono::milliseconds event_ping = std::chrono::seconds(15); ///< between comments in a quiet stream
     /// Sees every whole request before it is answered, on the connection's thread; several at once.
     std::function<void(const http_call&)> on_request;
 };
@@ -147,6 +161,7 @@ inline std::string reason_of(int status) {
                                                                      {409, "Conflict"},
                                                                      {412, "Precondition Failed"},
                                                                      {413, "Payload Too Large"},
+                                                                     {416, "Range Not Satisfiable"},
                                                                      {417, "Expectation Failed"},
                                                                      {429, "Too Many Requests"},
                                                                      {431, "Request Header Fields Too Large"},
@@ -488,187 +503,274 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/testing/gateway_faults.hpp
+// ---- backendai/testing/gateway_events.hpp
 /// @file
-/// Scripted faults of the embedded gateway.
-#ifndef BACKENDAI_TESTING_GATEWAY_FAULTS_HPP
-#define BACKENDAI_TESTING_GATEWAY_FAULTS_HPP
+/// The embedded gateway's events of compute sessions: who listens, and the endpoint, as server-sent events.
+#ifndef BACKENDAI_TESTING_GATEWAY_EVENTS_HPP
+#define BACKENDAI_TESTING_GATEWAY_EVENTS_HPP
+
+// ---- backendai/testing/gateway_http.hpp
+/// @file
+/// HTTP/1.1 on one server connection (RFC 9112): requests in, replies out, with limits.
+#ifndef BACKENDAI_TESTING_GATEWAY_HTTP_HPP
+#define BACKENDAI_TESTING_GATEWAY_HTTP_HPP
 
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace testing {
-
-/// What goes wrong. "Served" says whether the request has had its effect.
-enum class fault_kind {
-    refuse_connection,    ///< closed as soon as it is accepted; method and path do not count. Not served
-    drop_before_reading,  ///< closed when the request's head has come, its body unread. Not served
-    drop_before_handling, ///< closed when the request has come. Not served
-    drop_before_head,     ///< served, and closed without an answer
-    drop_in_head,         ///< served, and closed after `position` bytes of the answer's head (half of it when 0)
-    drop_after_head,      ///< served, and closed after the head
-    drop_in_body,         ///< served, and closed after `position` bytes of the body (half of it when 0)
-    delay,                ///< served, after waiting for `interval`
-    status,               ///< `status` with problem+json, or with `bytes` as its body. Not served
-    clock_skew,           ///< answers as a server whose clock is one hour ahead: 400 invalid-auth-params. Not served
-    garbage_response,     ///< served, answered by bytes that are no HTTP
-    garbage_body,         ///< served, answered by a head that says JSON and a body that is none
-    length_too_long,      ///< served; Content-Length is larger than the body, then closed
-    length_too_short,     ///< served; Content-Length is smaller than the body by `position` bytes (1 when 0)
-    bad_chunk,            ///< served; a chunked body whose second chunk has no length
-    drip_head,            ///< served; one byte of the head every `interval`
-    drip_body,            ///< served; one byte of the body every `interval`
-    stall,                ///< served; never answers, until the peer closes or the gateway stops
-    stall_in_body,        ///< served; never goes on after `position` bytes of the body (half of it when 0)
-    raw,                  ///< `bytes` are the whole answer, then closed. Not served
-    // In an open websocket, in place of the server's message number `position`, from 0. Served
-    websocket_stall,           ///< an open websocket that sends nothing any more
-    websocket_drop,            ///< an open websocket whose connection ends in the middle of a frame
-    websocket_bad_frame,       ///< an open websocket that sends a frame with reserved bits
-    websocket_oversized_frame, ///< an open websocket that announces a frame of 2^62 bytes
-    websocket_close,           ///< an open websocket that is closed with code `status` and reason `bytes`
-    websocket_message          ///< an open websocket that says `bytes`, as a text message, and then nothing any more
-};
-
-/// One scripted fault; used for the next `times` requests that match.
-struct fault {
-    fault_kind kind = fault_kind::status;
-    std::string method;      ///< empty = any
-    std::string path_prefix; ///< empty = any; compared with the path without the gateway's own prefix
-    int times = 1;           ///< -1 = for ever
-    int skip = 0;            ///< so many matching requests go through before
-    int status = 503;
-    std::string bytes;        ///< for raw; for status: the body, instead of a problem document
-    std::string content_type; ///< for status with bytes; empty = text/html
-    /// For status: the value of Retry-After (seconds or an HTTP date).
-    std::optional<std::string> retry_after = std::nullopt;
-    std::chrono::milliseconds interval = std::chrono::milliseconds(100);
-    std::size_t position = 0;
-    bool reset = false; ///< drops end by a TCP reset instead of an orderly close
-};
-
 namespace detail {
 
-/// Whether the fault shows in an open websocket only.
-inline bool is_of_websocket(fault_kind kind) {
-    return kind == fault_kind::websocket_stall || kind == fault_kind::websocket_drop ||
-           kind == fault_kind::websocket_bad_frame || kind == fault_kind::websocket_oversized_frame ||
-           kind == fault_kind::websocket_close || kind == fault_kind::websocket_message;
+/// A request that is no HTTP or goes over a limit: the status to answer before the connection is closed.
+struct bad_request {
+    int status;
+    const char* why;
+};
+
+/// The peer has closed, or kept silent for too long.
+struct end_of_connection {};
+
+inline std::string lower_case(std::string_view text) {
+    std::string result(text);
+    for (char& c : result) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    return result;
 }
 
-} // namespace detail
+inline std::string_view trim(std::string_view text) {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
 
-/// The faults that are in force. Thread-safe.
-class fault_list {
+/// Whether a comma-separated header has an item, in any case.
+inline bool has_token(const header_list& headers, std::string_view name, std::string_view token) {
+    const std::string* value = find_header(headers, name);
+    std::string_view rest = value != nullptr ? std::string_view(*value) : std::string_view();
+    while (!rest.empty()) {
+        const std::size_t comma = rest.find(',');
+        if (lower_case(trim(rest.substr(0, comma))) == token) return true;
+        if (comma == std::string_view::npos) break;
+        rest.remove_prefix(comma + 1);
+    }
+    return false;
+}
+
+/// Reads requests from one connection. One thread.
+class request_reader {
 public:
-    /// Adds a fault behind those there are. Returns its number for uses().
-    std::size_t add(fault item) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        entries_.push_back({std::make_shared<fault>(std::move(item)), 0, 0});
-        return entries_.size() - 1;
+    request_reader(os::tcp_socket& socket, const gateway_options& options) : socket_(socket), options_(options) {}
+
+    /// Reads the next request's head. @throws bad_request, end_of_connection, std::system_error.
+    http_call read_head() {
+        std::size_t end = 0, searched = 0;
+        while (bytes_.compare(0, 2, "\r\n") == 0)
+            bytes_.erase(0, 2); // RFC 9112 section 2.2: empty lines before a request
+        while ((end = bytes_.find("\r\n\r\n", searched)) == std::string::npos) {
+            if (bytes_.size() > options_.max_head) throw bad_request{431, "head too large"};
+            searched = bytes_.size() < 3 ? 0 : bytes_.size() - 3;
+            fill();
+        }
+        if (end > options_.max_head) throw bad_request{431, "head too large"};
+        http_call call;
+        parse_head(std::string_view(bytes_).substr(0, end + 2), call);
+        bytes_.erase(0, end + 4);
+        return call;
     }
 
-    /// Ends all faults; their counts stay.
-    void clear() {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        for (entry& item : entries_) item.item->times = item.used;
+    /// Reads the body that the head announces into @p call.
+    void read_body(http_call& call) {
+        const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
+        const std::size_t length = content_length(call.headers, encoding != nullptr);
+        if (encoding == nullptr && length == 0) return;
+        if (length > options_.max_body) throw bad_request{413, "body too large"};
+        if (has_token(call.headers, "Expect", "100-continue") && bytes_.empty()) {
+            socket_.write("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        if (encoding == nullptr) {
+            take(length, call.body);
+            return;
+        }
+        if (lower_case(trim(*encoding)) != "chunked") throw bad_request{501, "unknown transfer encoding"};
+        for (;;) {
+            const std::size_t size = chunk_size(read_line());
+            if (size > options_.max_body - call.body.size()) throw bad_request{413, "body too large"};
+            if (size == 0) break;
+            take(size, call.body);
+            if (!read_line().empty()) throw bad_request{400, "bad chunk"};
+        }
+        while (!read_line().empty()) continue; // trailer fields
     }
 
-    /// How often a fault has been used.
-    int uses(std::size_t number) const {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        return entries_.at(number).used;
+    /// Leaves the body of an upload (multipart or TUS) on the connection, to be read through @p call; false for other
+    /// requests.
+    bool stream_body(http_call& call) {
+        const std::string* type = find_header(call.headers, "Content-Type");
+        const std::string kind = type == nullptr ? std::string() : lower_case(*type);
+        if (kind.compare(0, 20, "multipart/form-data;") != 0 && kind != "application/offset+octet-stream") return false;
+        const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
+        stream_left_ = content_length(call.headers, encoding != nullptr);
+        if (encoding != nullptr && lower_case(trim(*encoding)) != "chunked") {
+            throw bad_request{501, "unknown transfer encoding"};
+        }
+        in_chunks_ = encoding != nullptr;
+        first_chunk_ = true;
+        if (has_token(call.headers, "Expect", "100-continue") && bytes_.empty()) {
+            socket_.write("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        call.stream = [this](char* buffer, std::size_t capacity) { return read_stream(buffer, capacity); };
+        return true;
+    }
+    /// Throws away what the handler has left of a body.
+    void drain_stream() {
+        char buffer[16384];
+        while (read_stream(buffer, sizeof buffer) != 0) continue;
     }
 
-    /// The fault for a new connection (method and path do not count) or a whole request, counted as used; or null.
-    std::shared_ptr<const fault> take(bool is_connection, std::string_view method, std::string_view path) {
-        return take_if(method, path, [is_connection](fault_kind kind) {
-            if (kind == fault_kind::drop_before_reading || detail::is_of_websocket(kind)) return false;
-            return (kind == fault_kind::refuse_connection) == is_connection;
-        });
-    }
-
-    /// The fault of a websocket that was opened by this request.
-    std::shared_ptr<const fault> take_websocket(std::string_view method, std::string_view path) {
-        return take_if(method, path, detail::is_of_websocket);
-    }
-
-    /// The fault that ends a request when its head has been read.
-    std::shared_ptr<const fault> take_early(std::string_view method, std::string_view path) {
-        return take_if(method, path, [](fault_kind kind) { return kind == fault_kind::drop_before_reading; });
-    }
+    bool keeps_alive() const { return keeps_alive_; }
+    /// What came behind the request.
+    std::string take_rest() { return std::exchange(bytes_, {}); }
 
 private:
-    template <class Predicate>
-    std::shared_ptr<const fault> take_if(std::string_view method, std::string_view path, Predicate is_wanted) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        for (entry& item : entries_) {
-            const fault& it = *item.item;
-            if (!is_wanted(it.kind) || (it.times >= 0 && item.used >= it.times)) continue;
-            if (it.kind != fault_kind::refuse_connection) {
-                if (!it.method.empty() && it.method != method) continue;
-                if (path.substr(0, it.path_prefix.size()) != it.path_prefix) continue;
+    std::size_t read_stream(char* buffer, std::size_t capacity) {
+        if (stream_left_ == 0 && in_chunks_) {
+            if (!std::exchange(first_chunk_, false) && !read_line().empty()) throw bad_request{400, "bad chunk"};
+            stream_left_ = chunk_size(read_line());
+            if (stream_left_ == 0) {
+                while (!read_line().empty()) continue; // trailer fields
+                in_chunks_ = false;
             }
-            if (item.seen++ < it.skip) continue;
-            ++item.used;
-            return std::make_shared<fault>(it);
         }
-        return nullptr;
+        std::size_t count = (std::min)(capacity, stream_left_);
+        if (count == 0) return 0;
+        if (bytes_.empty()) {
+            if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
+            count = socket_.read(buffer, count);
+            if (count == 0) throw end_of_connection{};
+        } else {
+            count = (std::min)(count, bytes_.size());
+            std::copy_n(bytes_.begin(), count, buffer);
+            bytes_.erase(0, count);
+        }
+        stream_left_ -= count;
+        return count;
     }
 
-    struct entry {
-        std::shared_ptr<fault> item;
-        int seen, used;
-    };
-    mutable std::mutex mutex_;
-    std::vector<entry> entries_;
+    void fill() {
+        if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
+        char buffer[16384];
+        const std::size_t count = socket_.read(buffer, sizeof buffer);
+        if (count == 0) throw end_of_connection{};
+        bytes_.append(buffer, count);
+    }
+
+    void take(std::size_t length, std::string& into) {
+        while (length > 0) {
+            if (bytes_.empty()) fill();
+            const std::size_t count = (std::min)(length, bytes_.size());
+            into.append(bytes_, 0, count);
+            bytes_.erase(0, count);
+            length -= count;
+        }
+    }
+
+    std::string read_line() {
+        std::size_t end = 0;
+        while ((end = bytes_.find("\r\n")) == std::string::npos) {
+            if (bytes_.size() > 4096) throw bad_request{400, "line too long"};
+            fill();
+        }
+        std::string line = bytes_.substr(0, end);
+        bytes_.erase(0, end + 2);
+        return line;
+    }
+
+    static std::size_t chunk_size(const std::string& line) {
+        std::size_t size = 0, digits = 0;
+        for (const char c : line) {
+            int value = -1;
+            if (c >= '0' && c <= '9') value = c - '0';
+            if (c >= 'a' && c <= 'f') value = c - 'a' + 10;
+            if (c >= 'A' && c <= 'F') value = c - 'A' + 10;
+            if (value < 0) {
+                if (c == ';' || c == ' ') break;
+                throw bad_request{400, "bad chunk size"};
+            }
+            if (++digits > 12) throw bad_request{413, "body too large"};
+            size = size * 16 + static_cast<std::size_t>(value);
+        }
+        if (digits == 0) throw bad_request{400, "bad chunk size"};
+        return size;
+    }
+
+    static std::size_t content_length(const header_list& headers, bool is_chunked) {
+        std::size_t length = 0;
+        const std::string* seen = nullptr;
+        for (const auto& field : headers) {
+            if (lower_case(field.first) != "content-length") continue;
+            if (is_chunked || (seen != nullptr && *seen != field.second)) throw bad_request{400, "two lengths"};
+            seen = &field.second;
+            if (field.second.empty() || field.second.size() > 15) throw bad_request{400, "bad length"};
+            length = 0;
+            for (const char c : field.second) {
+                if (c < '0' || c > '9') throw bad_request{400, "bad length"};
+                length = length * 10 + static_cast<std::size_t>(c - '0');
+            }
+        }
+        return length;
+    }
+
+    void parse_head(std::string_view head, http_call& call) {
+        const std::size_t line_end = head.find("\r\n");
+        const std::string_view line = head.substr(0, line_end);
+        const std::size_t first = line.find(' '), last = line.rfind(' ');
+        if (first == std::string_view::npos || first == last) throw bad_request{400, "bad request line"};
+        call.method = line.substr(0, first);
+        call.target = line.substr(first + 1, last - first - 1);
+        const std::string_view version = line.substr(last + 1);
+        if (version.substr(0, 5) != "HTTP/") throw bad_request{400, "bad request line"};
+        if (version != "HTTP/1.1" && version != "HTTP/1.0") throw bad_request{505, "not HTTP/1"};
+        if (call.target.empty() || call.target[0] != '/' || call.target.find(' ') != std::string::npos) {
+            throw bad_request{400, "bad target"};
+        }
+        head.remove_prefix(line_end + 2);
+        while (!head.empty()) {
+            const std::size_t end = head.find("\r\n");
+            const std::string_view field = head.substr(0, end);
+            const std::size_t colon = field.find(':');
+            const bool has_name = colon != std::string_view::npos && colon > 0 && field[colon - 1] != ' ' &&
+                                  field[0] != ' ' && field[0] != '\t';
+            if (!has_name) throw bad_request{400, "bad header"};
+            call.headers.emplace_back(field.substr(0, colon), trim(field.substr(colon + 1)));
+            head.remove_prefix(end + 2);
+        }
+        keeps_alive_ = version == "HTTP/1.1" ? !has_token(call.headers, "Connection", "close")
+                                             : has_token(call.headers, "Connection", "keep-alive");
+        if (version == "HTTP/1.1" && find_header(call.headers, "Host") == nullptr) throw bad_request{400, "no Host"};
+    }
+
+    os::tcp_socket& socket_;
+    const gateway_options& options_;
+    std::string bytes_;
+    bool keeps_alive_ = false;
+    std::size_t stream_left_ = 0; ///< of the body, or of its present chunk
+    bool in_chunks_ = false, first_chunk_ = false;
 };
 
-namespace detail {
-
-/// Whether the request must not reach its handler.
-inline bool keeps_from_handler(fault_kind kind) {
-    switch (kind) {
-    case fault_kind::refuse_connection:
-    case fault_kind::drop_before_reading:
-    case fault_kind::drop_before_handling:
-    case fault_kind::status:
-    case fault_kind::raw: return true;
-    default: return false;
-    }
-}
-
-/// Whether the fault shows in status, headers or body of an ordinary answer, so that no connection is needed.
-inline bool is_whole_answer(fault_kind kind) {
-    return kind == fault_kind::status || kind == fault_kind::clock_skew || kind == fault_kind::garbage_body ||
-           kind == fault_kind::delay;
-}
-
-inline http_reply status_reply(const fault& item) {
-    http_reply reply;
-    if (item.bytes.empty()) {
-        const char* type = item.status == 429   ? "rate-limit-exceeded"
-                           : item.status == 503 ? "service-unavailable"
-                                                : "internal-server-error";
-        const char* title = item.status == 429   ? "You have reached your API query rate limit."
-                            : item.status == 503 ? "Serivce unavailable." // as real servers spell it
-                                                 : "Internal server error.";
-        reply = problem(item.status, type, title).reply();
-    } else {
-        reply.status = item.status;
-        reply.headers = {{"Content-Type", item.content_type.empty() ? "text/html" : item.content_type}};
-        reply.body = item.bytes;
-    }
-    if (item.retry_after) reply.headers.emplace_back("Retry-After", *item.retry_after);
-    return reply;
+/// The head of a reply. @param length of the body to announce; npos = none is announced.
+inline std::string head_of(const http_reply& reply, std::size_t length, bool keeps_alive) {
+    std::string head = "HTTP/1.1 " + std::to_string(reply.status) + ' ' +
+                       (reply.reason.empty() ? reason_of(reply.status) : reply.reason) + "\r\n";
+    for (const auto& field : reply.headers) head += field.first + ": " + field.second + "\r\n";
+    const bool has_length = length != std::string::npos && reply.status != 204 && reply.status >= 200;
+    if (has_length) head += "Content-Length: " + std::to_string(length) + "\r\n";
+    if (reply.status >= 200) head += keeps_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+    return head + "\r\n";
 }
 
 } // namespace detail
@@ -676,13 +778,6 @@ inline http_reply status_reply(const fault& item) {
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/testing/gateway_files.hpp
-/// @file
-/// The embedded gateway's files: uploads into and listings of directories, downloads in the forms of the wire, and the
-/// endpoints for files of compute sessions.
-#ifndef BACKENDAI_TESTING_GATEWAY_FILES_HPP
-#define BACKENDAI_TESTING_GATEWAY_FILES_HPP
-
 // ---- backendai/testing/gateway_router.hpp
 /// @file
 /// The embedded gateway's table of endpoints.
@@ -784,6 +879,443 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdlib>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// One event as it is published.
+struct lifecycle_event {
+    std::string name, session_name, session_id, owner, reason;
+    nlohmann::json exit_code; ///< a number or null
+    std::size_t number = 0;   ///< given by the hub
+};
+
+/// Which events a listener wants; empty members say nothing.
+struct event_filter {
+    std::string session_name, session_id, owner, scope;
+
+    bool wants(const lifecycle_event& event) const {
+        return (session_name.empty() || session_name == event.session_name) &&
+               (session_id.empty() || session_id == event.session_id) && owner == event.owner &&
+               (scope.empty() || event.name.compare(0, scope.size(), scope) == 0);
+    }
+};
+
+/// Hands events to all who listen, and keeps the latest. Thread-safe.
+class event_hub {
+public:
+    enum class end { none, orderly, broken };
+
+    /// Waits for an event behind number @p last that the filter wants; false when none came within @p limit.
+    bool next(const event_filter& filter, std::size_t& last, std::size_t generation, std::chrono::milliseconds limit,
+              lifecycle_event& found, end& ended) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        return changed_.wait_for(lock, limit, [&] {
+            if (closed_ || generation != generation_) {
+                ended = closed_ ? end::orderly : ending_;
+                return true;
+            }
+            for (const lifecycle_event& event : events_) {
+                if (event.number <= last) continue;
+                last = event.number;
+                if (!filter.wants(event)) continue;
+                found = event;
+                return true;
+            }
+            return false;
+        });
+    }
+    void publish(lifecycle_event event) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            event.number = ++last_;
+            events_.push_back(std::move(event));
+            if (events_.size() > 1000) events_.pop_front();
+        }
+        changed_.notify_all();
+    }
+    /// Ends the streams that are open now.
+    void end_streams(end how) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            ++generation_;
+            ending_ = how;
+        }
+        changed_.notify_all();
+    }
+    void close() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            closed_ = true;
+        }
+        changed_.notify_all();
+    }
+    std::size_t last() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return last_;
+    }
+    std::size_t generation() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return generation_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<lifecycle_event> events_;
+    std::size_t last_ = 0, generation_ = 0;
+    end ending_ = end::none;
+    bool closed_ = false;
+};
+
+/// The endpoint. Thread-safe.
+class event_routes {
+public:
+    /// @param ids_are_uuids a parameter sessionId is one; else it is a name
+    /// @param is_admin tells whether an access key may listen to others' sessions
+    event_routes(const gateway_options& options, bool ids_are_uuids, std::function<bool(const std::string&)> is_admin)
+        : options_(options), ids_are_uuids_(ids_are_uuids), is_admin_(std::move(is_admin)) {}
+
+    void add_to(router& table, const std::string& path) {
+        table.add("GET", path, true, [this](const gateway_request& request) { return listen(request); });
+    }
+    event_hub& hub() { return hub_; }
+    std::size_t listeners() const { return listeners_; }
+
+private:
+    static problem bad_parameter(const std::string& key, const nlohmann::json& why) {
+        return {400,
+                "invalid-api-params",
+                "Missing or invalid API parameters.",
+                {{"msg", "Input validation error"}, {"data", {{key, why}}}}};
+    }
+
+    event_filter read_filter(const gateway_request& request) const {
+        event_filter filter;
+        filter.owner = access_key_of(request.call);
+        for (const auto& item : request.query) {
+            const std::string& value = item.second;
+            if (item.first == "name" || item.first == "sessionName") {
+                filter.session_name = value == "*" ? "" : value;
+            } else if (item.first == "sessionId") {
+                if (ids_are_uuids_ && value.size() != 36) {
+                    throw bad_parameter(item.first,
+                                        {{"0", "value should be None"}, {"1", "cannot convert value to UUID"}});
+                }
+                (ids_are_uuids_ ? filter.session_id : filter.session_name) = value;
+            } else if (item.first == "ownerAccessKey") {
+                if (value != filter.owner && !is_admin_(filter.owner))
+                    throw problem(403, "generic-forbidden", "Forbidden operation.");
+                filter.owner = value;
+            } else if (item.first == "scope") {
+                if (value != "*" && value != "session" && value != "kernel")
+                    throw bad_parameter(item.first, "value doesn't match any variant");
+                filter.scope = value == "*" ? "" : value + '_';
+            } else if (item.first != "group" && item.first != "groupName") {
+                throw bad_parameter(item.first, item.first + " is not allowed key");
+            }
+        }
+        if (!filter.session_id.empty()) filter.session_name.clear();
+        return filter;
+    }
+
+    struct listener {
+        explicit listener(std::atomic<std::size_t>& count) : count_(count) { ++count_; }
+        listener(const listener&) = delete;
+        listener& operator=(const listener&) = delete;
+        ~listener() { --count_; }
+
+        event_filter filter;
+        std::size_t last = 0, generation = 0;
+        std::string pending;
+
+    private:
+        std::atomic<std::size_t>& count_;
+    };
+
+    http_reply listen(const gateway_request& request) {
+        auto state = std::make_shared<listener>(listeners_);
+        state->filter = read_filter(request);
+        if (!request.call.takes_stream) throw problem(501, "not-implemented", "Events need a connection.");
+        state->generation = hub_.generation();
+        state->last = hub_.last();
+        const std::string* behind = find_header(request.call.headers, "Last-Event-ID");
+        if (options_.event_ids && behind != nullptr)
+            state->last = static_cast<std::size_t>(std::strtoull(behind->c_str(), nullptr, 10));
+        http_reply reply;
+        reply.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-cache"}};
+        reply.stream = [this, state](char* buffer, std::size_t capacity) { return pull(*state, buffer, capacity); };
+        return reply;
+    }
+
+    std::size_t pull(listener& state, char* buffer, std::size_t capacity) {
+        if (state.pending.empty()) {
+            lifecycle_event event;
+            event_hub::end ended = event_hub::end::none;
+            if (!hub_.next(state.filter, state.last, state.generation, options_.event_ping, event, ended)) {
+                state.pending = ": ping\r\n\r\n";
+            } else if (ended == event_hub::end::broken) {
+                throw end_of_connection{};
+            } else if (ended == event_hub::end::orderly) {
+                return 0;
+            } else {
+                state.pending = text_of(event);
+            }
+        }
+        const std::size_t count = (std::min)(capacity, state.pending.size());
+        std::copy_n(state.pending.begin(), count, buffer);
+        state.pending.erase(0, count);
+        return count;
+    }
+
+    std::string text_of(const lifecycle_event& event) const {
+        nlohmann::ordered_json data = {{"reason", event.reason},
+                                       {"sessionName", event.session_name},
+                                       {"ownerAccessKey", event.owner},
+                                       {"sessionId", event.session_id},
+                                       {"exitCode", event.exit_code}};
+        data["kernelId"] = event.session_id;
+        if (event.name.compare(0, 7, "kernel_") == 0) {
+            data["clusterRole"] = "main";
+            data["clusterIdx"] = 1;
+        }
+        const std::string id = options_.event_ids ? "id: " + std::to_string(event.number) + "\r\n" : std::string();
+        return id + "event: " + event.name +
+               "\r\ndata: " + data.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\r\n\r\n";
+    }
+
+    const gateway_options& options_;
+    bool ids_are_uuids_;
+    std::function<bool(const std::string&)> is_admin_;
+    event_hub hub_;
+    std::atomic<std::size_t> listeners_{0};
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_faults.hpp
+/// @file
+/// Scripted faults of the embedded gateway.
+#ifndef BACKENDAI_TESTING_GATEWAY_FAULTS_HPP
+#define BACKENDAI_TESTING_GATEWAY_FAULTS_HPP
+
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// What goes wrong. "Served" says whether the request has had its effect.
+enum class fault_kind {
+    refuse_connection,    ///< closed as soon as it is accepted; method and path do not count. Not served
+    drop_before_reading,  ///< closed when the request's head has come, its body unread. Not served
+    drop_before_handling, ///< closed when the request has come. Not served
+    drop_in_request,  ///< uploads to the storage proxy: served as far as `position` bytes of the body go, then closed
+    drop_before_head, ///< served, and closed without an answer
+    drop_in_head,     ///< served, and closed after `position` bytes of the answer's head (half of it when 0)
+    drop_after_head,  ///< served, and closed after the head
+    drop_in_body,     ///< served, and closed after `position` bytes of the body (half of it when 0)
+    delay,            ///< served, after waiting for `interval`
+    status,           ///< `status` with problem+json, or with `bytes` as its body. Not served
+    clock_skew,       ///< answers as a server whose clock is one hour ahead: 400 invalid-auth-params. Not served
+    garbage_response, ///< served, answered by bytes that are no HTTP
+    garbage_body,     ///< served, answered by a head that says JSON and a body that is none
+    length_too_long,  ///< served; Content-Length is larger than the body, then closed
+    length_too_short, ///< served; Content-Length is smaller than the body by `position` bytes (1 when 0)
+    bad_chunk,        ///< served; a chunked body whose second chunk has no length
+    drip_head,        ///< served; one byte of the head every `interval`
+    drip_body,        ///< served; one byte of the body every `interval`
+    stall,            ///< served; never answers, until the peer closes or the gateway stops
+    stall_in_body,    ///< served; never goes on after `position` bytes of the body (half of it when 0)
+    raw,              ///< `bytes` are the whole answer, then closed. Not served
+    // In an open websocket, in place of the server's message number `position`, from 0. Served
+    websocket_stall,           ///< an open websocket that sends nothing any more
+    websocket_drop,            ///< an open websocket whose connection ends in the middle of a frame
+    websocket_bad_frame,       ///< an open websocket that sends a frame with reserved bits
+    websocket_oversized_frame, ///< an open websocket that announces a frame of 2^62 bytes
+    websocket_close,           ///< an open websocket that is closed with code `status` and reason `bytes`
+    websocket_message          ///< an open websocket that says `bytes`, as a text message, and then nothing any more
+};
+
+/// One scripted fault; used for the next `times` requests that match.
+struct fault {
+    fault_kind kind = fault_kind::status;
+    std::string method;      ///< empty = any
+    std::string path_prefix; ///< empty = any; compared with the path without the gateway's own prefix
+    int times = 1;           ///< -1 = for ever
+    int skip = 0;            ///< so many matching requests go through before
+    int status = 503;
+    std::string bytes;        ///< for raw; for status: the body, instead of a problem document
+    std::string content_type; ///< for status with bytes; empty = text/html
+    /// For status: the value of Retry-After (seconds or an HTTP date).
+    std::optional<std::string> retry_after = std::nullopt;
+    std::chrono::milliseconds interval = std::chrono::milliseconds(100);
+    std::size_t position = 0;
+    bool reset = false; ///< drops end by a TCP reset instead of an orderly close
+};
+
+namespace detail {
+
+/// Whether the fault shows in an open websocket only.
+inline bool is_of_websocket(fault_kind kind) {
+    return kind == fault_kind::websocket_stall || kind == fault_kind::websocket_drop ||
+           kind == fault_kind::websocket_bad_frame || kind == fault_kind::websocket_oversized_frame ||
+           kind == fault_kind::websocket_close || kind == fault_kind::websocket_message;
+}
+
+} // namespace detail
+
+/// The faults that are in force. Thread-safe.
+class fault_list {
+public:
+    /// Adds a fault behind those there are. Returns its number for uses().
+    std::size_t add(fault item) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        entries_.push_back({std::make_shared<fault>(std::move(item)), 0, 0});
+        return entries_.size() - 1;
+    }
+
+    /// Ends all faults; their counts stay.
+    void clear() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (entry& item : entries_) item.item->times = item.used;
+    }
+
+    /// How often a fault has been used.
+    int uses(std::size_t number) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return entries_.at(number).used;
+    }
+
+    /// The fault for a new connection (method and path do not count) or a whole request, counted as used; or null.
+    std::shared_ptr<const fault> take(bool is_connection, std::string_view method, std::string_view path) {
+        return take_if(method, path, [is_connection](fault_kind kind) {
+            if (kind == fault_kind::drop_before_reading || kind == fault_kind::drop_in_request ||
+                detail::is_of_websocket(kind))
+                return false;
+            return (kind == fault_kind::refuse_connection) == is_connection;
+        });
+    }
+
+    /// The fault of a websocket that was opened by this request.
+    std::shared_ptr<const fault> take_websocket(std::string_view method, std::string_view path) {
+        return take_if(method, path, detail::is_of_websocket);
+    }
+
+    /// The fault that ends a request when its head has been read.
+    std::shared_ptr<const fault> take_early(std::string_view method, std::string_view path) {
+        return take_if(method, path, [](fault_kind kind) { return kind == fault_kind::drop_before_reading; });
+    }
+
+    /// The fault that ends a request while its body is read.
+    std::shared_ptr<const fault> take_in_request(std::string_view method, std::string_view path) {
+        return take_if(method, path, [](fault_kind kind) { return kind == fault_kind::drop_in_request; });
+    }
+
+private:
+    template <class Predicate>
+    std::shared_ptr<const fault> take_if(std::string_view method, std::string_view path, Predicate is_wanted) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (entry& item : entries_) {
+            const fault& it = *item.item;
+            if (!is_wanted(it.kind) || (it.times >= 0 && item.used >= it.times)) continue;
+            if (it.kind != fault_kind::refuse_connection) {
+                if (!it.method.empty() && it.method != method) continue;
+                if (path.substr(0, it.path_prefix.size()) != it.path_prefix) continue;
+            }
+            if (item.seen++ < it.skip) continue;
+            ++item.used;
+            return std::make_shared<fault>(it);
+        }
+        return nullptr;
+    }
+
+    struct entry {
+        std::shared_ptr<fault> item;
+        int seen, used;
+    };
+    mutable std::mutex mutex_;
+    std::vector<entry> entries_;
+};
+
+namespace detail {
+
+/// Whether the request must not reach its handler.
+inline bool keeps_from_handler(fault_kind kind) {
+    switch (kind) {
+    case fault_kind::refuse_connection:
+    case fault_kind::drop_before_reading:
+    case fault_kind::drop_before_handling:
+    case fault_kind::status:
+    case fault_kind::raw: return true;
+    default: return false;
+    }
+}
+
+/// Whether the fault shows in status, headers or body of an ordinary answer, so that no connection is needed.
+inline bool is_whole_answer(fault_kind kind) {
+    return kind == fault_kind::status || kind == fault_kind::clock_skew || kind == fault_kind::garbage_body ||
+           kind == fault_kind::delay;
+}
+
+inline http_reply status_reply(const fault& item) {
+    http_reply reply;
+    if (item.bytes.empty()) {
+        const char* type = item.status == 429   ? "rate-limit-exceeded"
+                           : item.status == 503 ? "service-unavailable"
+                                                : "internal-server-error";
+        const char* title = item.status == 429   ? "You have reached your API query rate limit."
+                            : item.status == 503 ? "Serivce unavailable." // as real servers spell it
+                                                 : "Internal server error.";
+        reply = problem(item.status, type, title).reply();
+    } else {
+        reply.status = item.status;
+        reply.headers = {{"Content-Type", item.content_type.empty() ? "text/html" : item.content_type}};
+        reply.body = item.bytes;
+    }
+    if (item.retry_after) reply.headers.emplace_back("Retry-After", *item.retry_after);
+    return reply;
+}
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_files.hpp
+/// @file
+/// The embedded gateway's files: uploads into and listings of directories, downloads in the forms of the wire, and the
+/// endpoints for files of compute sessions.
+#ifndef BACKENDAI_TESTING_GATEWAY_FILES_HPP
+#define BACKENDAI_TESTING_GATEWAY_FILES_HPP
+
 // ---- backendai/testing/gateway_sessions.hpp
 /// @file
 /// The compute sessions of the embedded gateway: creation and reuse by client token, limits, idle cleanup.
@@ -2504,6 +3036,7 @@ BACKENDAI_NAMESPACE_END
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -2571,6 +3104,10 @@ public:
         endpoint_ = endpoint;
     }
 
+    /// Told what happens to sessions, by the name of the event and its reason; called outside of the table's lock. To
+    /// be set before the first session.
+    std::function<void(const char* event, const session_entry& entry, const char* reason)> on_event;
+
     /// Keeps a session from idle cleanup while a call uses it.
     class use {
     public:
@@ -2620,7 +3157,10 @@ public:
             return {entry, false};
         }
         try {
+            tell("kernel_preparing", *entry, "");
+            tell("kernel_creating", *entry, "");
             entry->body->start();
+            tell("kernel_started", *entry, "");
             started.set_value();
         } catch (...) {
             started.set_exception(std::current_exception());
@@ -2643,7 +3183,7 @@ public:
     nlohmann::json destroy(const std::string& token) {
         const std::shared_ptr<session_entry> entry = remove(token, nullptr);
         if (!entry) return nullptr;
-        const os::process_usage usage = entry->body->destroy();
+        const os::process_usage usage = end(*entry, "user-requested");
         return {{"cpu_used", usage.cpu_ms}, {"mem_max_bytes", usage.max_resident_kib * 1024},
                 {"mem_cur_bytes", 0},       {"net_rx_bytes", 0},
                 {"net_tx_bytes", 0},        {"io_read_bytes", 0},
@@ -2673,7 +3213,7 @@ public:
                 }
             }
         }
-        for (const auto& entry : ended) entry->body->destroy();
+        for (const auto& entry : ended) end(*entry, entry->body->is_gone() ? "self-terminated" : "idle-timeout");
     }
 
     /// No more sessions; those there are end.
@@ -2720,6 +3260,18 @@ public:
     }
 
 private:
+    void tell(const char* event, const session_entry& entry, const char* reason) const {
+        if (on_event) on_event(event, entry, reason);
+    }
+    os::process_usage end(session_entry& entry, const char* reason) {
+        tell("session_terminating", entry, reason);
+        tell("kernel_terminating", entry, reason);
+        const os::process_usage usage = entry.body->destroy();
+        tell("kernel_terminated", entry, reason);
+        tell("session_terminated", entry, reason);
+        return usage;
+    }
+
     void release(session_entry& entry) {
         const std::lock_guard<std::mutex> lock(mutex_);
         --entry.users;
@@ -3710,6 +4262,11 @@ public:
         return result;
     }
 
+    /// Where the folder lies that the user may use so. @throws problem
+    std::filesystem::path place_of(const std::string& user, const std::string& name, const char* permission) const {
+        return root_ / folders_.find(user, name, permission).name;
+    }
+
     void add_to(router& table) {
         const auto bind = [this](http_reply (folder_routes::*handler)(const gateway_request&)) {
             return [this, handler](const gateway_request& request) { return (this->*handler)(request); };
@@ -3778,7 +4335,7 @@ private:
     }
 
     std::filesystem::path directory(const gateway_request& request, const char* permission) const {
-        return root_ / folders_.find(access_key_of(request.call), request.arguments[0], permission).name;
+        return place_of(access_key_of(request.call), request.arguments[0], permission);
     }
 
     http_reply mkdir(const gateway_request& request) {
@@ -6021,22 +6578,18 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/testing/gateway_server.hpp
+// ---- backendai/testing/gateway_login.hpp
 /// @file
-/// The embedded gateway's server: a listening thread, a thread for each connection, and faults on the wire.
-#ifndef BACKENDAI_TESTING_GATEWAY_SERVER_HPP
-#define BACKENDAI_TESTING_GATEWAY_SERVER_HPP
-
-// ---- backendai/testing/gateway_http.hpp
-/// @file
-/// HTTP/1.1 on one server connection (RFC 9112): requests in, replies out, with limits.
-#ifndef BACKENDAI_TESTING_GATEWAY_HTTP_HPP
-#define BACKENDAI_TESTING_GATEWAY_HTTP_HPP
+/// The embedded gateway's webserver: logins by password, and the manager's API behind a cookie, below /func.
+#ifndef BACKENDAI_TESTING_GATEWAY_LOGIN_HPP
+#define BACKENDAI_TESTING_GATEWAY_LOGIN_HPP
 
 
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
+#include <nlohmann/json.hpp>
+
+#include <map>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -6045,255 +6598,183 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace testing {
 namespace detail {
 
-/// A request that is no HTTP or goes over a limit: the status to answer before the connection is closed.
-struct bad_request {
-    int status;
-    const char* why;
-};
-
-/// The peer has closed, or kept silent for too long.
-struct end_of_connection {};
-
-inline std::string lower_case(std::string_view text) {
-    std::string result(text);
-    for (char& c : result) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-    return result;
-}
-
-inline std::string_view trim(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
-
-/// Whether a comma-separated header has an item, in any case.
-inline bool has_token(const header_list& headers, std::string_view name, std::string_view token) {
-    const std::string* value = find_header(headers, name);
-    std::string_view rest = value != nullptr ? std::string_view(*value) : std::string_view();
-    while (!rest.empty()) {
-        const std::size_t comma = rest.find(',');
-        if (lower_case(trim(rest.substr(0, comma))) == token) return true;
-        if (comma == std::string_view::npos) break;
-        rest.remove_prefix(comma + 1);
-    }
-    return false;
-}
-
-/// Reads requests from one connection. One thread.
-class request_reader {
+/// Who is logged in, and the endpoints below /server. Thread-safe.
+class webserver {
 public:
-    request_reader(os::tcp_socket& socket, const gateway_options& options) : socket_(socket), options_(options) {}
+    webserver(const gateway_options& options, const keypair_store& keypairs) : options_(options), keypairs_(keypairs) {}
 
-    /// Reads the next request's head. @throws bad_request, end_of_connection, std::system_error.
-    http_call read_head() {
-        std::size_t end = 0, searched = 0;
-        while (bytes_.compare(0, 2, "\r\n") == 0)
-            bytes_.erase(0, 2); // RFC 9112 section 2.2: empty lines before a request
-        while ((end = bytes_.find("\r\n\r\n", searched)) == std::string::npos) {
-            if (bytes_.size() > options_.max_head) throw bad_request{431, "head too large"};
-            searched = bytes_.size() < 3 ? 0 : bytes_.size() - 3;
-            fill();
-        }
-        if (end > options_.max_head) throw bad_request{431, "head too large"};
-        http_call call;
-        parse_head(std::string_view(bytes_).substr(0, end + 2), call);
-        bytes_.erase(0, end + 4);
-        return call;
+    void add_to(router& table) {
+        table.add("POST", "/server/login", false, [this](const gateway_request& request) { return login(request); });
+        table.add("POST", "/server/login-check", false,
+                  [this](const gateway_request& request) { return login_check(request); });
+        table.add("POST", "/server/logout", false, [this](const gateway_request& request) { return logout(request); });
     }
 
-    /// Reads the body that the head announces into @p call.
-    void read_body(http_call& call) {
-        const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
-        const std::size_t length = content_length(call.headers, encoding != nullptr);
-        if (encoding == nullptr && length == 0) return;
-        if (length > options_.max_body) throw bad_request{413, "body too large"};
-        if (has_token(call.headers, "Expect", "100-continue") && bytes_.empty()) {
-            socket_.write("HTTP/1.1 100 Continue\r\n\r\n");
+    /// Whether the request is for the manager behind the webserver.
+    static bool is_for_manager(std::string_view path) { return path.substr(0, 6) == "/func/"; }
+
+    /// The request as the webserver hands it on: without /func, in the name of who is logged in; without authorization
+    /// when nobody is. Signatures are not made, as they would be checked against themselves.
+    http_call hand_on(const http_call& call) const {
+        http_call inner = call;
+        inner.target.erase(options_.path_prefix.size(), 5);
+        for (auto field = inner.headers.begin(); field != inner.headers.end();) {
+            const std::string name = lower_case(field->first);
+            field = name == "authorization" || name == "cookie" ? inner.headers.erase(field) : std::next(field);
         }
-        if (encoding == nullptr) {
-            take(length, call.body);
-            return;
-        }
-        if (lower_case(trim(*encoding)) != "chunked") throw bad_request{501, "unknown transfer encoding"};
-        for (;;) {
-            const std::size_t size = chunk_size(read_line());
-            if (size > options_.max_body - call.body.size()) throw bad_request{413, "body too large"};
-            if (size == 0) break;
-            take(size, call.body);
-            if (!read_line().empty()) throw bad_request{400, "bad chunk"};
-        }
-        while (!read_line().empty()) continue; // trailer fields
+        if (const auto key = user_of(call))
+            inner.headers.emplace_back("Authorization",
+                                       "BackendAI signMethod=HMAC-SHA256, credential=" + *key + ":web");
+        return inner;
+    }
+    bool is_logged_in(const http_call& call) const { return user_of(call).has_value(); }
+    std::size_t logins() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return sessions_.size();
     }
 
-    /// Leaves a multipart body on the connection, to be read through @p call; false for other requests.
-    bool stream_body(http_call& call) {
-        const std::string* type = find_header(call.headers, "Content-Type");
-        if (type == nullptr || lower_case(*type).compare(0, 20, "multipart/form-data;") != 0) return false;
-        const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
-        stream_left_ = content_length(call.headers, encoding != nullptr);
-        if (encoding != nullptr && lower_case(trim(*encoding)) != "chunked") {
-            throw bad_request{501, "unknown transfer encoding"};
-        }
-        in_chunks_ = encoding != nullptr;
-        first_chunk_ = true;
-        if (has_token(call.headers, "Expect", "100-continue") && bytes_.empty()) {
-            socket_.write("HTTP/1.1 100 Continue\r\n\r\n");
-        }
-        call.stream = [this](char* buffer, std::size_t capacity) { return read_stream(buffer, capacity); };
-        return true;
-    }
-    /// Throws away what the handler has left of a body.
-    void drain_stream() {
-        char buffer[16384];
-        while (read_stream(buffer, sizeof buffer) != 0) continue;
-    }
-
-    bool keeps_alive() const { return keeps_alive_; }
-    /// What came behind the request.
-    std::string take_rest() { return std::exchange(bytes_, {}); }
+    /// What the webserver answers where it has nobody to speak for.
+    static http_reply unauthorized() { return problem(401, "auth-failed", "Unauthorized access").reply(); }
 
 private:
-    std::size_t read_stream(char* buffer, std::size_t capacity) {
-        if (stream_left_ == 0 && in_chunks_) {
-            if (!std::exchange(first_chunk_, false) && !read_line().empty()) throw bad_request{400, "bad chunk"};
-            stream_left_ = chunk_size(read_line());
-            if (stream_left_ == 0) {
-                while (!read_line().empty()) continue; // trailer fields
-                in_chunks_ = false;
+    static constexpr const char* cookie_name = "AIOHTTP_SESSION";
+    static constexpr int most_failures = 10;
+
+    struct account {
+        std::string access_key, password;
+    };
+
+    static std::string cookie_of(const http_call& call) {
+        const std::string* header = find_header(call.headers, "Cookie");
+        std::string_view rest = header != nullptr ? std::string_view(*header) : std::string_view();
+        while (!rest.empty()) {
+            const std::size_t end = rest.find(';');
+            const std::string_view pair = trim(rest.substr(0, end));
+            const std::size_t equals = pair.find('=');
+            if (pair.substr(0, equals) == cookie_name && equals != std::string_view::npos)
+                return std::string(pair.substr(equals + 1));
+            if (end == std::string_view::npos) break;
+            rest.remove_prefix(end + 1);
+        }
+        return {};
+    }
+
+    std::optional<std::string> user_of(const http_call& call) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = sessions_.find(cookie_of(call));
+        if (found == sessions_.end()) return {};
+        return found->second;
+    }
+
+    std::optional<account> account_of(const std::string& email) const {
+        if (email == options_.email) return account{options_.access_key, options_.password};
+        for (const gateway_user& user : options_.other_users) {
+            if (user.email == email) return account{user.access_key, user.password};
+        }
+        return {};
+    }
+
+    nlohmann::json description_of(const std::string& access_key) const {
+        const auto keypair = keypairs_.find(access_key);
+        return {{"access_key", access_key},
+                {"role", keypair && keypair->is_admin ? "superadmin" : "user"},
+                {"status", "active"}};
+    }
+
+    static void set_cookie(http_reply& reply, const std::string& value) {
+        reply.headers.emplace_back("X-BackendAI-SessionID", random_token(16));
+        reply.headers.emplace_back("Set-Cookie", std::string(cookie_name) + '=' + value +
+                                                     "; expires=Mon, 30-Nov-2099 15:34:00 GMT; HttpOnly; "
+                                                     "Max-Age=604800; Path=/");
+    }
+
+    http_reply login(const gateway_request& request) {
+        const nlohmann::json body = nlohmann::json::parse(request.call.body, nullptr, false);
+        const auto field = [&body](const char* key) -> std::optional<std::string> {
+            if (!body.is_object() || !body.contains(key) || !body[key].is_string()) return {};
+            return body[key].get<std::string>();
+        };
+        for (const char* key : {"username", "password"}) {
+            if (!field(key))
+                throw problem(400, "invalid-api-params", "You must provide the " + std::string(key) + " field.");
+        }
+        if (is_logged_in(request.call)) throw problem(400, "generic-bad-request", "You have already logged in.");
+        const std::string user = *field("username");
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (failures_[user] >= most_failures) throw problem(429, "too-many-requests", "Too many failed login attempts");
+        const auto known = account_of(user);
+        const bool good = known && !known->password.empty() && known->password == *field("password");
+        if (good && !options_.otp.empty() && field("otp") != options_.otp) {
+            // 23.03 says it in words, later servers by the type.
+            if (options_.login_refused_by_status) {
+                return refused({{"type", "https://api.backend.ai/probs/require-totp-authentication"},
+                                {"title", "TOTP authentication is required"}},
+                               200);
             }
+            return refused({{"type", "https://api.backend.ai/probs/auth-failed"},
+                            {"title", "Credential/signature mismatch."},
+                            {"details", "OTP not provided"}},
+                           200);
         }
-        std::size_t count = (std::min)(capacity, stream_left_);
-        if (count == 0) return 0;
-        if (bytes_.empty()) {
-            if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
-            count = socket_.read(buffer, count);
-            if (count == 0) throw end_of_connection{};
-        } else {
-            count = (std::min)(count, bytes_.size());
-            std::copy_n(bytes_.begin(), count, buffer);
-            bytes_.erase(0, count);
+        if (!good) {
+            ++failures_[user];
+            return refused({{"type", "https://api.backend.ai/probs/auth-failed"},
+                            {"title", "Credential/signature mismatch."},
+                            {"details", "User credential mismatch."}},
+                           options_.login_refused_by_status ? 401 : 200);
         }
-        stream_left_ -= count;
-        return count;
+        failures_.erase(user);
+        const std::string cookie = random_token(16);
+        sessions_[cookie] = known->access_key;
+        http_reply reply = json_reply({{"authenticated", true}, {"data", description_of(known->access_key)}});
+        set_cookie(reply, cookie);
+        return reply;
     }
 
-    void fill() {
-        if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
-        char buffer[16384];
-        const std::size_t count = socket_.read(buffer, sizeof buffer);
-        if (count == 0) throw end_of_connection{};
-        bytes_.append(buffer, count);
+    // A cookie comes along all the same, of nobody.
+    static http_reply refused(nlohmann::json why, int status) {
+        http_reply reply = json_reply({{"authenticated", false}, {"data", std::move(why)}}, status);
+        set_cookie(reply, random_token(16));
+        return reply;
     }
 
-    void take(std::size_t length, std::string& into) {
-        while (length > 0) {
-            if (bytes_.empty()) fill();
-            const std::size_t count = (std::min)(length, bytes_.size());
-            into.append(bytes_, 0, count);
-            bytes_.erase(0, count);
-            length -= count;
-        }
+    http_reply login_check(const gateway_request& request) {
+        const auto user = user_of(request.call);
+        if (!user) return json_reply({{"authenticated", false}, {"data", nullptr}, {"session_id", nullptr}});
+        return json_reply(
+            {{"authenticated", true}, {"data", description_of(*user)}, {"session_id", cookie_of(request.call)}});
     }
 
-    std::string read_line() {
-        std::size_t end = 0;
-        while ((end = bytes_.find("\r\n")) == std::string::npos) {
-            if (bytes_.size() > 4096) throw bad_request{400, "line too long"};
-            fill();
+    http_reply logout(const gateway_request& request) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            sessions_.erase(cookie_of(request.call));
         }
-        std::string line = bytes_.substr(0, end);
-        bytes_.erase(0, end + 2);
-        return line;
+        http_reply reply;
+        reply.status = options_.login_refused_by_status ? 200 : 201;
+        reply.headers.emplace_back("Set-Cookie", std::string(cookie_name) +
+                                                     "=\"\"; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/");
+        return reply;
     }
 
-    static std::size_t chunk_size(const std::string& line) {
-        std::size_t size = 0, digits = 0;
-        for (const char c : line) {
-            int value = -1;
-            if (c >= '0' && c <= '9') value = c - '0';
-            if (c >= 'a' && c <= 'f') value = c - 'a' + 10;
-            if (c >= 'A' && c <= 'F') value = c - 'A' + 10;
-            if (value < 0) {
-                if (c == ';' || c == ' ') break;
-                throw bad_request{400, "bad chunk size"};
-            }
-            if (++digits > 12) throw bad_request{413, "body too large"};
-            size = size * 16 + static_cast<std::size_t>(value);
-        }
-        if (digits == 0) throw bad_request{400, "bad chunk size"};
-        return size;
-    }
-
-    static std::size_t content_length(const header_list& headers, bool is_chunked) {
-        std::size_t length = 0;
-        const std::string* seen = nullptr;
-        for (const auto& field : headers) {
-            if (lower_case(field.first) != "content-length") continue;
-            if (is_chunked || (seen != nullptr && *seen != field.second)) throw bad_request{400, "two lengths"};
-            seen = &field.second;
-            if (field.second.empty() || field.second.size() > 15) throw bad_request{400, "bad length"};
-            length = 0;
-            for (const char c : field.second) {
-                if (c < '0' || c > '9') throw bad_request{400, "bad length"};
-                length = length * 10 + static_cast<std::size_t>(c - '0');
-            }
-        }
-        return length;
-    }
-
-    void parse_head(std::string_view head, http_call& call) {
-        const std::size_t line_end = head.find("\r\n");
-        const std::string_view line = head.substr(0, line_end);
-        const std::size_t first = line.find(' '), last = line.rfind(' ');
-        if (first == std::string_view::npos || first == last) throw bad_request{400, "bad request line"};
-        call.method = line.substr(0, first);
-        call.target = line.substr(first + 1, last - first - 1);
-        const std::string_view version = line.substr(last + 1);
-        if (version.substr(0, 5) != "HTTP/") throw bad_request{400, "bad request line"};
-        if (version != "HTTP/1.1" && version != "HTTP/1.0") throw bad_request{505, "not HTTP/1"};
-        if (call.target.empty() || call.target[0] != '/' || call.target.find(' ') != std::string::npos) {
-            throw bad_request{400, "bad target"};
-        }
-        head.remove_prefix(line_end + 2);
-        while (!head.empty()) {
-            const std::size_t end = head.find("\r\n");
-            const std::string_view field = head.substr(0, end);
-            const std::size_t colon = field.find(':');
-            const bool has_name = colon != std::string_view::npos && colon > 0 && field[colon - 1] != ' ' &&
-                                  field[0] != ' ' && field[0] != '\t';
-            if (!has_name) throw bad_request{400, "bad header"};
-            call.headers.emplace_back(field.substr(0, colon), trim(field.substr(colon + 1)));
-            head.remove_prefix(end + 2);
-        }
-        keeps_alive_ = version == "HTTP/1.1" ? !has_token(call.headers, "Connection", "close")
-                                             : has_token(call.headers, "Connection", "keep-alive");
-        if (version == "HTTP/1.1" && find_header(call.headers, "Host") == nullptr) throw bad_request{400, "no Host"};
-    }
-
-    os::tcp_socket& socket_;
     const gateway_options& options_;
-    std::string bytes_;
-    bool keeps_alive_ = false;
-    std::size_t stream_left_ = 0; ///< of the body, or of its present chunk
-    bool in_chunks_ = false, first_chunk_ = false;
+    const keypair_store& keypairs_;
+    mutable std::mutex mutex_;
+    std::map<std::string, std::string> sessions_; // cookie -> access key
+    std::map<std::string, int> failures_;         // by user name
 };
-
-/// The head of a reply. @param length of the body to announce; npos = none is announced.
-inline std::string head_of(const http_reply& reply, std::size_t length, bool keeps_alive) {
-    std::string head = "HTTP/1.1 " + std::to_string(reply.status) + ' ' +
-                       (reply.reason.empty() ? reason_of(reply.status) : reply.reason) + "\r\n";
-    for (const auto& field : reply.headers) head += field.first + ": " + field.second + "\r\n";
-    const bool has_length = length != std::string::npos && reply.status != 204 && reply.status >= 200;
-    if (has_length) head += "Content-Length: " + std::to_string(length) + "\r\n";
-    if (reply.status >= 200) head += keeps_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
-    return head + "\r\n";
-}
 
 } // namespace detail
 } // namespace testing
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/testing/gateway_server.hpp
+/// @file
+/// The embedded gateway's server: a listening thread, a thread for each connection, and faults on the wire.
+#ifndef BACKENDAI_TESTING_GATEWAY_SERVER_HPP
+#define BACKENDAI_TESTING_GATEWAY_SERVER_HPP
+
 
 #include <atomic>
 #include <chrono>
@@ -6465,9 +6946,15 @@ private:
     }
 
     static void write_stream(os::tcp_socket& socket, http_reply& reply, bool alive) {
+        std::vector<char> buffer(256 * 1024);
+        if (reply.stream_length) {
+            socket.write(head_of(reply, static_cast<std::size_t>(*reply.stream_length), alive));
+            while (const std::size_t count = reply.stream(buffer.data(), buffer.size()))
+                socket.write({buffer.data(), count});
+            return;
+        }
         reply.headers.emplace_back("Transfer-Encoding", "chunked");
         socket.write(head_of(reply, std::string::npos, alive));
-        std::vector<char> buffer(256 * 1024);
         for (;;) {
             const std::size_t count = reply.stream(buffer.data(), buffer.size());
             char size[32];
@@ -6577,6 +7064,532 @@ private:
     std::list<connection> connections_;
     std::atomic<std::size_t> accepted_{0};
     std::thread acceptor_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_storage.hpp
+/// @file
+/// The embedded gateway's storage proxy: uploads by TUS and downloads with ranges, at an origin of its own, with tokens
+/// that the manager gives out. And the ways in which it can lie.
+#ifndef BACKENDAI_TESTING_GATEWAY_STORAGE_HPP
+#define BACKENDAI_TESTING_GATEWAY_STORAGE_HPP
+
+// ---- backendai/testing/gateway_zip.hpp
+/// @file
+/// A directory as the storage proxy packs it: a ZIP archive whose sizes stand behind each file, as in a stream.
+#ifndef BACKENDAI_TESTING_GATEWAY_ZIP_HPP
+#define BACKENDAI_TESTING_GATEWAY_ZIP_HPP
+
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// In memory; sizes below 4 GiB.
+inline std::string make_zip(const std::filesystem::path& root) {
+    std::string archive, directory;
+    const auto put = [](std::string& text, std::uint64_t value, int bytes) {
+        for (int i = 0; i < bytes; ++i) text += static_cast<char>((value >> (8 * i)) & 0xFF);
+    };
+    std::vector<std::filesystem::path> entries;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) entries.push_back(entry.path());
+    std::sort(entries.begin(), entries.end());
+    std::size_t count = 0;
+    for (const auto& path : entries) {
+        const bool is_directory = std::filesystem::is_directory(path);
+        if (!is_directory && !std::filesystem::is_regular_file(path)) continue;
+        const std::string name = os::path_text(path.lexically_relative(root)) + (is_directory ? "/" : "");
+        std::string content, packed;
+        if (!is_directory) {
+            os::open_file file = os::open_for_reading(path);
+            content.resize(static_cast<std::size_t>(file.size()));
+            for (std::size_t at = 0; at < content.size();) at += file.read(&content[at], content.size() - at);
+        }
+        codec::deflate_encoder encoder(codec::deflate_format::raw, 6);
+        const auto keep = [&packed](std::string_view bytes) { packed += bytes; };
+        encoder.feed(content, keep);
+        encoder.finish(keep);
+        const auto sum = ::crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size()));
+        const std::uint64_t offset = archive.size();
+        std::string common; // of both headers: version, flags (sizes follow; UTF-8), method, time, date
+        for (const std::uint64_t value : {20, 0x0808, 8, 0, 0x21}) put(common, value, 2);
+        std::string sizes;
+        for (const std::uint64_t value :
+             {std::uint64_t{sum}, std::uint64_t{packed.size()}, std::uint64_t{content.size()}})
+            put(sizes, value, 4);
+        archive += "PK\x03\x04" + common + std::string(12, '\0');
+        put(archive, name.size(), 2);
+        put(archive, 0, 2);
+        archive += name + packed + "PK\x07\x08" + sizes;
+        directory += "PK\x01\x02";
+        put(directory, 0x0314, 2); // made by a Unix
+        directory += common + sizes;
+        put(directory, name.size(), 2);
+        put(directory, 0, 8);
+        const auto mode = static_cast<std::uint64_t>(std::filesystem::status(path).permissions());
+        put(directory, ((is_directory ? 0040000U : 0100000U) | mode) << 16, 4);
+        put(directory, offset, 4);
+        directory += name;
+        ++count;
+    }
+    const std::uint64_t begin = archive.size();
+    archive += directory + "PK\x05\x06" + std::string(4, '\0');
+    put(archive, count, 2);
+    put(archive, count, 2);
+    put(archive, directory.size(), 4);
+    put(archive, begin, 4);
+    put(archive, 0, 2);
+    return archive;
+}
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// How the storage proxy lies, so that clients can be tested against a hostile or broken one.
+enum class storage_lie {
+    none,
+    offset_ahead,    ///< an upload's offset is told one byte too large
+    offset_behind,   ///< and one too small
+    offset_stuck,    ///< nothing is kept of a chunk, and the offset stays
+    offset_missing,  ///< no Upload-Offset
+    offset_garbage,  ///< Upload-Offset is no number
+    keeps_half,      ///< half of each chunk is kept, and told honestly
+    whole_chunks,    ///< a chunk that is cut off is not kept at all; honest otherwise
+    wrong_length,    ///< Upload-Length is not the size that was announced
+    conflict,        ///< an upload's offset is called wrong (409)
+    lost,            ///< no upload session is known (404)
+    done_is_lost,    ///< the answer to the last chunk is "no such upload session"
+    token_refused,   ///< tokens are called bad (400)
+    range_elsewhere, ///< a range begins elsewhere than asked for, and says so
+    range_of_other,  ///< the whole that a range is part of is said to be longer
+    range_ignored,   ///< 200 and the whole file for a range
+    range_refused,   ///< 416 for any range
+    new_validators,  ///< ETag and Last-Modified are others each time
+    no_validators,   ///< neither of both
+    encoded          ///< says that the content is compressed
+};
+
+namespace detail {
+
+/// Thread-safe.
+class storage_proxy {
+public:
+    /// @param place where uploads are kept until they are whole
+    storage_proxy(const gateway_options& options, fault_list& faults, std::filesystem::path place)
+        : options_(options), faults_(faults), place_(std::move(place)) {}
+
+    /// Tokens for one file each, of a folder that lies at @p root.
+    std::string make_upload_token(std::filesystem::path root, std::string path, std::uint64_t size) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::filesystem::create_directories(place_);
+        const std::string token = make_token();
+        tickets_[token] = {true, std::move(root), std::move(path), random_token(16)};
+        upload made;
+        made.part = place_ / tickets_[token].upload;
+        made.size = size;
+        std::ofstream(made.part).close();
+        uploads_[tickets_[token].upload] = std::make_shared<upload>(std::move(made));
+        return token;
+    }
+    std::string make_download_token(std::filesystem::path root, std::string path) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const std::string token = make_token();
+        tickets_[token] = {false, std::move(root), std::move(path), {}};
+        return token;
+    }
+
+    /// Its whole table: it shares no path with the manager's.
+    void add_to(router& table) {
+        const auto bind = [this](http_reply (storage_proxy::*handler)(const gateway_request&)) {
+            return [this, handler](const gateway_request& request) {
+                http_reply reply = (this->*handler)(request);
+                reply.headers.emplace_back("Date", http_date(options_.clock()));
+                return reply;
+            };
+        };
+        table.add("OPTIONS", "/upload", false, bind(&storage_proxy::describe));
+        table.add("HEAD", "/upload", false, bind(&storage_proxy::tell_offset));
+        table.add("PATCH", "/upload", false, bind(&storage_proxy::append));
+        table.add("GET", "/download", false, bind(&storage_proxy::download));
+    }
+
+    void lie(storage_lie kind, int times) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        lie_ = kind;
+        lie_times_ = times;
+    }
+    /// Bytes of file content that have come, whatever became of them.
+    std::uint64_t received_bytes() const { return received_; }
+    /// Bytes of files that have been taken out of the disk to be sent.
+    std::uint64_t sent_bytes() const { return sent_; }
+    std::size_t open_uploads() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return uploads_.size();
+    }
+    /// Makes all tokens bad, as when their time is over.
+    void expire_tokens() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        tickets_.clear();
+    }
+
+    /// "Sun, 06 Nov 1994 08:49:37 GMT"
+    static std::string http_date(std::chrono::system_clock::time_point time) {
+        const std::string iso = codec::format_date(time); // 1994-11-06T08:49:37.000000+00:00
+        static const char* const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                             "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+        static const char* const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+        const auto day = std::chrono::duration_cast<std::chrono::hours>(time.time_since_epoch()).count() / 24;
+        const auto month = static_cast<std::size_t>(std::stoi(iso.substr(5, 2)) - 1);
+        return std::string(days[day % 7]) + ", " + iso.substr(8, 2) + ' ' + months[month] + ' ' + iso.substr(0, 4) +
+               ' ' + iso.substr(11, 8) + " GMT";
+    }
+
+private:
+    struct ticket {
+        bool is_upload = false;
+        std::filesystem::path root;
+        std::string path;
+        std::string upload;
+    };
+    struct upload {
+        std::filesystem::path part;
+        std::uint64_t size = 0;
+    };
+
+    static std::string make_token() { return "eyJ0eXAiOiJKV1QifQ." + random_token(24) + '.' + random_token(16); }
+
+    static problem storage_problem(int status, const std::string& type, const std::string& title,
+                                   nlohmann::json data = nullptr) {
+        return {status, "storage/" + type, title,
+                data.is_null() ? nlohmann::json() : nlohmann::json{{"data", std::move(data)}}};
+    }
+
+    bool lies(storage_lie kind) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (lie_ != kind || lie_times_ == 0) return false;
+        if (lie_times_ > 0) --lie_times_;
+        return true;
+    }
+
+    ticket ticket_of(const gateway_request& request, bool is_upload) {
+        std::string token;
+        for (const auto& item : request.query) {
+            if (item.first == "token") token = item.second;
+        }
+        const bool refused = lies(storage_lie::token_refused);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = tickets_.find(token);
+        // It tells the token back, as real ones do.
+        if (found == tickets_.end() || refused)
+            throw storage_problem(400, "invalid-api-params", "Invalid API parameters", {{"token", token}});
+        if (found->second.is_upload != is_upload) {
+            const std::string op = is_upload ? "value is not exactly 'upload'" : "value is not exactly 'download'";
+            throw storage_problem(400, "invalid-api-params", "Invalid API parameters", {{"token", {{"op", op}}}});
+        }
+        return found->second;
+    }
+
+    // --- uploads -----------------------------------------------------------------------------------------------------
+
+    http_reply describe(const gateway_request& /*request*/) {
+        http_reply reply;
+        reply.headers = {{"Tus-Resumable", "1.0.0"}, {"Tus-Version", "1.0.0"}, {"Tus-Max-Size", "1099511627776"}};
+        return reply;
+    }
+
+    std::shared_ptr<upload> upload_of(const ticket& item) {
+        const bool lost = lies(storage_lie::lost);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = uploads_.find(item.upload);
+        if (found == uploads_.end() || lost)
+            throw storage_problem(404, "no-such-upload-session", "No such upload session");
+        return found->second;
+    }
+
+    http_reply offset_reply(int status, std::uint64_t offset, std::uint64_t size) {
+        http_reply reply;
+        reply.status = status;
+        if (lies(storage_lie::offset_ahead)) ++offset;
+        if (lies(storage_lie::offset_behind) && offset > 0) --offset;
+        if (lies(storage_lie::wrong_length)) ++size;
+        reply.headers = {{"Cache-Control", "no-store"}, {"Tus-Resumable", "1.0.0"}};
+        if (!lies(storage_lie::offset_missing)) {
+            reply.headers.emplace_back("Upload-Offset",
+                                       lies(storage_lie::offset_garbage) ? "-1x" : std::to_string(offset));
+        }
+        reply.headers.emplace_back("Upload-Length", std::to_string(size));
+        return reply;
+    }
+
+    http_reply tell_offset(const gateway_request& request) {
+        const std::shared_ptr<upload> item = upload_of(ticket_of(request, true));
+        return offset_reply(200, std::filesystem::file_size(item->part), item->size);
+    }
+
+    http_reply append(const gateway_request& request) {
+        const ticket what = ticket_of(request, true);
+        const std::shared_ptr<upload> item = upload_of(what);
+        if (options_.storage_checks_offset) {
+            const std::string* told = find_header(request.call.headers, "Upload-Offset");
+            if (told == nullptr || told->empty() || told->find_first_not_of("0123456789") != std::string::npos)
+                throw storage_problem(400, "invalid-api-params", "Invalid API parameters");
+            if (std::stoull(*told) != std::filesystem::file_size(item->part))
+                throw storage_problem(409, "upload-offset-mismatch", "Upload offset mismatch");
+        }
+        if (lies(storage_lie::conflict)) throw storage_problem(409, "upload-offset-mismatch", "Upload offset mismatch");
+        take_body(request, *item);
+        const std::uint64_t offset = std::filesystem::file_size(item->part);
+        if (offset >= item->size) {
+            finish(what, *item);
+            if (lies(storage_lie::done_is_lost))
+                throw storage_problem(404, "no-such-upload-session", "No such upload session");
+        }
+        return offset_reply(204, offset, item->size);
+    }
+
+    // Each piece is in the file as soon as it has come, so that it stays when the connection ends.
+    void take_body(const gateway_request& request, const upload& item) {
+        const auto cut = faults_.take_in_request(request.call.method, "/upload");
+        std::uint64_t left = cut ? cut->position : (std::numeric_limits<std::uint64_t>::max)();
+        const bool stuck = lies(storage_lie::offset_stuck);
+        const bool half = lies(storage_lie::keeps_half);
+        const bool whole = lies(storage_lie::whole_chunks);
+        std::ofstream file(item.part, std::ios::binary | std::ios::app);
+        std::string held; // for those lies
+        const auto take = [&](std::string_view data) {
+            received_ += data.size();
+            if (stuck || half || whole) {
+                held += data;
+            } else {
+                file.write(data.data(), static_cast<std::streamsize>(data.size())).flush();
+            }
+            if (options_.storage_pace.count() > 0) std::this_thread::sleep_for(options_.storage_pace);
+        };
+        take(request.call.body);
+        std::vector<char> buffer(64 * 1024);
+        while (request.call.stream) {
+            const auto most = static_cast<std::size_t>((std::min)(std::uint64_t{buffer.size()}, left));
+            if (most == 0) throw end_of_connection{};
+            const std::size_t count = request.call.stream(buffer.data(), most);
+            if (count == 0) break;
+            take({buffer.data(), count});
+            left -= count;
+        }
+        if (stuck) held.clear();
+        if (half) held.resize((held.size() + 1) / 2);
+        file.write(held.data(), static_cast<std::streamsize>(held.size())).flush();
+        if (!file) throw problem(500, "internal-server-error", "Internal server error.");
+    }
+
+    void finish(const ticket& what, const upload& item) {
+        const auto target = place_below(what.root, what.path);
+        std::filesystem::create_directories(target.parent_path());
+        std::filesystem::rename(item.part, target);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        uploads_.erase(what.upload);
+    }
+
+    // --- downloads ---------------------------------------------------------------------------------------------------
+
+    http_reply download(const gateway_request& request) {
+        const ticket what = ticket_of(request, false);
+        bool archive = false;
+        for (const auto& item : request.query) archive = archive || (item.first == "archive" && item.second == "true");
+        const auto path = place_below(what.root, what.path);
+        if (std::filesystem::is_directory(path)) {
+            if (!archive) throw storage_problem(400, "The file is not a regular file.", "Invalid API parameters");
+            http_reply reply;
+            reply.headers = {{"Content-Type", "application/zip"}};
+            reply.body = make_zip(path);
+            return reply;
+        }
+        if (!std::filesystem::exists(path)) throw storage_problem(404, "file-not-found", "File not found");
+        return send_file(request, path);
+    }
+
+    struct range {
+        std::uint64_t begin = 0, end = 0; // one behind the last byte
+    };
+
+    // "bytes=a-", "bytes=a-b", "bytes=-n"; nothing for what cannot be served.
+    static std::optional<range> parse_range(const std::string& text, std::uint64_t size) {
+        if (text.compare(0, 6, "bytes=") != 0) return {};
+        const std::size_t dash = text.find('-');
+        if (dash == std::string::npos || text.find_first_not_of("0123456789-", 6) != std::string::npos) return {};
+        const std::string first = text.substr(6, dash - 6), last = text.substr(dash + 1);
+        if (last.find('-') != std::string::npos || (first.empty() && last.empty())) return {};
+        range result{0, size};
+        if (first.empty()) {
+            result.begin = size - (std::min)(size, std::uint64_t{std::stoull(last)});
+        } else {
+            result.begin = std::stoull(first);
+            if (!last.empty()) result.end = (std::min)(size, std::uint64_t{std::stoull(last)} + 1);
+        }
+        if (result.begin >= result.end) return {};
+        return result;
+    }
+
+    http_reply send_file(const gateway_request& request, const std::filesystem::path& path) {
+        auto file = std::make_shared<os::open_file>(os::open_for_reading(path));
+        const std::uint64_t size = file->size();
+        const os::file_time modified = file->modified();
+        auto time = std::chrono::system_clock::time_point(std::chrono::seconds(modified.seconds));
+        std::string tag = std::to_string(modified.seconds) + '.' + std::to_string(modified.nanoseconds);
+        if (lies(storage_lie::new_validators)) {
+            tag = random_token(8);
+            time += std::chrono::hours(++changes_);
+        }
+        http_reply reply;
+        reply.headers = {{"Content-Type", "application/octet-stream"}, {"Content-Disposition", "attachment"}};
+        const std::string* wanted = find_header(request.call.headers, "Range");
+        const std::string* unless = find_header(request.call.headers, "If-Range");
+        // aiohttp knows dates there only, and takes an entity tag for no condition at all.
+        const auto since = unless != nullptr ? codec::parse_http_date(*unless) : std::nullopt;
+        if ((since && time > *since) || lies(storage_lie::range_ignored)) wanted = nullptr;
+        range part{0, size};
+        if (wanted != nullptr) {
+            const auto parsed = parse_range(*wanted, size);
+            if (!parsed || lies(storage_lie::range_refused)) {
+                reply.status = 416;
+                reply.headers.emplace_back("Content-Range", "bytes */" + std::to_string(size));
+                return reply;
+            }
+            part = *parsed;
+            reply.status = 206;
+            const std::uint64_t told = lies(storage_lie::range_elsewhere) ? part.begin + 1 : part.begin;
+            const std::uint64_t whole = lies(storage_lie::range_of_other) ? size + 1 : size;
+            reply.headers.emplace_back("Content-Range", "bytes " + std::to_string(told) + '-' +
+                                                            std::to_string(part.end - 1) + '/' + std::to_string(whole));
+        }
+        if (!lies(storage_lie::no_validators)) {
+            reply.headers.emplace_back("Etag", '"' + tag + '"');
+            reply.headers.emplace_back("Last-Modified", http_date(time));
+        }
+        if (lies(storage_lie::encoded)) reply.headers.emplace_back("Content-Encoding", "gzip");
+        reply.headers.emplace_back("Accept-Ranges", "bytes");
+        file->seek(part.begin);
+        auto left = std::make_shared<std::uint64_t>(part.end - part.begin);
+        const auto pull = [this, file, left](char* buffer, std::size_t capacity) {
+            const auto most = static_cast<std::size_t>((std::min)(std::uint64_t{capacity}, *left));
+            const std::size_t count = most == 0 ? 0 : file->read(buffer, most);
+            *left -= count;
+            sent_ += count;
+            if (count != 0 && options_.storage_pace.count() > 0) std::this_thread::sleep_for(options_.storage_pace);
+            return count;
+        };
+        if (request.call.takes_stream) {
+            reply.stream = pull;
+            reply.stream_length = *left;
+            return reply;
+        }
+        std::vector<char> buffer(64 * 1024);
+        while (const std::size_t count = pull(buffer.data(), buffer.size())) reply.body.append(buffer.data(), count);
+        return reply;
+    }
+
+    const gateway_options& options_;
+    fault_list& faults_;
+    std::filesystem::path place_;
+    mutable std::mutex mutex_;
+    std::map<std::string, ticket> tickets_;                  // by token
+    std::map<std::string, std::shared_ptr<upload>> uploads_; // by upload session
+    storage_lie lie_ = storage_lie::none;
+    int lie_times_ = 0;
+    std::atomic<std::uint64_t> received_{0}, sent_{0};
+    std::atomic<int> changes_{0};
+};
+
+/// The manager's part: who asks for a token must be allowed to use the folder. Thread-safe.
+class storage_routes {
+public:
+    /// Where a folder lies that a user may use so. @throws problem
+    using finder =
+        std::function<std::filesystem::path(const std::string& user, const std::string& name, const char* permission)>;
+
+    /// @param url of the storage proxy
+    storage_routes(const gateway_options& options, storage_proxy& proxy, finder find, std::function<std::string()> url)
+        : options_(options), proxy_(proxy), find_(std::move(find)), url_(std::move(url)) {}
+
+    void add_to(router& table) {
+        table.add("POST", "/folders/{}/request-upload", true, [this](const gateway_request& request) {
+            const auto root = find_(access_key_of(request.call), request.arguments[0], "rw");
+            const nlohmann::json body = request.json();
+            const std::string path = text(body, "path");
+            const auto size = body.find("size");
+            if (size == body.end() || !size->is_number_integer()) throw missing("size");
+            // Neither sign nor `..` is looked at here.
+            return answer(proxy_.make_upload_token(root, path, static_cast<std::uint64_t>(size->get<std::int64_t>())),
+                          "/upload");
+        });
+        table.add("POST", "/folders/{}/request-download", true, [this](const gateway_request& request) {
+            const auto root = find_(access_key_of(request.call), request.arguments[0], "ro");
+            const nlohmann::json body = request.json();
+            return answer(proxy_.make_download_token(root, text(body, body.contains("file") ? "file" : "path")),
+                          "/download");
+        });
+    }
+
+private:
+    static problem missing(const char* key) {
+        return {400,
+                "invalid-api-params",
+                "Missing or invalid API parameters.",
+                {{"msg", "Input validation error"}, {"data", {{key, "is required"}}}}};
+    }
+    static std::string text(const nlohmann::json& body, const char* key) {
+        const auto found = body.find(key);
+        if (found == body.end() || !found->is_string()) throw missing(key);
+        return found->get<std::string>();
+    }
+    http_reply answer(const std::string& token, const char* path) const {
+        http_reply reply = json_reply({{"token", token}, {"url", url_() + path}});
+        reply.headers.emplace_back("Date", storage_proxy::http_date(options_.clock()));
+        return reply;
+    }
+
+    const gateway_options& options_;
+    storage_proxy& proxy_;
+    finder find_;
+    std::function<std::string()> url_;
 };
 
 } // namespace detail
@@ -8653,7 +9666,9 @@ public:
         stopped_.notify_all();
         sweeper_.join();
         sessions_.close(); // first, so that calls which wait for code return
+        events_.hub().close();
         server_->stop();
+        if (storage_server_) storage_server_->stop();
     }
 
     /// "http://127.0.0.1:PORT" and the path prefix: what a client takes for its endpoint.
@@ -8684,7 +9699,34 @@ public:
         for (const auto& entry : received_) sum += entry.second;
         return sum;
     }
-    std::size_t connections() const { return server_->connections(); } ///< accepted until now
+    /// From now on the storage proxy lies so, @p times times; -1: for ever.
+    void lie_about_storage(storage_lie kind, int times = -1) { storage_.lie(kind, times); }
+    /// Bytes of files that uploads have brought to the storage proxy, whatever became of them.
+    std::uint64_t storage_received() const { return storage_.received_bytes(); }
+    /// Bytes of files that the storage proxy has begun to send.
+    std::uint64_t storage_sent() const { return storage_.sent_bytes(); }
+    std::size_t open_uploads() const { return storage_.open_uploads(); } ///< those that are not whole yet
+    void expire_storage_tokens() { storage_.expire_tokens(); }           ///< those given out until now
+    /// "http://127.0.0.1:PORT", an origin of its own. It is there from the first token on.
+    std::string storage_origin() {
+        const std::lock_guard<std::mutex> lock(storage_mutex_);
+        if (!storage_server_) {
+            storage_options_ = options_;
+            storage_options_.port = 0;
+            storage_server_ = std::make_unique<detail::http_server>(
+                storage_options_, [this](const http_call& call) { return handle(call); },
+                [this](const http_call* call) { return call == nullptr ? nullptr : early_fault(call); });
+            storage_host_ = "127.0.0.1:" + std::to_string(storage_server_->port());
+        }
+        return "http://" + storage_host_;
+    }
+    /// Ends the event streams that are open: as a server does in good order, or by breaking the connection.
+    void end_event_streams(bool in_order) {
+        events_.hub().end_streams(in_order ? detail::event_hub::end::orderly : detail::event_hub::end::broken);
+    }
+    std::size_t event_listeners() const { return events_.listeners(); } ///< event streams that are open now
+    std::size_t logins() const { return webserver_.logins(); }          ///< who is logged in at the webserver now
+    std::size_t connections() const { return server_->connections(); }  ///< accepted until now
     std::size_t live_sessions() const { return sessions_.live(); }
     std::size_t peak_sessions() const { return sessions_.peak(); }
     std::size_t created_sessions() const { return sessions_.created(); }
@@ -8700,7 +9742,7 @@ public:
     /// Answers one request without a connection, as the server does with one. A fault that only a connection can show
     /// is handed over in http_reply::wire_fault.
     http_reply handle(const http_call& call) {
-        const std::string path = path_of(call.target);
+        const std::string path = path_of(call);
         note(received_, call.method, path);
         if (options_.on_request) options_.on_request(call);
         sessions_.sweep();
@@ -8709,7 +9751,14 @@ public:
         http_reply reply;
         if (!wrong || !detail::keeps_from_handler(wrong->kind)) {
             if (wrong && wrong->kind == fault_kind::delay) pause(wrong->interval);
-            reply = answer(call, path, wrong && wrong->kind == fault_kind::clock_skew);
+            const bool clock_is_wrong = wrong && wrong->kind == fault_kind::clock_skew;
+            if (is_for_storage(call)) {
+                reply = answer_of(storage_router_, call, path);
+            } else if (detail::webserver::is_for_manager(path)) {
+                reply = answer_behind_webserver(call, path);
+            } else {
+                reply = answer(call, path, clock_is_wrong);
+            }
         }
         if (wrong && wrong->kind == fault_kind::garbage_body) {
             reply.headers = {{"Content-Type", "application/json"}};
@@ -8724,6 +9773,18 @@ private:
     using counters = std::map<std::pair<std::string, std::string>, std::size_t>;
 
     void add_routes() {
+        storage_routes_.add_to(router_);
+        storage_.add_to(storage_router_);
+        webserver_.add_to(router_);
+        events_.add_to(router_, "/events/session");
+        sessions_.on_event = [this](const char* event, const detail::session_entry& entry, const char* reason) {
+            detail::lifecycle_event what;
+            what.name = event;
+            what.session_name = what.session_id = entry.request.token;
+            what.owner = options_.access_key;
+            what.reason = reason;
+            events_.hub().publish(std::move(what));
+        };
         kernels_.add_to(router_);
         streams_.add_to(router_);
         graphql_.service_ports = kernels_.service_ports = [this] { return streams_.services().list(); };
@@ -8761,7 +9822,51 @@ private:
         return empty_reply();
     }
 
-    http_reply answer(const http_call& call, const std::string& path, bool clock_is_wrong) {
+    bool is_for_storage(const http_call& call) const {
+        const std::string* host = find_header(call.headers, "Host");
+        const std::lock_guard<std::mutex> lock(storage_mutex_);
+        return host != nullptr && !storage_host_.empty() && *host == storage_host_;
+    }
+
+    // Of a table whose endpoints need no authorization. What it does not know is answered in plain text.
+    http_reply answer_of(const router& table, const http_call& call, const std::string& path) {
+        try {
+            const router::match match = table.find(call.method, path);
+            if (match.found == nullptr) {
+                http_reply reply;
+                reply.status = match.allowed.empty() ? 404 : 405;
+                reply.headers = {{"Content-Type", "text/plain; charset=utf-8"}};
+                if (!match.allowed.empty()) reply.headers.emplace_back("Allow", match.allowed);
+                reply.body = std::to_string(reply.status) + ": " + reason_of(reply.status);
+                return reply;
+            }
+            note(served_, call.method, path);
+            return match.found->handle({call, match.arguments, query_of(call)});
+        } catch (const problem& error) {
+            return error.reply();
+        } catch (const std::exception&) {
+            return problem(500, "internal-server-error", "Internal server error.").reply();
+        }
+    }
+    static codec::query_list query_of(const http_call& call) {
+        const std::size_t question = call.target.find('?');
+        return codec::parse_query(question == std::string::npos ? std::string_view()
+                                                                : std::string_view(call.target).substr(question + 1));
+    }
+
+    http_reply answer_behind_webserver(const http_call& call, const std::string& path) {
+        const std::string inner_path = path.substr(5);
+        const router::match match = router_.find(call.method, inner_path);
+        if (match.found != nullptr && match.found->needs_authorization && !webserver_.is_logged_in(call))
+            return detail::webserver::unauthorized();
+        http_reply reply = answer(webserver_.hand_on(call), inner_path, false, true);
+        // It does not pass on why the manager refuses a websocket.
+        if (find_header(call.headers, "Upgrade") != nullptr && reply.status != 101)
+            return problem(502, "bad-gateway", "The proxy target server is inaccessible.").reply();
+        return reply;
+    }
+
+    http_reply answer(const http_call& call, const std::string& path, bool clock_is_wrong, bool is_trusted = false) {
         try {
             check_version(call);
             const router::match match = router_.find(call.method, path);
@@ -8773,15 +9878,12 @@ private:
             }
             if (clock_is_wrong) authenticator_.check(call, std::chrono::minutes(60));
             if (match.found->needs_authorization) {
-                authenticator_.check(call);
+                if (!is_trusted) authenticator_.check(call);
                 keypairs_.note_use(detail::access_key_of(call), options_.clock());
             }
             if (match.found->needs_authorization) count_for_limit();
             note(served_, call.method, path);
-            const std::size_t question = call.target.find('?');
-            const std::string_view query =
-                question == std::string::npos ? std::string_view() : std::string_view(call.target).substr(question + 1);
-            http_reply reply = match.found->handle({call, match.arguments, codec::parse_query(query)});
+            http_reply reply = match.found->handle({call, match.arguments, query_of(call)});
             if (match.found->needs_authorization) add_limit_headers(reply);
             return reply;
         } catch (const problem& error) {
@@ -8797,7 +9899,7 @@ private:
         if (version == nullptr) version = find_header(call.headers, "X-Sorna-Version");
         if (version == nullptr) return;
         const bool is_known = version->size() > 3 && (*version)[0] == 'v' && (*version)[1] >= '1' &&
-                              (*version)[1] <= '4' && (*version)[2] == '.';
+                              (*version)[1] <= '9' && (*version)[2] == '.';
         if (!is_known) throw problem(400, "generic-bad-request", "Unsupported API version.");
     }
 
@@ -8823,11 +9925,12 @@ private:
 
     std::shared_ptr<const fault> early_fault(const http_call* call) {
         if (call == nullptr) return faults_.take(true, {}, {});
-        return faults_.take_early(call->method, path_of(call->target));
+        return faults_.take_early(call->method, path_of(*call));
     }
 
-    std::string path_of(std::string_view target) const {
-        std::string_view path = target.substr(0, target.find('?'));
+    std::string path_of(const http_call& call) const {
+        std::string_view path = std::string_view(call.target).substr(0, call.target.find('?'));
+        if (is_for_storage(call)) return std::string(path);
         const std::string& prefix = options_.path_prefix;
         if (prefix.empty()) return std::string(path);
         if (path.substr(0, prefix.size()) != prefix) return "//outside"; // matches no route
@@ -8870,6 +9973,22 @@ private:
     detail::graphql_routes graphql_;
     router router_;
     fault_list faults_;
+    detail::event_routes events_{options_, false, [this](const std::string& access_key) {
+                                     const auto caller = keypairs_.find(access_key);
+                                     return caller && caller->is_admin;
+                                 }};
+    detail::webserver webserver_{options_, keypairs_};
+    detail::storage_proxy storage_{options_, faults_, sessions_.root() / "uploads"};
+    detail::storage_routes storage_routes_{
+        options_, storage_,
+        [this](const std::string& user, const std::string& name, const char* permission) {
+            return folders_.place_of(user, name, permission);
+        },
+        [this] { return options_.storage_url.empty() ? storage_origin() : options_.storage_url; }};
+    router storage_router_;
+    mutable std::mutex storage_mutex_;
+    gateway_options storage_options_;
+    std::string storage_host_;
     detail::stream_routes streams_{options_, sessions_, faults_};
     mutable std::mutex mutex_;
     std::condition_variable stopped_;
@@ -8877,7 +9996,7 @@ private:
     counters received_, served_;
     std::chrono::system_clock::time_point window_begin_{};
     std::int64_t in_window_ = 0;
-    std::unique_ptr<detail::http_server> server_;
+    std::unique_ptr<detail::http_server> server_, storage_server_;
     std::thread sweeper_;
 };
 

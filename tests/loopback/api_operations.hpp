@@ -132,7 +132,7 @@ std::vector<operation<Transport>> all() {
          [](const session& s, const places&) { s.vfolder("data").info(); }},
         {"vfolder remove", unsafe, reading::nothing, "{}",
          [](const session& s, const places&) { s.vfolder("data").remove(); }},
-        {"vfolder mkdir", unsafe, reading::nothing, "{}",
+        {"vfolder mkdir", unsafe, reading::json, "{}",
          [](const session& s, const places&) { s.vfolder("data").mkdir("d"); }},
         {"vfolder delete_files", unsafe, reading::nothing, "{}",
          [](const session& s, const places&) { s.vfolder("data").delete_files(files{"a"}); }},

@@ -143,8 +143,8 @@ void visit_calls(Visitor&& visit, const std::filesystem::path& folder) {
     visit("agent info", "ok", [](auto& s) { return s.agent("i-none").info(); });
     visit("image list", "ok", [](auto& s) { return s.image().list(); });
     visit("image rescan", "ok", [](auto& s) { return s.image().rescan(); });
-    visit("image alias", "", [](auto& s) { return s.image().alias("py", "python-tensorflow:1.12"); });
-    visit("image dealias", "", [](auto& s) { return s.image().dealias("py"); });
+    visit("image alias", "ok", [](auto& s) { return s.image().alias("py", "python"); });
+    visit("image dealias", "ok", [](auto& s) { return s.image().dealias("py"); });
     visit("keypair create", "ok", [](auto& s) { return s.keypair().create("both@example.com"); });
     visit("keypair list", "ok", [](auto& s) { return s.keypair().list(); });
     visit("keypair info", "ok", [](auto& s) { return s.keypair(*s.config().access_key).info(); });

@@ -71,7 +71,7 @@ TEST_CASE("names of folders and paths in them are judged before anything is sent
         CHECK(result.sent == progress::nothing_sent);
     };
     for (const char* name :
-         {"", ".", "..", "-a", "a-", ".hidden", "a/b", "a b", "\xc3\xbc", "a\n", "%2e", "a?b", "a#"}) {
+         {"", ".", "..", "-a", "a-", "a/b", "a b", "\xc3\xbc", "a\n", "%2e", "a?b", "a#"}) {
         CAPTURE(name);
         const auto folder = b.session.vfolder(name);
         argument([&] { b.session.vfolder().create(name); });
@@ -84,6 +84,7 @@ TEST_CASE("names of folders and paths in them are judged before anything is sent
         argument([&] { folder.list_files(); });
         argument([&] { folder.invite("ro", {"user@example.com"}); });
     }
+    argument([&] { b.session.vfolder().create(".personal"); }); // not on servers of 19.03
     const auto folder = b.session.vfolder("good");
     for (const char* path : {"/abs", "../up", "a/../../up", "nul\x01", "a\\b"}) {
         CAPTURE(path);

@@ -77,7 +77,8 @@ inline int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
 class httplib_connection final : public interruptible {
 public:
     httplib_connection(const api_config& config, const codec::url& url, std::optional<proxy_server> proxy)
-        : proxy_(std::move(proxy)), client_(origin(url, proxy_), config.client_certificate_file, config.client_key_file) {
+        : proxy_(std::move(proxy)),
+          client_(origin(url, proxy_), config.client_certificate_file, config.client_key_file) {
         client_.set_keep_alive(true);
         client_.set_tcp_nodelay(true); // off, it costs 40 ms a POST: Nagle against delayed acknowledgements
         client_.set_follow_location(false);
@@ -498,8 +499,8 @@ private:
                 pool.give_back(std::move(connection));
                 return work.take_head();
             }
-            const bool another = detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() &&
-                                 !context.interrupted();
+            const bool another =
+                detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
             if (!another) work.fail(error);
         }
     }
