@@ -91,8 +91,7 @@ TEST_CASE("names of folders and paths in them are judged before anything is sent
         CHECK(result.what == "argument");
         CHECK(result.sent == progress::nothing_sent);
     };
-    for (const char* name :
-         {"", ".", "..", "-a", "a-", "a/b", "a b", "\xc3\xbc", "a\n", "%2e", "a?b", "a#"}) {
+    for (const char* name : {"", ".", "..", "-a", "a-", "a/b", "a b", "\xc3\xbc", "a\n", "%2e", "a?b", "a#"}) {
         CAPTURE(name);
         const auto folder = b.session.vfolder(name);
         argument([&] { b.session.vfolder().create(name); });
