@@ -2849,8 +2849,9 @@ struct api_config {
     /// true switches certificate checks off; `BACKEND_SKIP_SSLCERT_VALIDATION`.
     std::optional<bool> skip_sslcert_validation;
     /// Where storage proxies are reached from here: what their URLs begin with in the server's answers, and what that
-    /// is to be replaced by. The longest match counts. `BACKEND_OVERRIDE_STORAGE_PROXY` (a=b,c=d).
-    std::optional<std::map<std::string, std::string>> storage_proxy_urls;
+    /// is to be replaced by. The longest match counts. Empty: from
+    /// `BACKEND_OVERRIDE_STORAGE_PROXY` (a=b,c=d).
+    std::map<std::string, std::string> storage_proxy_urls;
 
     /// Keeps the login of endpoint_type "session" between programs: a file that only its owner may read. Empty: memory.
     std::filesystem::path cookie_file;
@@ -2980,16 +2981,15 @@ inline api_config resolve_config(api_config config) {
         }
     }
 
-    if (!config.storage_proxy_urls) {
-        config.storage_proxy_urls.emplace();
+    if (config.storage_proxy_urls.empty()) {
         for (const std::string& item : detail::split_list(detail::environment("OVERRIDE_STORAGE_PROXY").value_or(""))) {
             const std::size_t equals = item.find('=');
             if (equals == std::string::npos)
                 detail::bad_config("BACKEND_OVERRIDE_STORAGE_PROXY is not of the form a=b,c=d: \"" + item + '"');
-            config.storage_proxy_urls->emplace(item.substr(0, equals), item.substr(equals + 1));
+            config.storage_proxy_urls.emplace(item.substr(0, equals), item.substr(equals + 1));
         }
     }
-    for (const auto& item : *config.storage_proxy_urls) {
+    for (const auto& item : config.storage_proxy_urls) {
         try {
             codec::parse_url(item.first);
             codec::parse_url(item.second);
@@ -6807,8 +6807,8 @@ BACKENDAI_NAMESPACE_END
 
 #endif
 
+#include <atomic>
 #include <chrono>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -6861,58 +6861,98 @@ inline session_event read_session_event(const codec::sse_event& event) {
 
 } // namespace detail
 
-/// Events as they happen; connects anew when the connection is lost, and goes on behind the last event where the server
-/// numbers them. What happens between two connections is not told. One thread takes events; cancel() may come from any.
-///
-/// Errors of next(), and of the iteration: api_error when the server refuses a new connection; client_error{connect,
-/// timeout, tls} when there is none after event_options::max_reconnects; protocol for a stream that is none; cancelled,
-/// closed.
-class event_stream {
+namespace detail {
+
+/// The events behind an event_stream, in blocking calls. One thread takes them; the rest may come from others.
+class event_feed {
 public:
-    event_stream(detail::call_scope scope, detail::call what, int max_reconnects, std::string session)
-        : session_(std::move(session)),
-          pump_(std::make_unique<detail::event_pump>(std::move(scope), std::move(what), max_reconnects)) {}
+    using value = std::optional<session_event>; ///< nothing when there are no more
 
-    /// The next event; waits for it. Nothing when the server has ended the stream for good.
-    std::optional<session_event> next() { return next_until((std::chrono::steady_clock::time_point::max)()); }
-    /// As next(), but nothing also when no event came within @p limit; over() tells which.
-    std::optional<session_event> next_for(std::chrono::milliseconds limit) {
-        return next_until(std::chrono::steady_clock::now() + limit);
+    event_feed(const call_scope& scope, call what, int max_reconnects, std::string session)
+        : session_(std::move(session)), pump_(scope, std::move(what), max_reconnects) {}
+
+    value read() { return std::move(*read_until((std::chrono::steady_clock::time_point::max)())); }
+    std::optional<value> read_for(std::chrono::milliseconds limit) {
+        return read_until(std::chrono::steady_clock::now() + limit);
     }
-    /// Whether next() has returned nothing because there will be no more.
     bool over() const noexcept { return over_; }
-    /// Breaks the stream off from any thread: next() throws client_error{cancelled}.
-    void cancel() noexcept { pump_->cancel(); }
-
-    /// For range-for: `for (auto&& event : stream)`. Single pass; begin() waits for the first event.
-    using iterator = detail::stream_iterator<event_stream, session_event>;
-    iterator begin() { return iterator(*this); }
-    iterator end() { return {}; }
+    void end() noexcept { pump_.cancel(); }
+    void cancel() noexcept { pump_.cancel(); }
 
 private:
-    std::optional<session_event> next_until(std::chrono::steady_clock::time_point limit) {
-        for (;;) {
-            std::optional<codec::sse_event> taken = pump_->take(limit, over_);
-            if (taken && taken->name == "server_close") over_ = true;
-            if (!taken || over_) return std::nullopt;
-            session_event event = detail::read_session_event(*taken);
+    std::optional<value> read_until(std::chrono::steady_clock::time_point limit) {
+        while (!over_) {
+            bool ended = false;
+            std::optional<codec::sse_event> taken = pump_.take(limit, ended);
+            if (ended || (taken && taken->name == "server_close")) over_ = true;
+            if (over_) break;
+            if (!taken) return std::nullopt;
+            session_event event = read_session_event(*taken);
             if (is_wanted(event)) return event;
         }
+        return value();
     }
     // Some servers do not filter by id, and tell all of the user's events.
     bool is_wanted(const session_event& event) const {
         return session_.empty() || event.session_name == session_ || event.session_id == session_;
     }
 
-    std::string session_; // empty: all
-    std::unique_ptr<detail::event_pump> pump_;
-    bool over_ = false;
+    const std::string session_; // empty: all
+    event_pump pump_;
+    std::atomic<bool> over_{false};
 };
+
+} // namespace detail
+
+/// Events as they happen; connects anew when the connection is lost, and goes on behind the last event where the server
+/// numbers them. What happens between two connections is not told. One thread takes events; cancel() may come from any.
+///
+/// Errors of next(), and of the iteration: api_error when the server refuses a new connection; client_error{connect,
+/// timeout, tls} when there is none after event_options::max_reconnects; protocol for a stream that is none; cancelled,
+/// closed.
+///
+/// In asynchronous mode next() and next_for() return futures and take none of the session's threads while they wait;
+/// see async_message_stream for their order and their cancel().
+template <class Mode>
+class basic_event_stream {
+    template <class T>
+    using result = typename Mode::template result<T>;
+
+public:
+    basic_event_stream(const detail::call_scope& scope, detail::call what, int max_reconnects, std::string session)
+        : io_(scope, scope, std::move(what), max_reconnects, std::move(session)) {}
+
+    /// The next event; waits for it. Nothing when the server has ended the stream for good.
+    result<std::optional<session_event>> next() { return io_.read(); }
+    /// As next(), but nothing also when no event came within @p limit; over() tells which.
+    result<std::optional<session_event>> next_for(std::chrono::milliseconds limit) {
+        using next_one = std::optional<session_event>;
+        return io_.template read_for<next_one>(
+            limit, [](std::optional<next_one>&& event) { return event ? std::move(*event) : next_one(); });
+    }
+    /// Whether there will be no more events.
+    bool over() const noexcept { return io_.body().over(); }
+    /// Breaks the stream off from any thread: next() throws client_error{cancelled}.
+    void cancel() noexcept { io_.body().cancel(); }
+
+    /// For range-for: `for (auto&& event : stream)`. Single pass; begin() waits for the first event. Blocking mode
+    /// only.
+    using iterator = detail::stream_iterator<basic_event_stream, session_event>;
+    iterator begin() { return iterator(*this); }
+    iterator end() { return {}; }
+
+private:
+    typename Mode::template stream_io<detail::event_feed> io_;
+};
+
+/// The events of a blocking session.
+using event_stream = basic_event_stream<blocking>;
 
 namespace detail {
 
-inline event_stream open_event_stream(const call_scope& scope, const std::string& session,
-                                      const event_options& options) {
+template <class Mode>
+basic_event_stream<Mode> open_event_stream(const call_scope& scope, const std::string& session,
+                                           const event_options& options) {
     if (options.scope != "*" && options.scope != "session" && options.scope != "kernel")
         throw client_error(error_kind::argument, "the scope of events is *, session or kernel");
     if (options.max_reconnects < 0) throw client_error(error_kind::argument, "max_reconnects is negative");
@@ -6932,7 +6972,7 @@ inline event_stream open_event_stream(const call_scope& scope, const std::string
         }
         if (!options.owner_access_key.empty()) request.query.emplace_back("ownerAccessKey", options.owner_access_key);
     };
-    return event_stream(scope, std::move(what), options.max_reconnects, session);
+    return {scope, std::move(what), options.max_reconnects, session};
 }
 
 } // namespace detail
@@ -10343,6 +10383,7 @@ inline call kernel_query_call(const std::string& kernel_id, const char* suffix, 
 
 inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
                           const std::vector<std::filesystem::path>& files, const upload_options& options) {
+    if (!options.resume_file.empty()) throw client_error(error_kind::argument, "resume_file is for virtual folders");
     // Sending the same files again leaves the same files behind.
     call what = kernel_call("POST", kernel_id, "/upload");
     what.retry = retry_class::safe;
@@ -10420,6 +10461,7 @@ inline void kernel_download_some(const call_scope& scope, const std::string& ker
 inline void kernel_download(const call_scope& scope, const std::string& kernel_id,
                             const std::vector<std::string>& files, const std::filesystem::path& dest,
                             const download_options& options) {
+    if (options.resume) throw client_error(error_kind::argument, "resume is for virtual folders");
     std::set<std::string> names;
     for (const std::string& file : files) {
         if (file.empty() || has_control_character(file))
@@ -11716,12 +11758,11 @@ public:
     }
     /// What happens to the compute session from now on: `GET /events/session`, see event_stream. The stream does not
     /// end by itself when the session ends. The limits set by with() hold for the opening, its cancel token for the
-    /// stream's whole life. In asynchronous mode the opening is a future; the stream's own calls block. Retry class:
-    /// safe.
+    /// stream's whole life. Retry class: safe.
     /// @throws client_error{argument} for servers before 19.09, and a scope with servers before 20.09
-    result<event_stream> events(event_options options = {}) const {
+    result<basic_event_stream<Mode>> events(event_options options = {}) const {
         return invoke([options = std::move(options)](const detail::call_scope& scope, const std::string& id) {
-            return detail::open_event_stream(scope, id, options);
+            return detail::open_event_stream<Mode>(scope, id, options);
         });
     }
     /// Opens a terminal in the compute session: `GET /stream/kernel/ID/pty`. See pty_stream; limits as
@@ -11787,9 +11828,9 @@ public:
     }
 
     /// What happens to all of one's compute sessions from now on; as basic_kernel::events().
-    typename Mode::template result<event_stream> events(event_options options = {}) const {
+    typename Mode::template result<basic_event_stream<Mode>> events(event_options options = {}) const {
         return Mode::run(scope_, [options = std::move(options)](const detail::call_scope& scope) {
-            return detail::open_event_stream(scope, {}, options);
+            return detail::open_event_stream<Mode>(scope, {}, options);
         });
     }
 
@@ -12672,12 +12713,15 @@ inline storage_ticket request_ticket(const transfer_scope& scope, call what) {
     return ticket;
 }
 
-/// Where the storage proxy is reached from here, by api_config::storage_proxy_urls.
+/// Where the storage proxy is reached from here, by api_config::storage_proxy_urls. What is replaced ends where a part
+/// of the URL does: a host is not taken for another that begins like it.
 inline std::string reachable_url(const api_config& config, const std::string& told) {
     const std::pair<const std::string, std::string>* best = nullptr;
-    for (const auto& item : *config.storage_proxy_urls) {
-        const bool fits = told.compare(0, item.first.size(), item.first) == 0;
-        if (fits && (best == nullptr || item.first.size() > best->first.size())) best = &item;
+    for (const auto& item : config.storage_proxy_urls) {
+        const std::size_t end = item.first.size();
+        const bool fits = told.compare(0, end, item.first) == 0 &&
+                          (told.size() == end || item.first.back() == '/' || told[end] == '/' || told[end] == '?');
+        if (fits && (best == nullptr || end > best->first.size())) best = &item;
     }
     return best == nullptr ? told : best->second + told.substr(best->first.size());
 }
@@ -13601,7 +13645,8 @@ private:
                 listed item{here,
                             {entry.permissions.value_or(entry.is_directory ? 0755U : 0644U) & 0777U, time_of(entry)}};
                 item.name.push_back(entry.filename);
-                if (entry.filename.find('/') != std::string::npos || entry.filename == "." || entry.filename == "..")
+                const std::string& last = entry.filename;
+                if (last.empty() || last.find('/') != std::string::npos || last == "." || last == "..")
                     throw unusable("unsafe file name " + codec::printable(entry.filename));
                 checked_name(item.name, error_kind::protocol);
                 if (is_link(entry)) {
@@ -15345,12 +15390,9 @@ private:
                 if (discards) continue;
                 try {
                     remote_->send_binary(std::string_view(buffer.data(), count));
-                } catch (const client_error&) {
-                    // The other direction tells why, unless it waits for a peer that only this one has lost.
+                } catch (const client_error& e) {
                     discards = true;
-                    const std::lock_guard<std::mutex> lock(mutex_);
-                    lost_ = true;
-                    changed_.notify_all();
+                    give_up(e);
                 }
             }
         } catch (const std::exception&) { // the local side is gone, or there is no memory
@@ -15373,6 +15415,20 @@ private:
         }
         lock.lock();
         if (!changed_.wait_for(lock, std::chrono::seconds(5), [this] { return down_over_; })) remote_->cancel();
+    }
+
+    // Nothing can be sent to the service any more. The other direction tells why, unless it waits for a peer that only
+    // this one has lost, which would go on as long as the local side waits for an answer.
+    void give_up(const client_error& why) {
+        {
+            std::unique_lock<std::mutex> lock(mutex_);
+            lost_ = true;
+            changed_.notify_all();
+            if (why.kind() == error_kind::closed) return;
+            if (changed_.wait_for(lock, std::chrono::seconds(2), [this] { return down_over_; })) return;
+        }
+        report(why);
+        remote_->cancel();
     }
 
     // The other direction reads on for a moment, as closing over unread bytes would reset what was just sent.
@@ -16402,8 +16458,16 @@ private:
     bool cancelled_ = false;
 };
 
-inline std::exception_ptr cancelled_before_start() {
-    return std::make_exception_ptr(client_error(error_kind::cancelled, "the call was cancelled"));
+/// A client_error, or the std::bad_alloc that stands for it when there is no memory for its text.
+inline std::exception_ptr failure_of(error_kind kind, const char* why) noexcept {
+    try {
+        throw client_error(kind, why);
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+inline std::exception_ptr cancelled_before_start() noexcept {
+    return failure_of(error_kind::cancelled, "the call was cancelled");
 }
 
 } // namespace detail
@@ -16831,8 +16895,6 @@ struct std::coroutine_traits<backendai::future<T>, Arguments...> {
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -16866,9 +16928,10 @@ public:
     virtual ~stream_waiter() = default;
     /// Whether it was cancelled, and wants nothing any more.
     virtual bool gave_up() const noexcept = 0;
-    /// Hands a value over, or nothing at the deadline. @return false when it gave up; the value is untouched then
+    /// Hands a value over, or nothing at the deadline. @return false when it gave up; the value is untouched then, and
+    /// so is the failure
     virtual bool give(std::optional<Value>& value) noexcept = 0;
-    virtual bool fail_with(const std::exception_ptr& failure) noexcept = 0;
+    virtual bool fail_with(std::exception_ptr& failure) noexcept = 0;
 
     const clock::time_point deadline;
 };
@@ -16884,18 +16947,22 @@ public:
     bool gave_up() const noexcept override { return this->claimed(); }
     bool give(std::optional<Value>& value) noexcept override {
         if (!this->claim()) return false;
+        std::exception_ptr failure;
         try {
             this->set_value(convert_(std::move(value)));
         } catch (...) {
-            this->fail(std::current_exception());
-            return true;
+            failure = std::current_exception();
         }
-        this->finish();
+        if (failure) {
+            this->fail(std::move(failure));
+        } else {
+            this->finish();
+        }
         return true;
     }
-    bool fail_with(const std::exception_ptr& failure) noexcept override {
+    bool fail_with(std::exception_ptr& failure) noexcept override {
         if (!this->claim()) return false;
-        this->fail(failure);
+        this->fail(std::exchange(failure, nullptr));
         return true;
     }
 
@@ -16910,17 +16977,21 @@ public:
         : stream_call_state<void>(std::move(threads)), what_(std::move(what)) {}
     void run(Body& body) noexcept {
         if (!claim()) return;
+        std::exception_ptr failure; // handed over when nothing of it is left here
         try {
             what_(body);
+            set_value();
         } catch (...) {
-            fail(std::current_exception());
-            return;
+            failure = std::current_exception();
         }
-        set_value();
-        finish();
+        if (failure) {
+            fail(std::move(failure));
+        } else {
+            finish();
+        }
     }
-    void refuse(const std::exception_ptr& failure) noexcept {
-        if (claim()) fail(failure);
+    void refuse(std::exception_ptr failure) noexcept {
+        if (claim()) fail(std::move(failure));
     }
 
 private:
@@ -16959,8 +17030,9 @@ public:
             const std::lock_guard<std::mutex> lock(mutex_);
             if (!reader_.joinable()) reader_ = start(&stream_engine::serve_reads);
             reads_.push_back(task);
-        } catch (const std::system_error& e) {
-            task->fail_with(no_thread(e));
+        } catch (const client_error&) { // no thread for it
+            std::exception_ptr failure = std::current_exception();
+            task->fail_with(failure);
         }
         reads_changed_.notify_one();
         return future_access::make<T>(task);
@@ -16974,8 +17046,8 @@ public:
             const std::lock_guard<std::mutex> lock(mutex_);
             if (!writer_.joinable()) writer_ = start(&stream_engine::serve_writes);
             writes_.push_back(task);
-        } catch (const std::system_error& e) {
-            task->refuse(no_thread(e));
+        } catch (const client_error&) { // no thread for it
+            task->refuse(std::current_exception());
         }
         writes_changed_.notify_one();
         return future_access::make<void>(task);
@@ -17003,11 +17075,7 @@ private:
     static constexpr std::chrono::milliseconds slice{100};
 
     std::thread start(void (stream_engine::*serve)()) {
-        return std::thread([self = this->shared_from_this(), serve] { (self.get()->*serve)(); });
-    }
-    static std::exception_ptr no_thread(const std::system_error& e) {
-        return std::make_exception_ptr(
-            client_error(error_kind::io, std::string("no thread can be started: ") + e.what()));
+        return os::start_thread([self = this->shared_from_this(), serve] { (self.get()->*serve)(); });
     }
     // Where a continuation that runs here lets go of the stream the thread cannot wait for itself; it shares all it
     // needs.
@@ -17034,11 +17102,12 @@ private:
                 reads_.pop_front();
                 lock.unlock();
                 if (stops) {
-                    first->fail_with(cancelled_before_start());
+                    std::exception_ptr end = cancelled_before_start();
+                    first->fail_with(end);
                 } else if (kept || !failure) {
                     if (first->give(kept)) kept.reset();
-                } else if (first->fail_with(failure)) {
-                    failure = nullptr;
+                } else {
+                    first->fail_with(failure);
                 }
             } else {
                 lock.unlock();
@@ -17272,7 +17341,7 @@ public:
         }
     }
 
-    void refuse() noexcept override { end_unrun(failure(error_kind::closed, "the session was closed")); }
+    void refuse() noexcept override { end_unrun(failure_of(error_kind::closed, "the session was closed")); }
 
     void cancel() override {
         if (this->ready()) return;
@@ -17283,20 +17352,13 @@ public:
     // The time limit is over while the call waits. Comes again until the call has left the queue.
     void interrupt() noexcept override {
         if (claim()) {
-            this->fail(failure(error_kind::timeout, "the call's time limit was reached before its turn came"));
+            this->fail(failure_of(error_kind::timeout, "the call's time limit was reached before its turn came"));
         }
     }
 
 private:
     bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
 
-    static std::exception_ptr failure(error_kind kind, const char* why) noexcept {
-        try {
-            throw client_error(kind, why);
-        } catch (...) { // that, or std::bad_alloc
-            return std::current_exception();
-        }
-    }
     void end_unrun(std::exception_ptr why) noexcept {
         leave_queue();
         let_go();
@@ -17423,8 +17485,8 @@ void run_on_threads(std::vector<Job>& jobs, std::size_t width, const cancel_toke
     helpers.reserve(width);
     try {
         while (helpers.size() + 1 < width) helpers.emplace_back(lane);
-    } catch (const std::system_error&) {
-        // The system gives no more threads: fewer at once is within what was asked for.
+    } catch (const std::exception&) {
+        // The system gives no more threads, or memory for them: fewer at once is within what was asked for.
     }
     lane();
     for (std::thread& helper : helpers) helper.join();
@@ -22563,6 +22625,7 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         const pipe_guard guard(is_tls_);
         std::size_t count = 0;
+        tls_events::of_this_thread().alert = tls_events::none;
         const CURLcode code = curl_easy_recv(connection_.easy(), buffer, capacity, &count);
         if (code == CURLE_AGAIN) return {os::io_state::wants_read, 0};
         if (code != CURLE_OK) lost(code);
@@ -22573,6 +22636,7 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         const pipe_guard guard(is_tls_);
         std::size_t count = 0;
+        tls_events::of_this_thread().alert = tls_events::none;
         const CURLcode code = curl_easy_send(connection_.easy(), bytes.data(), bytes.size(), &count);
         if (code == CURLE_AGAIN) return {os::io_state::wants_write, 0};
         if (code != CURLE_OK) lost(code);
@@ -22624,6 +22688,11 @@ private:
     }
 
     [[noreturn]] static void lost(CURLcode code) {
+        // With TLS 1.3 a server that misses a client certificate says so after the handshake, by an alert.
+        if (const tls_events& events = tls_events::of_this_thread(); events.is_refused()) {
+            throw client_error(error_kind::tls, "the peer ended the TLS connection: " + events.alert_text(),
+                               progress::maybe_sent);
+        }
         throw client_error(error_kind::connect, std::string("the connection was lost: ") + curl_easy_strerror(code),
                            progress::maybe_sent);
     }
