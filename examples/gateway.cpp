@@ -52,6 +52,8 @@ int main(int count, char** arguments) {
                 return 2;
             }
             options.port = static_cast<std::uint16_t>(port);
+        } else if (std::strcmp(arguments[i], "--protocol") == 0 && i + 1 < count) {
+            options.protocol = arguments[++i];
         } else if (std::strcmp(arguments[i], "--user") == 0 && i + 1 < count) {
             const std::string text = arguments[++i];
             const std::size_t first = text.find(':'), last = text.rfind(':');
@@ -61,13 +63,11 @@ int main(int count, char** arguments) {
             }
             options.other_users.push_back(
                 {text.substr(0, first), text.substr(first + 1, last - first - 1), text.substr(last + 1)});
-        } else if (std::strcmp(arguments[i], "--protocol") == 0 && i + 1 < count) {
-            options.protocol = arguments[++i];
         } else if (std::strcmp(arguments[i], "--run") == 0 && i + 1 < count) {
             command = arguments + i + 1;
             break;
         } else {
-            std::cerr << "usage: gateway [--port N] [--user ACCESS_KEY:SECRET_KEY:EMAIL]... [--protocol VERSION] "
+            std::cerr << "usage: gateway [--port N] [--protocol VERSION] [--user ACCESS_KEY:SECRET_KEY:EMAIL]... "
                          "[--run COMMAND...]\n";
             return 2;
         }
