@@ -29,7 +29,7 @@ BACKENDAI_NAMESPACE_BEGIN
 /// How to reach the server and as whom. A plain struct: set what you want to set, leave the rest.
 /// A field left unset is taken from `BACKEND_<NAME>`, then `SORNA_<NAME>`, then its default.
 struct api_config {
-    std::optional<std::string> endpoint;   ///< absolute http(s) URL, may have a path prefix; `BACKEND_ENDPOINT`
+    std::optional<std::string> endpoint; ///< absolute http(s) URL, may have a path prefix; `BACKEND_ENDPOINT`
     /// What stands at the endpoint: "api", the manager, which wants signatures; "session", a webserver, which wants
     /// session::login(), no keys. `BACKEND_ENDPOINT_TYPE`
     std::optional<std::string> endpoint_type;
@@ -42,9 +42,10 @@ struct api_config {
     std::optional<std::vector<std::string>> vfolder_mounts;
     /// true switches certificate checks off; `BACKEND_SKIP_SSLCERT_VALIDATION`.
     std::optional<bool> skip_sslcert_validation;
-    /// Where storage proxies are reached from here: what their URLs begin with in the server's answers, and what that is
-    /// to be replaced by. The longest match counts. `BACKEND_OVERRIDE_STORAGE_PROXY` (a=b,c=d).
-    std::optional<std::map<std::string, std::string>> storage_proxy_urls;
+    /// Where storage proxies are reached from here: what their URLs begin with in the server's answers, and what that
+    /// is to be replaced by. The longest match counts. Empty: from
+    /// `BACKEND_OVERRIDE_STORAGE_PROXY` (a=b,c=d).
+    std::map<std::string, std::string> storage_proxy_urls;
 
     /// Keeps the login of endpoint_type "session" between programs: a file that only its owner may read. Empty: memory.
     std::filesystem::path cookie_file;
@@ -58,14 +59,14 @@ struct api_config {
     std::chrono::milliseconds compute_timeout{600'000};        ///< the same, for calls that wait for compute
     std::chrono::milliseconds timeout{0};                      ///< one whole call, its retries included
     retry_policy retry;                                        ///< how often and when a failed call is tried again
-    std::uint64_t max_response_size = std::uint64_t{64} << 20; ///< bytes of an answer that is kept in memory
+    std::uint64_t max_response_size = std::uint64_t{16} << 20; ///< bytes of an answer that is kept in memory
     std::uint32_t max_idle_connections = 16;                   ///< connections kept open for the next call
     /// HTTP proxy, "http://user:password@host:port"; empty: none. Unset: the environment's HTTPS_PROXY, http_proxy (for
     /// plain http), ALL_PROXY, less NO_PROXY and this machine.
     std::optional<std::string> proxy;
     std::chrono::milliseconds websocket_ping_interval{30'000};     ///< 0 is no pings
     std::chrono::milliseconds websocket_ping_timeout{30'000};      ///< silence after a ping that means a dead peer
-    std::uint64_t max_websocket_message = std::uint64_t{64} << 20; ///< bytes of one message
+    std::uint64_t max_websocket_message = std::uint64_t{16} << 20; ///< bytes of one message
     std::uint32_t async_threads = 4;                               ///< threads of an asynchronous session, at least 1
 
     std::function<void(const log_record&)> on_log; ///< called after every attempt, on the calling thread
@@ -174,16 +175,15 @@ inline api_config resolve_config(api_config config) {
         }
     }
 
-    if (!config.storage_proxy_urls) {
-        config.storage_proxy_urls.emplace();
+    if (config.storage_proxy_urls.empty()) {
         for (const std::string& item : detail::split_list(detail::environment("OVERRIDE_STORAGE_PROXY").value_or(""))) {
             const std::size_t equals = item.find('=');
             if (equals == std::string::npos)
                 detail::bad_config("BACKEND_OVERRIDE_STORAGE_PROXY is not of the form a=b,c=d: \"" + item + '"');
-            config.storage_proxy_urls->emplace(item.substr(0, equals), item.substr(equals + 1));
+            config.storage_proxy_urls.emplace(item.substr(0, equals), item.substr(equals + 1));
         }
     }
-    for (const auto& item : *config.storage_proxy_urls) {
+    for (const auto& item : config.storage_proxy_urls) {
         try {
             codec::parse_url(item.first);
             codec::parse_url(item.second);

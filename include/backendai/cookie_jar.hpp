@@ -80,9 +80,10 @@ public:
 
 private:
     bool put(codec::cookie item, codec::utc_time now) {
-        const bool ours = item.domain.empty() || item.domain == host_ ||
-                          (host_.size() > item.domain.size() &&
-                           host_.compare(host_.size() - item.domain.size() - 1, std::string::npos, '.' + item.domain) == 0);
+        const bool ours =
+            item.domain.empty() || item.domain == host_ ||
+            (host_.size() > item.domain.size() &&
+             host_.compare(host_.size() - item.domain.size() - 1, std::string::npos, '.' + item.domain) == 0);
         if (!ours) return false;
         const bool gone = item.expires && *item.expires <= now;
         for (auto known = cookies_.begin(); known != cookies_.end(); ++known) {

@@ -33,7 +33,7 @@ enum class error_kind {
     protocol,  ///< the peer's answer is not what HTTP or the Backend.AI protocol allows, or is cut short
     cancelled, ///< the caller's cancel_token was triggered
     closed,    ///< the session was closed
-    io         ///< a local file or device failed
+    io         ///< a local file, device or other resource (threads, say) failed
 };
 
 inline const char* to_string(error_kind kind) {

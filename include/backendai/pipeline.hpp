@@ -233,8 +233,7 @@ public:
         // What is wrong with the arguments is found before anything is sent, the question for the version included.
         http_request request;
         if (!what.complete) request = make_request(what);
-        const dialect language =
-            what.negotiates && !what.elsewhere ? negotiated(context, policy) : present_dialect();
+        const dialect language = what.negotiates && !what.elsewhere ? negotiated(context, policy) : present_dialect();
         if (what.complete) {
             what.complete(what, language);
             request = make_request(what);
@@ -287,10 +286,12 @@ public:
         const std::string date = codec::format_date(now());
         const std::string target = request.url.target();
         const std::string host = request.url.host_header();
-        header_list headers = {{"User-Agent", *config_.user_agent},
-                               {"X-BackendAI-Version", version},
-                               {"Date", date},
-                               {"Content-Type", content_type}};
+        header_list headers;
+        headers.reserve(8);
+        headers.add("User-Agent", *config_.user_agent);
+        headers.add("X-BackendAI-Version", version);
+        headers.add("Date", date);
+        headers.add("Content-Type", content_type);
         if (!cookies_) {
             headers.add("Authorization",
                         signer_.sign({request.method, target, date, host, content_type, version, request.body}));
@@ -305,20 +306,28 @@ private:
     class running_call {
     public:
         explicit running_call(session_state& state) : state_(state) {
-            const std::lock_guard<std::mutex> lock(state_.mutex_);
-            if (state_.closed()) throw client_error(error_kind::closed, "the session was closed");
-            ++state_.running_;
+            ++state_.running_; // before the look: close() sees either the call or its refusal
+            if (state_.closed()) {
+                end();
+                throw client_error(error_kind::closed, "the session was closed");
+            }
             innermost_call() = &link_;
         }
         running_call(const running_call&) = delete;
         running_call& operator=(const running_call&) = delete;
         ~running_call() {
             innermost_call() = link_.outer;
-            const std::lock_guard<std::mutex> lock(state_.mutex_);
-            if (--state_.running_ == 0) state_.idle_.notify_all();
+            end();
         }
 
     private:
+        // Only close() waits for the last one, so that calls need no lock before it.
+        void end() {
+            if (--state_.running_ != 0 || !state_.closed()) return;
+            const std::lock_guard<std::mutex> lock(state_.mutex_);
+            state_.idle_.notify_all();
+        }
+
         session_state& state_;
         const thread_call link_{&state_, innermost_call()};
     };
@@ -345,7 +354,7 @@ private:
     probe_result probe(const exchange_context& call_context, const retry_policy& policy) {
         exchange_context context = call_context;
         context.read_timeout = config_.read_timeout;
-        const call what;
+        call what;
         http_request request = make_request(what);
         try {
             const response answer =
@@ -375,9 +384,9 @@ private:
                 const int status = sink.head().status;
                 if ((status >= 200 && status < 300 && !what.websocket) || (status == 101 && what.websocket)) {
                     budget_.refund(attempt > 1);
-                    return response(sink.head(), sink.take_body());
+                    return response(sink.take_head(), sink.take_body());
                 }
-                if (status < 400 && !what.check_status) return response(sink.head(), sink.take_body());
+                if (status < 400 && !what.check_status) return response(sink.take_head(), sink.take_body());
                 refused.emplace(make_api_error(sink.head(), sink.take_body(), secrets_of(request, what)));
             } catch (const client_error& e) {
                 failed.emplace(e);
@@ -389,13 +398,14 @@ private:
             if (!delay || ends_before(context, *delay) || !budget_.take(timed_out)) {
                 if (failed) throw *failed;
                 if (what.check_status) throw *refused;
-                return response(sink.head(), refused->body());
+                return response(sink.take_head(), refused->body());
             }
             wait(*delay, context);
         }
     }
 
-    http_request make_request(const call& what) const {
+    // Takes the body out of the call.
+    http_request make_request(call& what) const {
         http_request request;
         if (!is_token(what.method))
             throw client_error(error_kind::argument, "not an HTTP method: \"" + what.method + '"');
@@ -419,7 +429,7 @@ private:
             if (!request.url.query.empty()) request.url.query += '&';
             request.url.query += codec::make_query(what.query);
         }
-        request.body = what.body;
+        request.body = std::move(what.body);
         request.source = what.source;
         return request;
     }
@@ -440,14 +450,16 @@ private:
         if (request.source) rewind(*request.source);
         sign(request, what, version);
         log_record record;
-        record.method = request.method;
-        record.path = request.url.path;
-        record.attempt = attempt;
         const auto start = exchange_context::clock::now();
+        const std::string asked = config_.on_log ? request.url.path : std::string(); // a redirect changes the request's
         const auto finish = [&] {
+            if (!config_.on_log) return;
+            record.method = request.method;
+            record.path = asked;
+            record.attempt = attempt;
             record.duration =
                 std::chrono::duration_cast<std::chrono::microseconds>(exchange_context::clock::now() - start);
-            if (config_.on_log) config_.on_log(record);
+            config_.on_log(record);
         };
         const codec::url original = request.url;
         try {
@@ -577,7 +589,7 @@ private:
     cancel_source closing_;
     std::mutex mutex_;
     std::condition_variable idle_;
-    int running_ = 0;
+    std::atomic<int> running_{0};
     std::shared_ptr<executor> executor_;
 };
 

@@ -141,6 +141,7 @@ public:
     /// Whether the receiver has seen data, after which the call cannot be repeated.
     bool delivered() const { return delivered_; }
     const response_head& head() const { return head_; }
+    response_head take_head() { return std::move(head_); }
     std::string take_body() { return std::move(body_); }
 
 private:

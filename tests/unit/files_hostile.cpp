@@ -82,6 +82,13 @@ std::vector<hostile_archive> hostile_archives() {
     }
     list.push_back({"long component", archive().file(std::string(300, 'n')).end(), "nnnn"});
     list.push_back({"long path", archive().file(std::string(2500, 'p') + '/' + std::string(2500, 'p')).end(), "pppp"});
+    std::string deep = "deep";
+    while (deep.size() < 1200) deep += "/d";
+    list.push_back({"hundreds of directories", archive().file(deep).end(), "'deep/d/d"});
+    list.push_back({"a name that differs by case only", archive().file("Same").file("sAME").end(), "'sAME'"});
+    list.push_back({"directories that differ by case only",
+                    archive().file("\xc3\x84rger/x").file("\xc3\xa4rger/y").end(), "'\xc3\xa4rger/y'"});
+    list.push_back({"a name of an earlier file, by case", archive().file("HONEST").end(), "'HONEST'"});
     list.push_back({"directory outside", archive().special("../escaped/", tar_type::directory).end(), "'../escaped/'"});
     for (const char* target : {"..", "/etc/passwd", "good", "../../outside"}) {
         list.push_back({std::string("symbolic link to ") + target,
@@ -288,6 +295,100 @@ TEST_CASE("links in the destination are not followed") {
         b->add(answer(200, multipart({{"new", "file"}}), mixed));
         b.sdk->vfolder("mydata").download({"file"}, box.root() / "way");
         CHECK(sandbox::read(box.root() / "outside/file") == "new");
+    }
+}
+
+TEST_CASE("names that differ by case are no trouble where the caller says that the file system tells them apart") {
+    const sandbox box;
+    bench b;
+    backendai::download_options options;
+    options.names = backendai::codec::path_policy::posix;
+    b->add(answer(200, multipart({{archive().file("a", "1").file("A", "2").end()}}), mixed));
+    b.sdk->kernel("abcd").download({"x"}, box.out(), options);
+    CHECK(box.listing() == std::set<std::string>{"out/", "out/A = 2", "out/a = 1"});
+    b->add(answer(200, multipart({{"3", "f"}, {"4", "F"}}), mixed));
+    b.sdk->vfolder("mydata").download({"f", "F"}, box.out(), options);
+    CHECK(box.listing().size() == 5);
+    const auto before = box.listing();
+    const auto result = attempt([&] { b.sdk->vfolder("mydata").download({"g", "d/G", "D/g"}, box.out()); });
+    CHECK(result.kind == error_kind::argument);
+    CHECK_MESSAGE(scripted::contains(result.text, "'D/g'"), result.text);
+    CHECK(b->count() == 2);
+    CHECK(box.listing() == before);
+}
+
+TEST_CASE("a destination that is taken away in the middle of a transfer is not made anew") {
+    const std::string bytes = archive()
+                                  .file("d/e/f/g/first", noise(1000))
+                                  .file("second")
+                                  .special("link", tar_type::symbolic_link, "second")
+                                  .end();
+    for (const char* gone : {"out", "out/d", "out/d/e", "out/d/e/f/g"}) {
+        CAPTURE(gone);
+        const sandbox box;
+        bench b;
+        backendai::download_options options;
+        bool done = false;
+        options.progress = [&](const std::string&, std::uint64_t bytes_done, std::uint64_t) {
+            if (bytes_done == 1000 && !std::exchange(done, true)) fs::remove_all(box.root() / gone);
+        };
+        b->add(answer(200, multipart({{bytes}}), mixed));
+        const auto result = attempt([&] { b.sdk->kernel("abcd").download({"x"}, box.out(), options); });
+        CHECK(result.kind.has_value());
+        CHECK(done);
+        CHECK(box.listing().empty());
+    }
+    // Also when nothing but that is wrong with the transfer.
+    const sandbox box;
+    bench b;
+    backendai::download_options options;
+    options.progress = [&](const std::string&, std::uint64_t done, std::uint64_t) {
+        if (done == 1000) fs::remove_all(box.out() / "d/e");
+    };
+    b->add(answer(200, multipart({{archive().file("d/e/f/g/first", noise(1000)).end()}}), mixed));
+    const auto result = attempt([&] { b.sdk->kernel("abcd").download({"x"}, box.out(), options); });
+    CHECK(result.kind == error_kind::io);
+    CHECK_MESSAGE(scripted::contains(result.text, "out/d/e"), result.text);
+    CHECK(box.listing().empty());
+}
+
+TEST_CASE("what somebody puts into the destination meanwhile stays, whatever becomes of the transfer") {
+    const sandbox box;
+    bench b;
+    backendai::download_options options;
+    options.progress = [&](const std::string&, std::uint64_t done, std::uint64_t) {
+        if (done == 1000) box.put("out/d/theirs", "theirs");
+    };
+    b->add(answer(200, multipart({{archive().file("d/e/mine", noise(1000)).file("../bad").end()}}), mixed));
+    CHECK(attempt([&] { b.sdk->kernel("abcd").download({"x"}, box.out(), options); }).kind == error_kind::protocol);
+    CHECK(box.listing() == std::set<std::string>{"out/", "out/d/", "out/d/theirs = theirs"});
+}
+
+TEST_CASE("a link that takes the place of a directory in the middle of a transfer leads nowhere") {
+    const sandbox box;
+    box.put("outside/keep", "mine");
+    for (const bool fails : {true, false}) {
+        CAPTURE(fails);
+        const auto before = box.listing();
+        bench b;
+        backendai::download_options options;
+        options.progress = [&](const std::string&, std::uint64_t done, std::uint64_t) {
+            if (done != 1000 || fs::is_symlink(box.out() / "d")) return;
+            fs::rename(box.out() / "d", box.root() / "moved");
+            fs::create_directory_symlink(box.root() / "outside", box.out() / "d");
+        };
+        archive bytes;
+        bytes.file("d/first", noise(1000)).file("d/keep", "theirs");
+        if (fails) bytes.file("../bad");
+        b->add(answer(200, multipart({{bytes.end()}}), mixed));
+        const auto result = attempt([&] { b.sdk->kernel("abcd").download({"x"}, box.out(), options); });
+        CHECK(result.kind == error_kind::io);
+        CHECK_MESSAGE(scripted::contains(result.text, "out/d': is a symbolic link"), result.text);
+        CHECK(sandbox::read(box.root() / "outside/keep") == "mine");
+        CHECK(std::distance(fs::directory_iterator(box.root() / "outside"), fs::directory_iterator()) == 1);
+        fs::remove_all(box.root() / "moved"); // what was staged there went out of reach with it
+        fs::remove_all(box.out());
+        CHECK(box.listing() == before);
     }
 }
 

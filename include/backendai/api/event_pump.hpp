@@ -182,8 +182,8 @@ private:
             return std::current_exception();
         } catch (const client_error& e) {
             // A stream that is cut off comes out as an error of the HTTP protocol.
-            const bool lost = e.kind() == error_kind::connect || e.kind() == error_kind::timeout ||
-                              e.kind() == error_kind::protocol;
+            const bool lost =
+                e.kind() == error_kind::connect || e.kind() == error_kind::timeout || e.kind() == error_kind::protocol;
             is_final_ = !opened_ || !lost || is_broken_;
             return std::current_exception();
         } catch (...) {

@@ -5,6 +5,7 @@
 
 #include <backendai/api/file_types.hpp>
 #include <backendai/api/kernel_call.hpp>
+#include <backendai/codec/name_collisions.hpp>
 #include <backendai/codec/tar_reader.hpp>
 #include <backendai/files/destination.hpp>
 #include <backendai/files/multipart_download.hpp>
@@ -55,6 +56,7 @@ inline call kernel_query_call(const std::string& kernel_id, const char* suffix, 
 
 inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
                           const std::vector<std::filesystem::path>& files, const upload_options& options) {
+    if (!options.resume_file.empty()) throw client_error(error_kind::argument, "resume_file is for virtual folders");
     // Sending the same files again leaves the same files behind.
     call what = kernel_call("POST", kernel_id, "/upload");
     what.retry = retry_class::safe;
@@ -79,11 +81,11 @@ inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
 class kernel_download_sink final : public multipart_download {
 public:
     kernel_download_sink(std::vector<std::string> files, destination& target, const download_options& options,
-                         transfer_meter& meter)
+                         codec::name_collisions& known, transfer_meter& meter)
         : multipart_download(std::move(files)),
           target_(target),
           limit_(options.max_bytes),
-          extractor_(target, options.names, meter) {}
+          extractor_(target, options.names, known, meter) {}
 
 protected:
     void on_answer(const response_head& /*head*/) override {}
@@ -113,17 +115,18 @@ inline std::string archive_name(std::string_view file) {
 
 /// One request of a download.
 inline void kernel_download_some(const call_scope& scope, const std::string& kernel_id, std::vector<std::string> files,
-                                 destination& target, const download_options& options, transfer_meter& meter) {
+                                 destination& target, const download_options& options, codec::name_collisions& known,
+                                 transfer_meter& meter) {
     const session_download method = scope.negotiate().download;
     call what = kernel_query_call(kernel_id, "/download", {{"files", files}});
     if (method == session_download::post) what.method = "POST";
     try {
-        kernel_download_sink sink(files, target, options, meter);
+        kernel_download_sink sink(files, target, options, known, meter);
         sink.perform(scope, what);
     } catch (const api_error& refused) {
         if (method != session_download::get_or_post || !is_problem(refused, "deprecated")) throw;
         what.method = "POST";
-        kernel_download_sink sink(std::move(files), target, options, meter);
+        kernel_download_sink sink(std::move(files), target, options, known, meter);
         sink.perform(scope, std::move(what));
     }
 }
@@ -131,6 +134,7 @@ inline void kernel_download_some(const call_scope& scope, const std::string& ker
 inline void kernel_download(const call_scope& scope, const std::string& kernel_id,
                             const std::vector<std::string>& files, const std::filesystem::path& dest,
                             const download_options& options) {
+    if (options.resume) throw client_error(error_kind::argument, "resume is for virtual folders");
     std::set<std::string> names;
     for (const std::string& file : files) {
         if (file.empty() || has_control_character(file))
@@ -144,12 +148,13 @@ inline void kernel_download(const call_scope& scope, const std::string& kernel_i
     }
     require_single_name(kernel_id, "the session id");
     destination target(dest, options.existing);
+    codec::name_collisions known;
     transfer_meter meter(options.progress);
     for (std::size_t begin = 0; begin < files.size(); begin += kernel_download_files) {
         const std::size_t end = (std::min)(files.size(), begin + kernel_download_files);
         std::vector<std::string> some(files.begin() + static_cast<std::ptrdiff_t>(begin),
                                       files.begin() + static_cast<std::ptrdiff_t>(end));
-        kernel_download_some(scope, kernel_id, std::move(some), target, options, meter);
+        kernel_download_some(scope, kernel_id, std::move(some), target, options, known, meter);
     }
 }
 

@@ -144,16 +144,19 @@ inline void keypair_update(const call_scope& scope, const std::string& access_ke
             changes.resource_policy = fields.string("resource_policy");
         }
     }
-    const auto maybe = [](const auto& value) { return value ? json(*value) : json(); };
+    // What stays is left out: 23.09 takes a null for the new value, where 23.03 and 19.03 leave things as they are.
+    json input = json::object();
+    const auto maybe = [&](const char* name, const auto& value) {
+        if (value || language.keypair_input_is_whole) input[name] = value ? json(*value) : json();
+    };
+    maybe("is_active", changes.is_active);
+    maybe("is_admin", changes.is_admin);
+    maybe("resource_policy", changes.resource_policy);
+    maybe("rate_limit", changes.rate_limit);
+    maybe("concurrency_limit", changes.concurrency_limit);
     graphql_text text("mutation", "modify_keypair");
     text.argument("access_key", "String!", access_key);
-    text.argument("props", std::string(language.keypair_input) + '!',
-                  {{"is_active", maybe(changes.is_active)},
-                   {"is_admin", maybe(changes.is_admin)},
-                   {"resource_policy", maybe(changes.resource_policy)},
-                   {"rate_limit", maybe(changes.rate_limit)},
-                   {"concurrency_limit", maybe(changes.concurrency_limit)}},
-                  "input");
+    text.argument("props", std::string(language.keypair_input) + '!', std::move(input), "input");
     text.select("ok msg");
     run_mutation(scope, text);
 }

@@ -45,8 +45,9 @@ namespace detail {
 
 inline call webserver_call(const call_scope& scope, const char* path) {
     if (scope.state->cookies() == nullptr) {
-        throw client_error(error_kind::argument,
-                           "there is no login at this endpoint: endpoint_type (BACKEND_ENDPOINT_TYPE) is not \"session\"");
+        throw client_error(
+            error_kind::argument,
+            "there is no login at this endpoint: endpoint_type (BACKEND_ENDPOINT_TYPE) is not \"session\"");
     }
     call what;
     what.method = "POST";

@@ -8,6 +8,7 @@
 #include <backendai/api/kernel_create.hpp>
 #include <backendai/api/kernel_match.hpp>
 #include <backendai/api/pages.hpp>
+#include <backendai/codec/uuid.hpp>
 #include <backendai/dialect.hpp>
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
@@ -105,8 +106,8 @@ inline json session_info(const call_scope& scope, const std::string& kernel_id, 
     const dialect language = scope.negotiate();
     const std::string selection = select_session_fields(fields, language.session_fields, language);
     if (language.session_by_uuid) {
-        return is_uuid(kernel_id) ? session_by_uuid(scope, kernel_id, selection)
-                                  : session_by_name(scope, kernel_id, selection, language);
+        return codec::is_uuid(kernel_id) ? session_by_uuid(scope, kernel_id, selection)
+                                         : session_by_name(scope, kernel_id, selection, language);
     }
     graphql_text text("query", "compute_session");
     text.argument("sess_id", "String", kernel_id).select(selection);

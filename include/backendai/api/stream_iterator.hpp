@@ -9,6 +9,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -29,6 +30,9 @@ public:
     Event& operator*() const { return *event_; }
     Event* operator->() const { return event_.get(); }
     stream_iterator& operator++() {
+        static_assert(std::is_same_v<decltype(stream_->next()), std::optional<Event>>,
+                      "backendai: a range-for waits for each event, which only a stream of a blocking session does: in "
+                      "asynchronous mode `while (auto event = co_await stream.next())`");
         std::optional<Event> event = stream_->next();
         if (event) {
             event_ = std::make_shared<Event>(std::move(*event));

@@ -70,9 +70,7 @@ public:
                           download_options options = {}) const {
         return invoke([files = std::move(files), dest = std::move(dest),
                        options = std::move(options)](const detail::call_scope& scope, const std::string& name) {
-            detail::vfolder_download(scope, name, files, dest, options, [&](const std::string& path) {
-                return detail::vfolder_list_files(scope, name, path);
-            });
+            detail::vfolder_download(scope, name, files, dest, options);
         });
     }
     /// Gives the folder another name: `POST /folders/NAME/rename`. Handles by the old name find it no more.

@@ -6,6 +6,7 @@
 #include <backendai/api/vfolder_call.hpp>
 #include <backendai/api/vfolder_storage.hpp>
 #include <backendai/codec/decode_error.hpp>
+#include <backendai/codec/name_collisions.hpp>
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/codec/url.hpp>
@@ -118,21 +119,22 @@ private:
 };
 
 inline void vfolder_download(const call_scope& scope, const std::string& name, const std::vector<std::string>& files,
-                             const std::filesystem::path& dest, const download_options& options,
-                             const folder_lister& list) {
+                             const std::filesystem::path& dest, const download_options& options) {
     check_vfolder_name(name);
     const dialect language = scope.negotiate();
     if (language.transfer == folder_transfer::storage_proxy)
-        return storage_download(scope, name, list, dest, options).run(files);
+        return storage_download(scope, name, dest, options).run(files);
     if (options.resume) language.require(feature::resumable_download);
     call what = vfolder_call("GET", name, "/download");
     destination target(dest, options.existing);
     std::vector<std::vector<std::string>> names;
     std::set<std::string> known;
+    codec::name_collisions collisions;
     for (const std::string& file : files) {
         std::vector<std::string> parts = folder_path(file);
         try {
             codec::safe_relative_path(file, codec::root_name::refuse, options.names);
+            if (options.names == codec::path_policy::portable) collisions.add(parts);
         } catch (const codec::decode_error& e) {
             throw client_error(error_kind::argument, e.what());
         }

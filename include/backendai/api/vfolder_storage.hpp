@@ -1,14 +1,15 @@
 /// @file
 /// Files of virtual folders behind a storage proxy: what upload() and download() do on servers from 20.09 on.
 ///
-/// A directory is fetched by its listings and file by file, not as the ZIP archive that storage proxies make of one: the
-/// archive has neither length nor ranges, so that nothing of it can be gone on with, and sizes and modes stand at its
-/// end; here each file is checked against its announced length, and hostile archives cannot come.
+/// A directory is fetched by its listings and file by file, not as the ZIP archive that storage proxies make of one:
+/// the archive has neither length nor ranges, so that nothing of it can be gone on with, and sizes and modes stand at
+/// its end; here each file is checked against its announced length, and hostile archives cannot come.
 #ifndef BACKENDAI_API_VFOLDER_STORAGE_HPP
 #define BACKENDAI_API_VFOLDER_STORAGE_HPP
 
 #include <backendai/api/file_types.hpp>
 #include <backendai/api/vfolder_call.hpp>
+#include <backendai/api/vfolder_manage.hpp>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/printable.hpp>
@@ -30,7 +31,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <limits>
 #include <optional>
 #include <set>
@@ -49,7 +49,8 @@ inline storage_ticket request_upload(const transfer_scope& scope, const std::str
     return request_ticket(scope, std::move(what));
 }
 
-inline storage_ticket request_download(const transfer_scope& scope, const std::string& folder, const std::string& file) {
+inline storage_ticket request_download(const transfer_scope& scope, const std::string& folder,
+                                       const std::string& file) {
     call what = vfolder_call("POST", folder, "/request-download");
     what.retry = retry_class::safe;
     what.set_json({{"path", file}, {"archive", false}});
@@ -99,17 +100,14 @@ inline void storage_upload(const call_scope& call_limits, const dialect& languag
     if (journal) journal->remove();
 }
 
-/// Lists a directory of the folder; "." for the folder itself.
-using folder_lister = std::function<file_listing(const std::string& path)>;
-
 /// Downloads files and directories, one after the other.
 class storage_download {
 public:
-    storage_download(const call_scope& scope, const std::string& folder, folder_lister list,
-                     const std::filesystem::path& dest, const download_options& options)
-        : scope_(scope),
+    storage_download(const call_scope& scope, const std::string& folder, const std::filesystem::path& dest,
+                     const download_options& options)
+        : call_scope_(scope),
+          scope_(scope),
           folder_(folder),
-          list_(std::move(list)),
           target_(dest, options.existing),
           options_(options),
           meter_(options.progress),
@@ -167,9 +165,11 @@ private:
             const components here = std::move(open.back());
             open.pop_back();
             for (const file_entry& entry : list(here, here == top)) {
-                listed item{here, {entry.permissions.value_or(entry.is_directory ? 0755U : 0644U) & 0777U, time_of(entry)}};
+                listed item{here,
+                            {entry.permissions.value_or(entry.is_directory ? 0755U : 0644U) & 0777U, time_of(entry)}};
                 item.name.push_back(entry.filename);
-                if (entry.filename.find('/') != std::string::npos || entry.filename == "." || entry.filename == "..")
+                const std::string& last = entry.filename;
+                if (last.empty() || last.find('/') != std::string::npos || last == "." || last == "..")
                     throw unusable("unsafe file name " + codec::printable(entry.filename));
                 checked_name(item.name, error_kind::protocol);
                 if (is_link(entry)) {
@@ -201,7 +201,7 @@ private:
     std::vector<file_entry> list(const components& name, bool is_asked_for) {
         const std::string path = codec::join_path(name);
         try {
-            file_listing found = list_(path.empty() ? "." : path);
+            file_listing found = vfolder_list_files(call_scope_, folder_, path.empty() ? "." : path);
             if (!found.errors.empty()) throw unusable("the listing of " + codec::printable(path) + ": " + found.errors);
             return std::move(found.files);
         } catch (const api_error&) {
@@ -229,13 +229,13 @@ private:
         const auto since = entry.mtime.time_since_epoch();
         auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
         if (seconds > since) --seconds;
-        return {seconds.count(),
-                static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count())};
+        return {seconds.count(), static_cast<std::uint32_t>(
+                                     std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count())};
     }
 
+    const call_scope& call_scope_;
     transfer_scope scope_;
     const std::string& folder_;
-    folder_lister list_;
     destination target_;
     const download_options& options_;
     transfer_meter meter_;

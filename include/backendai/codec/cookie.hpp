@@ -86,9 +86,8 @@ inline std::optional<cookie> parse_set_cookie(std::string_view text, utc_time no
         const std::string_view attribute = text.substr(0, at);
         const std::size_t sign = attribute.find('=');
         const std::string name = detail::lower_ascii(detail::trim_spaces(attribute.substr(0, sign)));
-        const std::string_view value = sign == std::string_view::npos
-                                           ? std::string_view()
-                                           : detail::trim_spaces(attribute.substr(sign + 1));
+        const std::string_view value =
+            sign == std::string_view::npos ? std::string_view() : detail::trim_spaces(attribute.substr(sign + 1));
         if (name == "path" && !value.empty() && value.front() == '/') result.path = value;
         if (name == "domain") result.domain = detail::lower_ascii(value.substr(!value.empty() && value[0] == '.'));
         if (name == "secure") result.secure = true;

@@ -94,16 +94,17 @@ inline void check_path_component(std::string_view what, std::string_view name, s
 }
 
 constexpr std::size_t longest_path = 4096; // bytes; Linux's PATH_MAX
+constexpr std::size_t deepest_path = 256;  // components; what one entry of a few bytes can make of a disk has an end
 
 } // namespace detail
 
 /// Decides whether `name`, which came from a server, may be used below a destination directory.
 ///
 /// Refused are: the empty name, absolute names, `..` anywhere, NUL and other control characters, backslashes, bytes
-/// that are not UTF-8, components longer than 255 bytes, names longer than 4096 bytes, and by path_policy::portable
-/// also colons (drives, streams), Windows device names, and components that end in a dot or a space.
-/// Empty components and `.` are dropped (`./a`, `a//b`, `a/./b` and `a/` are ordinary output of archivers). Everything
-/// else goes through: UTF-8, spaces, quotes, percent signs, leading dots and dashes.
+/// that are not UTF-8, components longer than 255 bytes, names longer than 4096 bytes or deeper than 256 components,
+/// and by path_policy::portable also colons (drives, streams), Windows device names, and components that end in a dot
+/// or a space. Empty components and `.` are dropped (`./a`, `a//b`, `a/./b` and `a/` are ordinary output of archivers).
+/// Everything else goes through: UTF-8, spaces, quotes, percent signs, leading dots and dashes.
 ///
 /// It says nothing about links that already exist below the destination: the caller must not walk through those.
 ///
@@ -124,6 +125,7 @@ inline std::vector<std::string> safe_relative_path(std::string_view name, root_n
         if (component.empty() || component == ".") continue;
         if (component == "..") detail::refuse_name(what, name, "leads out of its directory");
         detail::check_path_component(what, name, component, policy);
+        if (components.size() == detail::deepest_path) detail::refuse_name(what, name, "is deeper than 256 components");
         components.emplace_back(component);
     }
     if (components.empty() && root == root_name::refuse) detail::refuse_name(what, name, "names no file");
@@ -138,42 +140,6 @@ inline std::string join_path(const std::vector<std::string>& components) {
         result += component;
     }
     return result;
-}
-
-/// Decides whether a symbolic link at `link` (components from safe_relative_path) may point to `target`.
-///
-/// The target must be relative and stay below the destination. `..` may only stand at its front: after a name it
-/// would go up from wherever that name, if it is itself a link, leads. What `..` goes up from is the directory of the
-/// link, so the caller must have made sure that this one is a real directory.
-///
-/// @return the components of the place that the link means, from the destination (empty: the destination itself).
-/// @throws decode_error that names the link and its target. Pure; thread-safe.
-inline std::vector<std::string> safe_link_target(const std::vector<std::string>& link, std::string_view target,
-                                                 path_policy policy = path_policy::portable) {
-    const std::string what = "unsafe target of link " + printable(join_path(link)) + ":";
-    if (link.empty()) detail::refuse_name(what, target, "the destination itself cannot be a link");
-    if (target.empty()) detail::refuse_name(what, target, "is empty");
-    if (target.size() > detail::longest_path) detail::refuse_name(what, target, "is longer than 4096 bytes");
-    if (target.front() == '/') detail::refuse_name(what, target, "is absolute");
-    detail::check_path_characters(what, target, policy);
-    std::vector<std::string> place(link.begin(), link.end() - 1);
-    bool at_front = true;
-    for (std::size_t begin = 0; begin <= target.size();) {
-        const std::size_t end = (std::min)(target.find('/', begin), target.size());
-        const std::string_view component = target.substr(begin, end - begin);
-        begin = end + 1;
-        if (component.empty() || component == ".") continue;
-        if (component == "..") {
-            if (!at_front) detail::refuse_name(what, target, "goes up after a name");
-            if (place.empty()) detail::refuse_name(what, target, "leads out of the destination");
-            place.pop_back();
-            continue;
-        }
-        at_front = false;
-        detail::check_path_component(what, target, component, policy);
-        place.emplace_back(component);
-    }
-    return place;
 }
 
 } // namespace codec

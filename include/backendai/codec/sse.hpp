@@ -32,8 +32,8 @@ public:
     /// @param limit bytes of one event, its longest line included
     explicit sse_parser(std::size_t limit = 1 << 20) : limit_(limit) {}
 
-    /// Takes the next bytes; calls `sink(sse_event)` for each event that is complete. What the stream ends with, without
-    /// the empty line behind it, is no event.
+    /// Takes the next bytes; calls `sink(sse_event)` for each event that is complete. What the stream ends with,
+    /// without the empty line behind it, is no event.
     /// @throws decode_error when an event is larger than the limit (nothing may follow); what the sink throws
     template <class Sink>
     void feed(std::string_view bytes, Sink&& sink) {
@@ -86,7 +86,8 @@ private:
         if (line.empty()) return dispatch(sink);
         const std::size_t colon = line.find(':');
         const std::string_view field = std::string_view(line).substr(0, colon);
-        std::string_view value = colon == std::string::npos ? std::string_view() : std::string_view(line).substr(colon + 1);
+        std::string_view value =
+            colon == std::string::npos ? std::string_view() : std::string_view(line).substr(colon + 1);
         if (!value.empty() && value.front() == ' ') value.remove_prefix(1);
         if (field == "data") {
             data_ += value;
@@ -112,7 +113,8 @@ private:
     }
 
     void set_retry(std::string_view value) {
-        if (value.empty() || value.size() > 9 || value.find_first_not_of("0123456789") != std::string_view::npos) return;
+        if (value.empty() || value.size() > 9 || value.find_first_not_of("0123456789") != std::string_view::npos)
+            return;
         std::int64_t milliseconds = 0;
         for (const char c : value) milliseconds = milliseconds * 10 + (c - '0');
         retry_ = std::chrono::milliseconds(milliseconds);

@@ -20,7 +20,7 @@ namespace codec {
 enum class tar_type { regular, hard_link, symbolic_link, character_device, block_device, directory, fifo };
 
 /// One entry of a tar archive, by the letter of the archive: nothing in it has been checked against escaping from a
-/// destination (safe_relative_path(), safe_link_target()), and the mode may have set-user-id bits.
+/// destination (safe_relative_path()), and the mode may have set-user-id bits.
 struct tar_entry {
     std::string name;      ///< as in the archive; a directory's may end in a slash
     std::string link_name; ///< of hard and symbolic links

@@ -11,6 +11,8 @@
 #include <backendai/os/file.hpp>
 #include <backendai/version.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -90,32 +92,31 @@ public:
     void begin_file(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
         with_io_errors(current_path_, [&] {
-            const os::directory holder = open_parent(name);
+            const os::directory holder = make_parent(name);
             const std::string key = codec::join_path(name);
             if (!wanted(holder.kind_of(name.back()), current_path_)) return;
             staged next;
             next.name = name;
             next.temporary = ".backendai-" + random_digits() + ".part";
-            // With metadata: readable by nobody else until its mode is set, which may be narrower than the usual one.
-            file_ = holder.create(next.temporary, metadata ? 0600 : 0666);
             next.metadata = metadata;
-            const auto known = staged_.find(key); // in an archive a later entry replaces an earlier one
-            if (known != staged_.end()) {
-                holder.remove_file(known->second.temporary);
-                known->second = std::move(next);
-            } else {
-                staged_.emplace(key, std::move(next));
-            }
             current_ = key;
+            // In an archive a later entry replaces an earlier one. It is noted before there is a file, so that
+            // discard() finds it whatever fails.
+            const auto known = staged_.try_emplace(key);
+            staged& entry = known.first->second;
+            if (!known.second) holder.remove_file(entry.temporary);
+            entry = std::move(next);
+            // With metadata: readable by nobody else until its mode is set, which may be narrower than the usual one.
+            file_ = holder.create(entry.temporary, metadata ? 0600 : 0666);
         });
     }
-    /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on with,
-    /// and discard() leaves it. Returns how many bytes that is.
+    /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on
+    /// with, and discard() leaves it. Returns how many bytes that is.
     std::uint64_t begin_kept_file(const components& name, const std::string& temporary,
                                   std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
         return with_io_errors(current_path_, [&]() -> std::uint64_t {
-            const os::directory holder = open_parent(name);
+            const os::directory holder = make_parent(name);
             if (holder.kind_of(temporary) == os::file_kind::none) {
                 file_ = holder.create(temporary, metadata ? 0600 : 0666);
             } else {
@@ -138,7 +139,7 @@ public:
     /// A small file beside @p name, for what is to be known of it later; nothing when there is none.
     std::optional<std::string> read_note(const components& name, const std::string& note) {
         return with_io_errors(path_of(name), [&]() -> std::optional<std::string> {
-            const os::directory holder = open_parent(name);
+            const os::directory holder = make_parent(name);
             if (holder.kind_of(note) != os::file_kind::regular) return {};
             os::open_file file = holder.open_file_for_reading(note);
             std::string text(4096, '\0');
@@ -148,7 +149,7 @@ public:
     }
     void write_note(const components& name, const std::string& note, std::string_view text) {
         with_io_errors(path_of(name), [&] {
-            const os::directory holder = open_parent(name);
+            const os::directory holder = make_parent(name);
             holder.remove_file(note);
             os::open_file file = holder.create(note, 0600);
             file.write(text);
@@ -180,10 +181,9 @@ public:
         with_io_errors(path_of(name), [&] {
             components inside = name;
             inside.emplace_back(); // the parent of a nameless entry is the directory
-            open_parent(inside);
-            for (made_directory& made : made_) {
-                if (made.name == name) made.metadata = metadata;
-            }
+            std::size_t number = 0;
+            make_parent(inside, &number);
+            if (directories_[number].made) directories_[number].metadata = metadata;
         });
     }
 
@@ -191,15 +191,16 @@ public:
     /// is checked for all of them first.
     void commit() {
         commit_files();
-        for (auto made = made_.rbegin(); made != made_.rend(); ++made) {
-            if (!made->metadata) continue;
-            with_io_errors(path_of(made->name), [&] {
-                components inside = made->name;
-                inside.emplace_back();
-                open_parent(inside).set_metadata(made->metadata->mode, made->metadata->modified);
+        // Inner ones first: what a directory's mode forbids and its time says holds once all is in it.
+        for (std::size_t i = directories_.size(); i-- > 1;) {
+            if (!directories_[i].metadata) continue;
+            components name = name_of(i);
+            with_io_errors(path_of(name), [&] {
+                name.emplace_back();
+                open_parent(name).set_metadata(directories_[i].metadata->mode, directories_[i].metadata->modified);
             });
         }
-        made_.clear();
+        forget_directories();
         made_above_.clear();
     }
     /// The first half of that: more files may follow, into directories that are to be read-only at the end.
@@ -216,7 +217,8 @@ public:
         }
     }
 
-    /// Removes what was staged and the directories that were made for it.
+    /// Removes what was staged and the directories that were made for it, where they still are. Files are removed also
+    /// when memory is used up, which may be why.
     void discard() noexcept {
         file_ = os::open_file();
         for (const auto& item : staged_) {
@@ -225,13 +227,14 @@ public:
             try_to([&] { open_parent(file.name).remove_file(file.temporary); });
         }
         staged_.clear();
-        for (auto made = made_.rbegin(); made != made_.rend(); ++made)
-            try_to([&] { open_parent(made->name).remove_directory(made->name.back()); });
-        made_.clear();
+        for (std::size_t i = directories_.size(); i-- > 1;) {
+            if (directories_[i].made) try_to([&] { open_parent(name_of(i)).remove_directory(directories_[i].name); });
+        }
+        forget_directories();
         root_ = os::directory();
-        std::error_code ignored; // not empty: somebody else has put something into it
+        // One that is not empty stays: somebody else has put something into it.
         for (auto made = made_above_.rbegin(); made != made_above_.rend(); ++made)
-            std::filesystem::remove(*made, ignored);
+            try_to([&] { os::directory(made->parent_path()).remove_directory(os::path_text(made->filename())); });
         made_above_.clear();
     }
 
@@ -242,8 +245,12 @@ private:
         std::optional<file_metadata> metadata;
         bool kept = false; // by discard()
     };
-    struct made_directory {
-        components name;
+    // A directory inside the destination that was walked through. The first is the destination itself; each one's
+    // parent stands before it. With names as a whole, deep ones would cost memory by the square of their depth.
+    struct known_directory {
+        std::size_t parent = 0;
+        std::string name;
+        bool made = false; // by this object
         std::optional<file_metadata> metadata;
     };
 
@@ -273,10 +280,12 @@ private:
     }
 
     void check_directory(os::file_kind kind, const components& name, std::size_t depth) const {
+        if (kind == os::file_kind::directory) return;
         const std::filesystem::path path =
             path_of(components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(depth)));
         if (kind == os::file_kind::symbolic_link) io_failure(path, "is a symbolic link, which is not followed");
-        if (kind != os::file_kind::directory) io_failure(path, "is not a directory");
+        if (kind == os::file_kind::none) io_failure(path, "was removed during the transfer");
+        io_failure(path, "is not a directory");
     }
 
     bool wanted(os::file_kind kind, const std::filesystem::path& path) const {
@@ -293,26 +302,57 @@ private:
         std::vector<std::filesystem::path> above;
         for (; !std::filesystem::exists(missing) && missing.has_relative_path(); missing = missing.parent_path())
             above.push_back(missing);
+        made_above_.reserve(above.size()); // what is made is noted without fail
         for (auto path = above.rbegin(); path != above.rend(); ++path) {
-            if (std::filesystem::create_directory(*path)) made_above_.push_back(*path);
+            if (std::filesystem::create_directory(*path)) made_above_.push_back(std::move(*path));
         }
         root_ = os::directory(root_path_);
     }
 
-    // The directory that holds @p name, made where it is missing.
-    os::directory open_parent(const components& name) {
+    // The directory that holds @p name, made where it is missing; its number.
+    os::directory make_parent(const components& name, std::size_t* number = nullptr) {
         open_root();
         os::directory holder = root_.duplicate();
+        std::size_t at = 0;
         for (std::size_t i = 0; i + 1 < name.size(); ++i) {
-            const bool made = holder.make_child(name[i]);
-            if (made) {
-                made_.push_back({components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(i) + 1), {}});
+            if (directories_.size() == directories_.capacity()) directories_.reserve(2 * directories_.size());
+            known_directory next{at, name[i], false, {}};
+            // Noted before it is made, so that discard() finds it whatever fails.
+            const auto added = numbers_.try_emplace({at, name[i]}, directories_.size());
+            if (added.second) directories_.push_back(std::move(next));
+            at = added.first->second;
+            if (holder.make_child(name[i])) {
+                directories_[at].made = true;
             } else {
                 check_directory(holder.kind_of(name[i]), name, i + 1);
             }
             holder = holder.open_child(name[i]);
         }
+        if (number != nullptr) *number = at;
         return holder;
+    }
+
+    // The directory that holds @p name, which was there before: one that somebody took away is not made again. Needs no
+    // memory while all is well.
+    os::directory open_parent(const components& name) const {
+        os::directory holder = root_.duplicate();
+        for (std::size_t i = 0; i + 1 < name.size(); ++i) {
+            check_directory(holder.kind_of(name[i]), name, i + 1);
+            holder = holder.open_child(name[i]);
+        }
+        return holder;
+    }
+
+    components name_of(std::size_t number) const {
+        components name;
+        for (; number != 0; number = directories_[number].parent) name.push_back(directories_[number].name);
+        std::reverse(name.begin(), name.end());
+        return name;
+    }
+
+    void forget_directories() {
+        numbers_.clear();
+        directories_.resize(1);
     }
 
     void put_in_place(const staged& file) {
@@ -331,8 +371,9 @@ private:
     existing_files policy_;
     os::directory root_;
     std::map<std::string, staged> staged_;
-    std::vector<made_directory> made_;              // inside the destination, outermost first
-    std::vector<std::filesystem::path> made_above_; // the destination itself and what it lies in
+    std::vector<known_directory> directories_ = std::vector<known_directory>(1);
+    std::map<std::pair<std::size_t, std::string>, std::size_t> numbers_; // by parent and name
+    std::vector<std::filesystem::path> made_above_;                      // the destination itself and what it lies in
     std::filesystem::path current_path_;
     std::string current_;
     os::open_file file_;

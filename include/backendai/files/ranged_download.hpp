@@ -74,7 +74,8 @@ public:
     }
 
     /// Returns when the file is whole and has its name.
-    /// @throws not_a_file when nothing was staged and the server does not give it out as a file; api_error; client_error
+    /// @throws not_a_file when nothing was staged and the server does not give it out as a file; api_error;
+    /// client_error
     void run() {
         go_on_with_part();
         int failures = 0; // in a row, without a byte
@@ -218,9 +219,7 @@ private:
     }
     void write_note() {
         const json note = {{"etag", known_->etag}, {"last_modified", known_->last_modified}, {"size", known_->size}};
-        checked([&] {
-            target_.write_note(name_, note_, note.dump(-1, ' ', false, json::error_handler_t::replace));
-        });
+        checked([&] { target_.write_note(name_, note_, note.dump(-1, ' ', false, json::error_handler_t::replace)); });
     }
 
     const transfer_scope& scope_;

@@ -4,6 +4,7 @@
 #define BACKENDAI_FILES_TAR_EXTRACTOR_HPP
 
 #include <backendai/codec/decode_error.hpp>
+#include <backendai/codec/name_collisions.hpp>
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/codec/tar_reader.hpp>
@@ -24,8 +25,9 @@ namespace detail {
 /// FIFOs. Throws codec::decode_error that names the entry before anything of it is written; client_error{io}.
 class tar_extractor final : public codec::tar_handler {
 public:
-    tar_extractor(destination& target, codec::path_policy names, transfer_meter& meter)
-        : target_(target), names_(names), meter_(meter) {}
+    /// @param known the names of the whole transfer, of which this may be one archive among several
+    tar_extractor(destination& target, codec::path_policy names, codec::name_collisions& known, transfer_meter& meter)
+        : target_(target), names_(names), known_(known), meter_(meter) {}
 
     void on_entry(const codec::tar_entry& entry) override {
         if (entry.type != codec::tar_type::regular && entry.type != codec::tar_type::directory) {
@@ -35,6 +37,7 @@ public:
         const bool is_directory = entry.type == codec::tar_type::directory;
         const std::vector<std::string> name = codec::safe_relative_path(
             entry.name, is_directory ? codec::root_name::allow : codec::root_name::refuse, names_);
+        if (names_ == codec::path_policy::portable) known_.add(name);
         file_metadata metadata;
         metadata.mode = entry.mode & 0777U;
         metadata.modified = {entry.mtime_seconds, entry.mtime_nanoseconds};
@@ -67,6 +70,7 @@ private:
 
     destination& target_;
     codec::path_policy names_;
+    codec::name_collisions& known_;
     transfer_meter& meter_;
     std::string name_;
     bool is_file_ = false;

@@ -37,16 +37,16 @@ public:
         step.options.retry->max_attempts = 1;
         return step.perform(std::move(what));
     }
-    /// Waits before attempt number @p attempt + 1 of something that can go on where it was interrupted; false when there
-    /// must be none. A connection that was lost, or was silent for too long, is reason enough for one.
+    /// Waits before attempt number @p attempt + 1 of something that can go on where it was interrupted; false when
+    /// there must be none. A connection that was lost, or was silent for too long, is reason enough for one.
     bool wait_for_retry(const error& failure, int attempt) const {
         const call_scope step = now();
         const auto* local = dynamic_cast<const client_error*>(&failure);
         if (local == nullptr) return state().wait_for_retry(failure, attempt, step.options, step.task.get());
         const bool lost = local->kind() == error_kind::connect || local->kind() == error_kind::timeout ||
                           local->kind() == error_kind::protocol; // an answer that is cut short
-        return lost && state().wait_for_retry(client_error(error_kind::connect, ""), attempt, step.options,
-                                              step.task.get());
+        return lost &&
+               state().wait_for_retry(client_error(error_kind::connect, ""), attempt, step.options, step.task.get());
     }
     void wait(std::chrono::milliseconds time) const {
         const call_scope step = now();

@@ -37,8 +37,8 @@ namespace detail {
 class file_slice final : public codec::byte_source {
 public:
     /// @param on_read gets how many bytes more, or fewer after a rewind, were read
-    file_slice(const std::filesystem::path& path, const file_identity& identity, std::uint64_t begin, std::uint64_t size,
-               std::function<void(std::int64_t)> on_read)
+    file_slice(const std::filesystem::path& path, const file_identity& identity, std::uint64_t begin,
+               std::uint64_t size, std::function<void(std::int64_t)> on_read)
         : path_(path), identity_(identity), begin_(begin), size_(size), on_read_(std::move(on_read)) {}
 
     std::uint64_t size() const override { return size_; }
@@ -118,10 +118,10 @@ private:
 
     // Whether the file arrived; false when the server does not know the upload any more (see lost_).
     bool send() {
-        std::uint64_t offset = 0;   // what the server has acknowledged
+        std::uint64_t offset = 0;                          // what the server has acknowledged
         std::uint64_t in_doubt = is_resumed_ ? size() : 0; // how much may have arrived behind that
         bool must_ask = is_resumed_;
-        int failures = 0; // in a row, without a byte of progress
+        int failures = 0;                      // in a row, without a byte of progress
         storage_call(scope_, ticket_, "HEAD"); // fails for a URL that is none
         set_position(0);
         for (;;) {
@@ -236,8 +236,8 @@ private:
     }
 
     bool lost(const char* why) {
-        return lost(std::make_exception_ptr(
-            client_error(error_kind::protocol, why, client_error::progress::maybe_sent)));
+        return lost(
+            std::make_exception_ptr(client_error(error_kind::protocol, why, client_error::progress::maybe_sent)));
     }
     bool lost(std::exception_ptr why) {
         lost_ = std::move(why);

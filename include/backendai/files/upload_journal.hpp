@@ -85,7 +85,8 @@ public:
     std::optional<storage_ticket> find(const std::string& name, const std::filesystem::path& local,
                                        const file_identity& now) const {
         const auto found = entries_.find(name);
-        if (found == entries_.end() || !found->second.contains("token") || !is_same(found->second, local, now)) return {};
+        if (found == entries_.end() || !found->second.contains("token") || !is_same(found->second, local, now))
+            return {};
         const auto text = [&](const char* key) { return found->second.value(key, std::string()); };
         return storage_ticket{text("url"), text("token"), text("issued")};
     }
@@ -144,7 +145,8 @@ private:
                 if (!line.is_object() || line.value("backendai", json()) != "upload") foreign("is no resume file");
                 if (line != head_) foreign("belongs to an upload to another server or folder");
             } else if (line.is_object() && line.contains("file") && line["file"].is_string()) {
-                entries_[line["file"].get<std::string>()] = std::move(line);
+                const std::string name = line["file"].get<std::string>();
+                entries_[name] = std::move(line);
             }
         }
         // Of a first line that was being written nothing is known but how it began.
@@ -176,8 +178,8 @@ private:
 
     void append(json entry) {
         with_io_errors(path_, [&] { write(entry); });
-        std::string name = entry["file"].get<std::string>();
-        entries_[std::move(name)] = std::move(entry);
+        const std::string name = entry["file"].get<std::string>();
+        entries_[name] = std::move(entry);
     }
     void write(const json& line) { file_.write(line.dump() + '\n'); }
 

@@ -206,6 +206,7 @@ private:
             events_.hub().publish(std::move(what));
         };
         streams_.add_to(router_);
+        graphql_->service_ports = [this] { return streams_.services().list(); };
         kernel_files_.add_to(router_);
         folders_->add_to(router_);
         graphql_->add_to(router_);
@@ -480,7 +481,7 @@ private:
     std::unique_ptr<detail::graphql_routes> graphql_;
     router router_;
     fault_list faults_;
-    detail::event_routes events_{options_, false, [this](const std::string& access_key) {
+    detail::event_routes events_{options_, protocol_.is_modern, [this](const std::string& access_key) {
                                      const auto caller = keypairs_.find(access_key);
                                      return caller && caller->is_admin;
                                  }};

@@ -60,6 +60,9 @@ public:
         table.add("POST", "/admin/graphql", true, [this](const gateway_request& request) { return answer(request); });
     }
 
+    /// What a session's service_ports are; to be set before the first request.
+    std::function<nlohmann::json()> service_ports;
+
 protected:
     using json = nlohmann::json;
 
@@ -256,7 +259,7 @@ protected:
                        {"created_at", created},
                        {"agent", agent_id()},
                        {"container_id", codec::to_hex(codec::digest("sha256", id))},
-                       {"service_ports", json::array()},
+                       {"service_ports", service_ports ? service_ports() : json::array()},
                        {"occupied_slots", {{"cpu", "1"}, {"mem", memory}}},
                        {"occupied_shares", json::object()},
                        {"mem_slot", made.memory_kib / 1024},
