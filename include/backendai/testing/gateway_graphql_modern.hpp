@@ -185,11 +185,16 @@ private:
         if (field == "keypair") return keypair_modern(caller, text(arguments, "access_key", caller));
         if (field == "keypairs") {
             require_superadmin(caller);
-            json found = keypairs_modern(caller, arguments);
-            if (found.size() > 100) found.erase(found.begin() + 100, found.end());
+            json found = json::array();
+            for (const stored_keypair& item : keypairs_modern(caller, arguments)) {
+                if (found.size() < 100) found.push_back(keypair_item(item));
+            }
             return found;
         }
-        if (field == "keypair_list") return graphql::page_of(keypairs_modern(caller, arguments), arguments);
+        if (field == "keypair_list") {
+            const auto make = [this](const stored_keypair& item) { return keypair_item(item); };
+            return graphql::page_of(keypairs_modern(caller, arguments), make, arguments);
+        }
         if (field == "vfolders") return nullptr;
         if (field == "vfolder_list") {
             const std::string owner = text(arguments, "access_key", caller);
@@ -259,18 +264,16 @@ private:
         return result;
     }
     // A user sees their own.
-    json keypairs_modern(const std::string& caller, const json& arguments) const {
+    std::vector<stored_keypair> keypairs_modern(const std::string& caller, const json& arguments) const {
         const std::string email = text(arguments, "email", "");
-        json result = json::array();
-        for (const stored_keypair& item : keypairs_.all()) {
-            if (!is_admin(caller) && item.access_key != caller) continue;
+        const bool sees_all = is_admin(caller);
+        std::vector<stored_keypair> result;
+        std::vector<stored_keypair> all = keypairs_.all();
+        for (stored_keypair& item : all) {
+            if (!sees_all && item.access_key != caller) continue;
             if (!email.empty() && item.user_id != email) continue;
             if (arguments.contains("is_active") && item.is_active != arguments["is_active"].get<bool>()) continue;
-            result.push_back(keypair(item));
-            json& made = result.back();
-            made["user"] = user_uuid(item.access_key);
-            made["full_name"] = item.user_id.substr(0, item.user_id.find('@'));
-            made["concurrency_limit"] = 0;
+            result.push_back(std::move(item));
         }
         return result;
     }

@@ -184,6 +184,22 @@ inline nlohmann::json page_of(const nlohmann::json& all, const nlohmann::json& a
     return {{"items", std::vector<nlohmann::json>(begin, end)}, {"total_count", total}};
 }
 
+/// The same of what @p make makes an item of; of long listings only the page's items are made where that will do.
+template <class Source, class Make>
+nlohmann::json page_of(const std::vector<Source>& source, Make make, const nlohmann::json& arguments) {
+    nlohmann::json all = nlohmann::json::array();
+    if (arguments.contains("filter") || arguments.contains("order") || arguments.contains("order_key")) {
+        for (const Source& each : source) all.push_back(make(each));
+        return page_of(all, arguments);
+    }
+    const auto limit = arguments.at("limit").get<std::int64_t>(), offset = arguments.at("offset").get<std::int64_t>();
+    if (limit < 0 || offset < 0) throw std::runtime_error("limit and offset must not be negative");
+    const auto total = static_cast<std::int64_t>(source.size());
+    for (std::int64_t i = offset; i < (std::min)(offset + limit, total); ++i)
+        all.push_back(make(source[static_cast<std::size_t>(i)]));
+    return {{"items", std::move(all)}, {"total_count", total}};
+}
+
 } // namespace graphql
 } // namespace testing
 BACKENDAI_NAMESPACE_END
