@@ -12,7 +12,12 @@ struct app_options {
 
 // The services of a session, by the server's word; nothing where it does not tell.
 std::vector<backendai::json> services_of(context& ctx, const std::string& session) {
-    const backendai::json found = ctx.server().admin().session(session, {"sess_id", "service_ports"});
+    backendai::json found;
+    try {
+        found = ctx.server().admin().session(session, {"sess_id", "service_ports"});
+    } catch (const backendai::graphql_error&) {
+        return {}; // a server that tells it in another way; the tunnel finds out
+    }
     if (found.is_null())
         throw failure("There is no running session " + session + ". `backend.ai ps` shows those that run.");
     const backendai::json ports = found.value("service_ports", backendai::json());

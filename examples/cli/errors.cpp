@@ -24,7 +24,11 @@ std::string explain_api(const backendai::api_error& error, const backendai::api_
         return said + "Check that BACKEND_ACCESS_KEY and BACKEND_SECRET_KEY are a key pair of " + endpoint_of(config) +
                ", that it may do this, and that this machine's clock is right.";
     }
-    if (ends_with(error.type(), "/kernel-not-found")) return said + "`backend.ai ps` shows the sessions that run.";
+    // Servers from 20.03 on have one type for all that is not there.
+    const bool is_object = ends_with(error.type(), "/object-not-found");
+    const bool is_session = is_object && error.title().find("session") != std::string::npos;
+    if (is_session || ends_with(error.type(), "/kernel-not-found"))
+        return said + "`backend.ai ps` shows the sessions that run.";
     if (ends_with(error.type(), "/vfolder-not-found")) return said + "`backend.ai vfolder list` shows the folders.";
     if (ends_with(error.type(), "/image-not-found")) return said + "`backend.ai admin images` shows the images.";
     if (ends_with(error.type(), "/quota-exceeded")) {

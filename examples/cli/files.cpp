@@ -39,7 +39,7 @@ void print_listing(context& ctx, const backendai::file_listing& listing, const s
         }
     }
     ctx.list(items, {{"file name", "name"}, {"size", "size"}, {"modified", "modified"}, {"mode", "mode"}},
-             "There is nothing in " + path + '.');
+             path == "." ? "There are no files." : "There are no files in " + path + '.');
 }
 
 namespace {

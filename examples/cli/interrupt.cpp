@@ -15,7 +15,10 @@ int signal_pipe = -1;
 
 // All that a handler may do: note the number and make the pipe readable.
 extern "C" void on_signal(int number) {
-    if (signal_number != 0) ::_exit(128 + number);
+    if (signal_number != 0) {
+        if (number == SIGHUP) return; // comes from the terminal and from the shell
+        ::_exit(128 + number);
+    }
     signal_number = number;
     const int before = errno;
     const char byte = 0;
@@ -53,6 +56,7 @@ void interrupt::watch() {
     signal_pipe = pipe_[1];
     handle(SIGINT, on_signal, SA_RESTART);
     handle(SIGTERM, on_signal, SA_RESTART);
+    handle(SIGHUP, on_signal, SA_RESTART); // the terminal is closed: sessions are to be removed all the same
     thread_ = std::thread([this] {
         wait();
         if (!over_) source_.cancel();

@@ -1,4 +1,4 @@
-// Ctrl-C and SIGTERM, as something that calls and waits can end by.
+// Ctrl-C, SIGTERM and SIGHUP, as something that calls and waits can end by.
 #ifndef BACKENDAI_CLI_INTERRUPT_HPP
 #define BACKENDAI_CLI_INTERRUPT_HPP
 
@@ -25,7 +25,7 @@ public:
 
     backendai::cancel_token token() const { return source_.token(); }
     bool happened() const;
-    // 130 after Ctrl-C, 143 after SIGTERM, as shells have it.
+    // 130 after Ctrl-C, 143 after SIGTERM, 129 after SIGHUP, as shells have it.
     int exit_code() const;
     // Becomes readable when it happens, and stays so: for poll().
     int descriptor() const { return pipe_[0]; }

@@ -4,6 +4,8 @@
 
 #include <backendai/testing/gateway.hpp>
 
+#include <mutex>
+
 namespace cli {
 
 class context::local_gateway {
@@ -29,6 +31,8 @@ backendai::api_config context::config() const {
 }
 
 backendai::session& context::session() {
+    static std::mutex making; // the cases of a run may be the first to ask, at once
+    const std::lock_guard<std::mutex> lock(making);
     if (!session_) {
         if (options.is_local) gateway_ = std::make_unique<local_gateway>();
         session_ = std::make_unique<backendai::session>(config());

@@ -3,6 +3,7 @@
 
 usage: runs.py BACKEND.AI GATEWAY"""
 import json
+import os
 import re
 import signal
 import time
@@ -170,6 +171,12 @@ def interrupted(t):
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=60)
     t.check('SIGTERM with --rm removes the session', process.returncode == 143 and t.sessions() == [], process.returncode, err, t.sessions())
+
+    with t.terminal('run', '--rm', '-t', 'long3', '-c', code, 'python') as terminal:
+        terminal.expect('begun')
+        os.kill(terminal.pid, signal.SIGHUP)
+        code_of_it = terminal.wait()
+        t.check('a terminal that is closed, with --rm', code_of_it == 129 and t.sessions() == [], code_of_it, t.sessions())
 
     (t.work / 'main.py').write_text(code)
     process = t.start('run', '--rm', '--exec', 'python3 -u main.py', 'python', 'main.py')
