@@ -48,6 +48,20 @@
 #define BACKENDAI_HTTPLIB_INLINE inline
 #endif
 
+// Files that disagree on the macro would share functions of httplib that do not fit the other's classes, and crash. A
+// variable that is thread-local in one file and not in the other makes the linker refuse them; its name is the message.
+#ifdef _MSC_VER
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+#pragma detect_mismatch("CPPHTTPLIB_OPENSSL_SUPPORT must be defined in all files or in none", "defined")
+#else
+#pragma detect_mismatch("CPPHTTPLIB_OPENSSL_SUPPORT must be defined in all files or in none", "not defined")
+#endif
+#elif defined(CPPHTTPLIB_OPENSSL_SUPPORT)
+[[gnu::used]] inline thread_local char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
+#else
+[[gnu::used]] inline char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
+#endif
+
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
@@ -77,7 +91,8 @@ inline int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
 class httplib_connection final : public interruptible {
 public:
     httplib_connection(const api_config& config, const codec::url& url, std::optional<proxy_server> proxy)
-        : proxy_(std::move(proxy)), client_(origin(url, proxy_), config.client_certificate_file, config.client_key_file) {
+        : proxy_(std::move(proxy)),
+          client_(origin(url, proxy_), config.client_certificate_file, config.client_key_file) {
         client_.set_keep_alive(true);
         client_.set_tcp_nodelay(true); // off, it costs 40 ms a POST: Nagle against delayed acknowledgements
         client_.set_follow_location(false);
@@ -498,8 +513,8 @@ private:
                 pool.give_back(std::move(connection));
                 return work.take_head();
             }
-            const bool another = detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() &&
-                                 !context.interrupted();
+            const bool another =
+                detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
             if (!another) work.fail(error);
         }
     }
