@@ -41,7 +41,7 @@ public:
     /// there must be none. A connection that was lost, or was silent for too long, is reason enough for one.
     bool wait_for_retry(const error& failure, int attempt) const {
         const call_scope step = now();
-        const auto* local = dynamic_cast<const client_error*>(&failure);
+        const auto* local = failure.as_client_error();
         if (local == nullptr) return state().wait_for_retry(failure, attempt, step.options, step.task.get());
         const bool lost = local->kind() == error_kind::connect || local->kind() == error_kind::timeout ||
                           local->kind() == error_kind::protocol; // an answer that is cut short

@@ -46,7 +46,7 @@ inline std::string make_zip(const std::filesystem::path& root) {
         const auto sum = ::crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size()));
         const std::uint64_t offset = archive.size();
         std::string common; // of both headers: version, flags (sizes follow; UTF-8), method, time, date
-        for (const unsigned value : {20U, 0x0808U, 8U, 0U, 0x21U}) put(common, value, 2);
+        for (const std::uint64_t value : {20U, 0x0808U, 8U, 0U, 0x21U}) put(common, value, 2);
         std::string sizes;
         for (const std::uint64_t value :
              {std::uint64_t{sum}, std::uint64_t{packed.size()}, std::uint64_t{content.size()}})

@@ -48,6 +48,20 @@
 #define BACKENDAI_HTTPLIB_INLINE inline
 #endif
 
+// Files that disagree on the macro would share functions of httplib that do not fit the other's classes, and crash. A
+// variable that is thread-local in one file and not in the other makes the linker refuse them; its name is the message.
+#ifdef _MSC_VER
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+#pragma detect_mismatch("CPPHTTPLIB_OPENSSL_SUPPORT must be defined in all files or in none", "defined")
+#else
+#pragma detect_mismatch("CPPHTTPLIB_OPENSSL_SUPPORT must be defined in all files or in none", "not defined")
+#endif
+#elif defined(CPPHTTPLIB_OPENSSL_SUPPORT)
+[[gnu::used]] inline thread_local char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
+#else
+[[gnu::used]] inline char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
+#endif
+
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
