@@ -284,10 +284,16 @@ BACKENDAI_NAMESPACE_BEGIN
 
 using json = nlohmann::json;
 
+class api_error;
+class client_error;
+
 /// Base of every exception that the SDK throws on its own account.
 class error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
+    /// This error as what it is, or nullptr: what dynamic_cast would say, in programs without RTTI, too.
+    virtual const api_error* as_api_error() const noexcept { return nullptr; }
+    virtual const client_error* as_client_error() const noexcept { return nullptr; }
 };
 
 /// What kind of failure a client_error reports.
@@ -328,6 +334,7 @@ public:
 
     error_kind kind() const noexcept { return kind_; }
     progress sent() const noexcept { return sent_; }
+    const client_error* as_client_error() const noexcept override { return this; }
     /// The same error, of a call that had begun to send when it failed.
     client_error after_sending() const {
         client_error result(*this);
@@ -366,6 +373,7 @@ public:
     const json& agent_details() const noexcept { return details_->agent_details; }
     const std::string& body() const noexcept { return details_->body; }
     const std::string& retry_after() const noexcept { return details_->retry_after; }
+    const api_error* as_api_error() const noexcept override { return this; }
 
 private:
     explicit api_error(std::shared_ptr<const details> what) : error(message_of(*what)), details_(std::move(what)) {}
@@ -2784,7 +2792,7 @@ inline std::optional<std::chrono::milliseconds> retry_delay(const retry_policy& 
     using std::chrono::milliseconds;
     if (attempt >= policy.max_attempts) return {};
     milliseconds base = policy.base_delay;
-    if (const auto* answer = dynamic_cast<const api_error*>(&failure)) {
+    if (const auto* answer = failure.as_api_error()) {
         const int status = answer->status();
         const bool overload = status == 429 || status == 503;
         if (overload) {
@@ -2796,7 +2804,7 @@ inline std::optional<std::chrono::milliseconds> retry_delay(const retry_policy& 
         if (kind == retry_class::unsafe) return {};
         if (!overload && status != 502 && status != 504) return {};
         if (status == 429) base = policy.throttled_base_delay;
-    } else if (const auto* local = dynamic_cast<const client_error*>(&failure)) {
+    } else if (const auto* local = failure.as_client_error()) {
         // A time limit that was reached before anything was sent is a connection that did not come about.
         const bool connection =
             local->kind() == error_kind::connect ||
@@ -4064,17 +4072,18 @@ struct probe_result {
 /// for the probe could not do better. @param out_of_time the call's time limit is over
 inline probe_result judge_probe_failure(const error& failure, bool out_of_time) {
     probe_result result;
-    if (const auto* refused = dynamic_cast<const api_error*>(&failure)) {
+    if (const auto* refused = failure.as_api_error()) {
         const int status = refused->status();
         result.final = status != 429 && status != 502 && status != 503 && status != 504;
         return result;
     }
-    const auto& local = dynamic_cast<const client_error&>(failure);
-    const error_kind kind = local.kind();
-    const bool unreachable = local.sent() == client_error::progress::nothing_sent;
+    const client_error* local = failure.as_client_error();
+    if (local == nullptr) throw error(failure); // a transport's own
+    const error_kind kind = local->kind();
+    const bool unreachable = local->sent() == client_error::progress::nothing_sent;
     const bool is_answer = kind == error_kind::protocol || (kind == error_kind::timeout && !unreachable);
     const bool is_dropped = (kind == error_kind::connect || kind == error_kind::tls) && !unreachable;
-    if (out_of_time || (!is_answer && !is_dropped)) throw local;
+    if (out_of_time || (!is_answer && !is_dropped)) throw *local;
     result.final = is_answer;
     return result;
 }
@@ -9051,7 +9060,8 @@ inline std::string format_form_data(std::string_view name, const std::optional<s
     std::string plain;
     for (const char c : *filename) {
         const bool ascii = c >= ' ' && c <= '~';
-        const bool awkward = c == '"' || c == '\\' || c == ';' || c == '%' || (c >= 0 && c < ' ') || c == 0x7F;
+        const bool awkward =
+            c == '"' || c == '\\' || c == ';' || c == '%' || static_cast<unsigned char>(c) < ' ' || c == 0x7F;
         needs_extended = needs_extended || awkward || !ascii;
         if (awkward) {
             detail::put_escaped(plain, static_cast<unsigned char>(c));
@@ -12649,7 +12659,7 @@ public:
     /// there must be none. A connection that was lost, or was silent for too long, is reason enough for one.
     bool wait_for_retry(const error& failure, int attempt) const {
         const call_scope step = now();
-        const auto* local = dynamic_cast<const client_error*>(&failure);
+        const auto* local = failure.as_client_error();
         if (local == nullptr) return state().wait_for_retry(failure, attempt, step.options, step.task.get());
         const bool lost = local->kind() == error_kind::connect || local->kind() == error_kind::timeout ||
                           local->kind() == error_kind::protocol; // an answer that is cut short
@@ -17731,8 +17741,9 @@ BACKENDAI_NAMESPACE_END
 /// The default transport, on cpp-httplib. Declared here, defined in httplib_impl.hpp, the only header that includes
 /// httplib.h.
 ///
-/// A program of many files can keep httplib.h out of all but one of them: define BACKENDAI_EXTERN_HTTPLIB for the whole
-/// program, and BACKENDAI_HTTPLIB_IMPLEMENTATION in exactly one file before it includes <backendai.hpp>.
+/// A program of many files can keep httplib.h, and the code of the default sessions, out of all but one of them: define
+/// BACKENDAI_EXTERN_HTTPLIB for the whole program, and BACKENDAI_HTTPLIB_IMPLEMENTATION in exactly one file before it
+/// includes <backendai.hpp>. See examples/two_files.
 #ifndef BACKENDAI_TRANSPORT_HTTPLIB_HPP
 #define BACKENDAI_TRANSPORT_HTTPLIB_HPP
 
@@ -20628,6 +20639,20 @@ BACKENDAI_NAMESPACE_END
 #define BACKENDAI_HTTPLIB_INLINE inline
 #endif
 
+// Files that disagree on the macro would share functions of httplib that do not fit the other's classes, and crash. A
+// variable that is thread-local in one file and not in the other makes the linker refuse them; its name is the message.
+#ifdef _MSC_VER
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+#pragma detect_mismatch("CPPHTTPLIB_OPENSSL_SUPPORT must be defined in all files or in none", "defined")
+#else
+#pragma detect_mismatch("CPPHTTPLIB_OPENSSL_SUPPORT must be defined in all files or in none", "not defined")
+#endif
+#elif defined(CPPHTTPLIB_OPENSSL_SUPPORT)
+[[gnu::used]] inline thread_local char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
+#else
+[[gnu::used]] inline char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
+#endif
+
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
@@ -21134,6 +21159,38 @@ BACKENDAI_NAMESPACE_END
 #undef BACKENDAI_HTTPLIB_INLINE
 
 #endif
+#endif
+
+#ifdef BACKENDAI_EXTERN_HTTPLIB
+// Everything that users call on the default sessions: declared in all files, made in the one with the implementation.
+#ifdef BACKENDAI_HTTPLIB_IMPLEMENTATION
+#define BACKENDAI_TEMPLATE template
+#else
+#define BACKENDAI_TEMPLATE extern template
+#endif
+#define BACKENDAI_SESSION_TEMPLATES(mode) \
+    BACKENDAI_TEMPLATE class basic_session_view<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_session<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_kernel<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_kernel_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_vfolder<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_vfolder_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_admin_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_agent<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_agent_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_image_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_keypair<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_keypair_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_manager_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class request<httplib_transport, mode>;
+
+BACKENDAI_NAMESPACE_BEGIN
+BACKENDAI_SESSION_TEMPLATES(blocking)
+BACKENDAI_SESSION_TEMPLATES(async)
+BACKENDAI_NAMESPACE_END
+
+#undef BACKENDAI_SESSION_TEMPLATES
+#undef BACKENDAI_TEMPLATE
 #endif
 
 #endif

@@ -7434,6 +7434,22 @@ inline nlohmann::json page_of(const nlohmann::json& all, const nlohmann::json& a
     return {{"items", std::vector<nlohmann::json>(begin, end)}, {"total_count", total}};
 }
 
+/// The same of what @p make makes an item of; of long listings only the page's items are made where that will do.
+template <class Source, class Make>
+nlohmann::json page_of(const std::vector<Source>& source, Make make, const nlohmann::json& arguments) {
+    nlohmann::json all = nlohmann::json::array();
+    if (arguments.contains("filter") || arguments.contains("order") || arguments.contains("order_key")) {
+        for (const Source& each : source) all.push_back(make(each));
+        return page_of(all, arguments);
+    }
+    const auto limit = arguments.at("limit").get<std::int64_t>(), offset = arguments.at("offset").get<std::int64_t>();
+    if (limit < 0 || offset < 0) throw std::runtime_error("limit and offset must not be negative");
+    const auto total = static_cast<std::int64_t>(source.size());
+    for (std::int64_t i = offset; i < (std::min)(offset + limit, total); ++i)
+        all.push_back(make(source[static_cast<std::size_t>(i)]));
+    return {{"items", std::move(all)}, {"total_count", total}};
+}
+
 } // namespace graphql
 } // namespace testing
 BACKENDAI_NAMESPACE_END
@@ -7614,11 +7630,16 @@ private:
         if (field == "keypair") return keypair_modern(caller, text(arguments, "access_key", caller));
         if (field == "keypairs") {
             require_superadmin(caller);
-            json found = keypairs_modern(caller, arguments);
-            if (found.size() > 100) found.erase(found.begin() + 100, found.end());
+            json found = json::array();
+            for (const stored_keypair& item : keypairs_modern(caller, arguments)) {
+                if (found.size() < 100) found.push_back(keypair_item(item));
+            }
             return found;
         }
-        if (field == "keypair_list") return graphql::page_of(keypairs_modern(caller, arguments), arguments);
+        if (field == "keypair_list") {
+            const auto make = [this](const stored_keypair& item) { return keypair_item(item); };
+            return graphql::page_of(keypairs_modern(caller, arguments), make, arguments);
+        }
         if (field == "vfolders") return nullptr;
         if (field == "vfolder_list") {
             const std::string owner = text(arguments, "access_key", caller);
@@ -7688,18 +7709,16 @@ private:
         return result;
     }
     // A user sees their own.
-    json keypairs_modern(const std::string& caller, const json& arguments) const {
+    std::vector<stored_keypair> keypairs_modern(const std::string& caller, const json& arguments) const {
         const std::string email = text(arguments, "email", "");
-        json result = json::array();
-        for (const stored_keypair& item : keypairs_.all()) {
-            if (!is_admin(caller) && item.access_key != caller) continue;
+        const bool sees_all = is_admin(caller);
+        std::vector<stored_keypair> result;
+        std::vector<stored_keypair> all = keypairs_.all();
+        for (stored_keypair& item : all) {
+            if (!sees_all && item.access_key != caller) continue;
             if (!email.empty() && item.user_id != email) continue;
             if (arguments.contains("is_active") && item.is_active != arguments["is_active"].get<bool>()) continue;
-            result.push_back(keypair(item));
-            json& made = result.back();
-            made["user"] = user_uuid(item.access_key);
-            made["full_name"] = item.user_id.substr(0, item.user_id.find('@'));
-            made["concurrency_limit"] = 0;
+            result.push_back(std::move(item));
         }
         return result;
     }
@@ -9052,7 +9071,7 @@ inline std::string make_zip(const std::filesystem::path& root) {
         const auto sum = ::crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size()));
         const std::uint64_t offset = archive.size();
         std::string common; // of both headers: version, flags (sizes follow; UTF-8), method, time, date
-        for (const std::uint64_t value : {20, 0x0808, 8, 0, 0x21}) put(common, value, 2);
+        for (const std::uint64_t value : {20U, 0x0808U, 8U, 0U, 0x21U}) put(common, value, 2);
         std::string sizes;
         for (const std::uint64_t value :
              {std::uint64_t{sum}, std::uint64_t{packed.size()}, std::uint64_t{content.size()}})
@@ -12046,7 +12065,7 @@ private:
     std::unique_ptr<detail::graphql_routes> graphql_;
     router router_;
     fault_list faults_;
-    detail::event_routes events_{options_, false, [this](const std::string& access_key) {
+    detail::event_routes events_{options_, protocol_.is_modern, [this](const std::string& access_key) {
                                      const auto caller = keypairs_.find(access_key);
                                      return caller && caller->is_admin;
                                  }};
