@@ -3,7 +3,8 @@
 //   gateway [OPTIONS]                  prints the environment to export, serves until SIGINT or SIGTERM
 //   gateway [OPTIONS] --run CMD...     runs a command with that environment and ends with its exit status
 //
-// Options: --port N, else any free one; --user ACCESS_KEY:SECRET_KEY:EMAIL, another user, to share folders with.
+// Options: --port N, else any free one; --user ACCESS_KEY:SECRET_KEY:EMAIL, another user, to share folders with;
+// --protocol V, the generation of servers that it acts as: v4.20190315 (default), v7.20230615, v8.20240915 ...
 #include <backendai/testing/gateway.hpp>
 
 #include <csignal>
@@ -60,11 +61,14 @@ int main(int count, char** arguments) {
             }
             options.other_users.push_back(
                 {text.substr(0, first), text.substr(first + 1, last - first - 1), text.substr(last + 1)});
+        } else if (std::strcmp(arguments[i], "--protocol") == 0 && i + 1 < count) {
+            options.protocol = arguments[++i];
         } else if (std::strcmp(arguments[i], "--run") == 0 && i + 1 < count) {
             command = arguments + i + 1;
             break;
         } else {
-            std::cerr << "usage: gateway [--port N] [--user ACCESS_KEY:SECRET_KEY:EMAIL]... [--run COMMAND...]\n";
+            std::cerr << "usage: gateway [--port N] [--protocol VERSION] [--user ACCESS_KEY:SECRET_KEY:EMAIL]... "
+                         "[--run COMMAND...]\n";
             return 2;
         }
     }

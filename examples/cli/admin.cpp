@@ -24,8 +24,17 @@ struct agents_options {
 int list_agents(context& ctx, const agents_options& options) {
     std::optional<std::string> status = options.status;
     if (options.status == "ALL") status.reset();
-    ctx.list(ctx.server().agent().list(status, fields_of(agent_columns())), agent_columns(),
-             "There are no matching agents.");
+    std::vector<backendai::json> agents;
+    if (options.all) {
+        backendai::agent_filter filter;
+        filter.status = status;
+        filter.fields = fields_of(agent_columns());
+        auto pages = ctx.server().agent().paginated_list(filter);
+        for (const backendai::json& agent : pages) agents.push_back(agent);
+    } else {
+        agents = ctx.server().agent().list(status, fields_of(agent_columns()));
+    }
+    ctx.list(agents, agent_columns(), "There are no matching agents.");
     return 0;
 }
 
@@ -95,12 +104,13 @@ void add_admin(CLI::App& root, context& ctx) {
                                     [&ctx](const agents_options& given) { return list_agents(ctx, given); });
     command->add_option("-s,--status", many->status, "Those of one status, or ALL (ALIVE).")
         ->type_name("STATUS")
-        ->check(CLI::IsMember({"ALIVE", "LOST", "RESTARTING", "TERMINATED", "ALL"}, CLI::ignore_case).description(""));
-    command->add_flag("--all", many->all, "For the official client's command lines: here all are shown anyway.");
+        ->transform(
+            CLI::IsMember({"ALIVE", "LOST", "RESTARTING", "TERMINATED", "ALL"}, CLI::ignore_case).description(""));
+    command->add_flag("--all", many->all, "All of them; else as many as the server tells at once (100).");
     const auto one = std::make_shared<agents_options>();
     command = add_command(admin, ctx, "agent", "Show an agent in detail.", one,
                           [&ctx](const agents_options& given) { return show_agent(ctx, given); });
-    command->add_option("-i,--id", one->id, "Id of the agent.")->type_name("ID")->required();
+    command->add_option("-i,--id", one->id, "Id of the agent; required.")->type_name("ID")->required();
 
     struct nothing {};
     add_command(admin, ctx, "images", "List the images that sessions can be made of.", std::make_shared<nothing>(),
@@ -123,6 +133,7 @@ void add_admin(CLI::App& root, context& ctx) {
         ->add_option("--access-key", *access_key, "Those of another key pair, for administrators.")
         ->type_name("KEY");
     add_admin_keypairs(admin, ctx);
+    add_admin_policies(admin, ctx);
 }
 
 } // namespace cli

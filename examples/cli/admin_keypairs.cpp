@@ -50,7 +50,7 @@ int list(context& ctx, const keypair_options& options) {
     return 0;
 }
 
-int add(context& ctx, const keypair_options& options) {
+int add_keypair(context& ctx, const keypair_options& options) {
     backendai::keypair_options wanted;
     wanted.is_active = !options.is_inactive;
     wanted.is_admin = options.is_admin;
@@ -102,7 +102,7 @@ void add_admin_keypairs(CLI::App& admin, context& ctx) {
 
     // `admin keypairs` alone lists them; with a command behind it, that is what is done.
     const auto listed = std::make_shared<keypair_options>();
-    CLI::App& group = *admin.add_subcommand("keypairs", "List key pairs, or change them.");
+    CLI::App& group = *add_group(admin, "keypairs", "List key pairs, or change them.");
     group.require_subcommand(0, 1);
     group.callback([&ctx, &group, listed] {
         if (group.get_subcommands().empty()) ctx.action = [&ctx, listed] { return list(ctx, *listed); };
@@ -115,7 +115,7 @@ void add_admin_keypairs(CLI::App& admin, context& ctx) {
         const auto options = std::make_shared<keypair_options>();
         CLI::App* command = add_command(group, ctx, name, description, options,
                                         [&ctx, act](const keypair_options& given) { return act(ctx, given); });
-        if (act != add)
+        if (act != add_keypair)
             command->add_option("ACCESSKEY", options->access_key, "Access key of the key pair.")->required();
         return std::make_pair(command, options);
     };
@@ -125,7 +125,7 @@ void add_admin_keypairs(CLI::App& admin, context& ctx) {
         command.add_option("-c,--concurrency-limit", options.concurrency_limit, "Sessions at once (1 for new ones).")
             ->type_name("NUMBER");
     };
-    const auto [make, make_options] = add_one("add", "Make a key pair for a user, and print it.", add);
+    const auto [make, make_options] = add_one("add", "Make a key pair for a user, and print it.", add_keypair);
     make->add_option("USERID", make_options->user, "E-mail address of the user.")->required();
     make->add_option("RESOURCE_POLICY", make_options->resource_policy, "Resource policy; else the server's default.");
     make->add_flag("-a,--admin", make_options->is_admin, "With the rights of an administrator.");

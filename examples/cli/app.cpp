@@ -73,7 +73,7 @@ void add_app(CLI::App& root, context& ctx) {
                     "Open a local port that leads to a service of a compute session.\n\nPrints the address and stays "
                     "until Ctrl-C. `start` tells which services there are.",
                     options, [&ctx](const app_options& given) { return run_app(ctx, given); });
-    command->add_option("SESSID", options->session, "Id of the session, or the name it was started under.")->required();
+    command->add_option("SESSID", options->session, session_help)->required();
     command->add_option("APP", options->app, "Name of the service: jupyter")->required();
     command
         ->add_option("--bind", options->bind,

@@ -27,21 +27,24 @@ void add_completion(CLI::App& root, context& ctx);             // completion.cpp
 void add_vfolder_cp(CLI::App& vfolder, context& ctx);          // vfolder_cp.cpp: vfolder cp
 void add_vfolder_invitations(CLI::App& vfolder, context& ctx); // vfolder_invitations.cpp: vfolder invite, invitations
 void add_admin_sessions(CLI::App& admin, context& ctx);        // sessions.cpp: admin sessions, admin session
+void add_admin_policies(CLI::App& admin, context& ctx);        // admin_policies.cpp: resource policies
 void add_admin_keypairs(CLI::App& admin, context& ctx);        // admin_keypairs.cpp: admin keypair, admin keypairs ...
+
+inline constexpr const char* session_help = "Id of the session, or the name it was started under.";
 
 // A command whose options live in an object of their own, made here and kept by the parser.
 // `act(options)` runs when the whole command line was found to be right, and returns the exit code.
 template <class Options, class Act>
 CLI::App* add_command(CLI::App& parent, context& ctx, const std::string& name, const std::string& description,
                       const std::shared_ptr<Options>& options, Act act) {
-    CLI::App* command = parent.add_subcommand(name, description);
+    CLI::App* command = parent.add_subcommand(name, description)->group("Commands");
     command->callback([&ctx, options, act] { ctx.action = [options, act] { return act(*options); }; });
     return command;
 }
 
 // A group of commands, of which one has to be chosen.
 inline CLI::App* add_group(CLI::App& parent, const std::string& name, const std::string& description) {
-    CLI::App* group = parent.add_subcommand(name, description);
+    CLI::App* group = parent.add_subcommand(name, description)->group("Commands");
     group->require_subcommand(1);
     return group;
 }

@@ -8,7 +8,8 @@ namespace {
 
 int show_config(context& ctx) {
     // Resolved as a session does it, and without asking the server.
-    const backendai::api_config config = backendai::resolve_config(ctx.config());
+    const backendai::api_config config =
+        ctx.options.is_local ? ctx.server().config() : backendai::resolve_config(ctx.config());
     std::string mounts;
     for (const std::string& mount : *config.vfolder_mounts) mounts += (mounts.empty() ? "" : ", ") + mount;
     const backendai::json shown = {

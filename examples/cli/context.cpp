@@ -12,6 +12,7 @@ server_view context::server() {
 
 server_view context::server_for_cleanup() {
     backendai::call_options limits;
+    if (!interrupts.happened()) return session().with(limits);
     limits.timeout = std::chrono::seconds(10);
     limits.retry = backendai::retry_policy();
     limits.retry->max_attempts = 1;
@@ -37,6 +38,7 @@ void context::list(const std::vector<backendai::json>& items, const std::vector<
     std::size_t dropped = 0;
     out.write(format_table(titles, rows, terminal_width(STDOUT_FILENO), &dropped));
     if (dropped != 0) {
+        out.flush();
         notes.info(std::to_string(dropped) + " more columns do not fit this terminal; --output json has them.");
     }
 }

@@ -42,7 +42,8 @@ public:
     // The server that the environment names, or the embedded one. The calls end at Ctrl-C.
     // Throws client_error{argument} for what the environment lacks.
     server_view server();
-    // The same, for what is left to do after Ctrl-C: calls take ten seconds at most, and are not tried again.
+    // The same, for what is left to do at the end: Ctrl-C does not end these calls (a second one ends the program), and
+    // after it they take ten seconds at most and are not tried again.
     server_view server_for_cleanup();
     // The configuration that server() uses, without connecting to anything.
     backendai::api_config config() const;

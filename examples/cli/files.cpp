@@ -44,8 +44,6 @@ void print_listing(context& ctx, const backendai::file_listing& listing, const s
 
 namespace {
 
-constexpr const char* session_help = "Id of the session, or the name it was started under.";
-
 struct transfer {
     std::string session, path = ".", dest = ".", basedir;
     std::vector<std::string> files;

@@ -44,9 +44,12 @@ help_formatter::help_formatter() {
     column_width(name_columns);
     label("OPTIONS", "OPTIONS");
     label("Positionals", "Arguments");
-    label("Subcommands", "Commands");
     label("SUBCOMMAND", "COMMAND");
-    label("REQUIRED", "");
+}
+
+std::string help_formatter::make_option_opts(const CLI::Option* option) const {
+    if (option->get_positional()) return option->get_expected_max() > 1 ? " ..." : "";
+    return option->get_type_size() == 0 ? "" : ' ' + option->get_type_name();
 }
 
 std::string help_formatter::make_option_desc(const CLI::Option* option) const {

@@ -12,6 +12,7 @@ namespace cli {
 class help_formatter : public CLI::Formatter {
 public:
     help_formatter();
+    std::string make_option_opts(const CLI::Option* option) const override;
     std::string make_option_desc(const CLI::Option* option) const override;
     std::string make_subcommand(const CLI::App* command) const override;
     std::string make_usage(const CLI::App* command,

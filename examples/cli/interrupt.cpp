@@ -53,12 +53,20 @@ void interrupt::watch() {
     signal_pipe = pipe_[1];
     handle(SIGINT, on_signal, SA_RESTART);
     handle(SIGTERM, on_signal, SA_RESTART);
-    // A handler, not SIG_IGN, as programs that are started from here would inherit that.
-    handle(SIGPIPE, on_broken_pipe, SA_RESTART);
     thread_ = std::thread([this] {
         wait();
         if (!over_) source_.cancel();
     });
+}
+
+void interrupt::survive_broken_pipes() {
+    // A handler, not SIG_IGN, as programs that are started from here would inherit that.
+    handle(SIGPIPE, on_broken_pipe, SA_RESTART);
+}
+
+// From the signal itself: the thread that triggers the token may be a moment late.
+bool interrupt::happened() const {
+    return signal_number != 0;
 }
 
 int interrupt::exit_code() const {

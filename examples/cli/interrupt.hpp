@@ -18,11 +18,13 @@ public:
     interrupt& operator=(const interrupt&) = delete;
     ~interrupt();
 
+    // A closed pipe is an error of the write from now on, and not the end of the program.
+    static void survive_broken_pipes();
     // From now on the first signal triggers the token, and the second one ends the program on the spot.
     void watch();
 
     backendai::cancel_token token() const { return source_.token(); }
-    bool happened() const { return source_.cancelled(); }
+    bool happened() const;
     // 130 after Ctrl-C, 143 after SIGTERM, as shells have it.
     int exit_code() const;
     // Becomes readable when it happens, and stays so: for poll().

@@ -6,6 +6,8 @@
 #include "help.hpp"
 
 #include <algorithm>
+#include <fcntl.h>
+#include <unistd.h>
 
 namespace cli {
 
@@ -24,7 +26,8 @@ constexpr char bracket_mark = '\x02';
 
 void remove_marks(CLI::App& command) {
     for (CLI::Option* option : command.get_options()) {
-        option->transform([](std::string text) { return text.front() == bracket_mark ? text.substr(1) : text; });
+        option->transform(
+            [](std::string text) { return !text.empty() && text.front() == bracket_mark ? text.substr(1) : text; });
     }
     for (CLI::App* each : command.get_subcommands(nullptr)) remove_marks(*each);
 }
@@ -54,14 +57,7 @@ void add_commands(CLI::App& root, context& ctx) {
         "this user.");
     root.add_option("--output", ctx.options.output, "Listings as \"table\" for people or as \"json\" for programs.")
         ->type_name("FORMAT")
-        ->check(CLI::IsMember({"table", "json"}, CLI::ignore_case).description(""));
-    root.footer("The server and its keys come from the environment:\n"
-                "  BACKEND_ENDPOINT                  URL of the server (https://api.backend.ai)\n"
-                "  BACKEND_ACCESS_KEY                access key\n"
-                "  BACKEND_SECRET_KEY                secret key\n"
-                "  BACKEND_VFOLDER_MOUNTS            virtual folders for every session, a,b,c\n"
-                "  BACKEND_SKIP_SSLCERT_VALIDATION   yes or no\n"
-                "`backend.ai COMMAND -h` explains a command.");
+        ->transform(CLI::IsMember({"table", "json"}, CLI::ignore_case).description(""));
     add_run(root, ctx);
     add_sessions(root, ctx);
     add_files(root, ctx);
@@ -72,6 +68,14 @@ void add_commands(CLI::App& root, context& ctx) {
     add_config(root, ctx);
     add_proxy(root, ctx);
     add_completion(root, ctx);
+    // At the end, as commands inherit it.
+    root.footer("The server and its keys come from the environment:\n"
+                "  BACKEND_ENDPOINT                  URL of the server (https://api.backend.ai)\n"
+                "  BACKEND_ACCESS_KEY                access key\n"
+                "  BACKEND_SECRET_KEY                secret key\n"
+                "  BACKEND_VFOLDER_MOUNTS            virtual folders for every session, a,b,c\n"
+                "  BACKEND_SKIP_SSLCERT_VALIDATION   yes or no\n"
+                "`backend.ai COMMAND -h` explains a command.");
 }
 
 const CLI::App& chosen_command(const CLI::App& root) {
@@ -110,11 +114,15 @@ int run(int count, char** words) {
         ctx.out.line(version.what());
     } catch (const CLI::ParseError& error) {
         const CLI::App& command = chosen_command(root);
-        if (error.get_name() == "RequiredError" && command.get_require_subcommand_min() != 0) {
-            ctx.notes.raw(command.help()); // a group of commands, and none was chosen
-            return 2;
-        }
         std::string message = error.what();
+        if (error.get_name() == "RequiredError" && command.get_require_subcommand_min() != 0) {
+            const std::vector<std::string> left = command.remaining();
+            if (left.empty()) { // a group of commands, and none was chosen
+                ctx.notes.raw(command.help());
+                return 2;
+            }
+            message = "There is no command " + left.front();
+        }
         message.erase(std::remove(message.begin(), message.end(), bracket_mark), message.end());
         ctx.notes.fail(message + ". Try `" + path_of(command) + " -h`.");
         return 2;
@@ -130,10 +138,20 @@ int run(int count, char** words) {
     return 0;
 }
 
+// A descriptor from 0 to 2 that the caller has closed would be taken by the next socket, which would then get what is
+// meant for the terminal. Writing to these fails, as it should.
+void occupy_standard_descriptors() {
+    for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+        if (::fcntl(descriptor, F_GETFD) == -1 && ::open("/dev/null", O_RDONLY) == -1) return;
+    }
+}
+
 } // namespace
 } // namespace cli
 
 int main(int count, char** words) {
+    cli::occupy_standard_descriptors();
+    cli::interrupt::survive_broken_pipes();
     try {
         return cli::run(count, words);
     } catch (const cli::failure& error) { // help that cannot be printed

@@ -1,5 +1,7 @@
 #include "prompt.hpp"
 
+#include "context.hpp"
+
 #include <backendai/error.hpp>
 
 #include <cerrno>
@@ -53,6 +55,15 @@ std::optional<std::string> read_line(const interrupt& interrupts) {
     }
     if (line.empty()) return std::nullopt;
     return line;
+}
+
+bool confirm(context& ctx, const std::string& question) {
+    ctx.notes.raw(question + " Are you sure? (y/n): ");
+    const auto answer = read_line(ctx.interrupts);
+    if (!answer) throw failure("Nothing was deleted: there is nobody to ask. -y deletes without asking.");
+    const bool yes = !answer->empty() && (answer->front() == 'y' || answer->front() == 'Y');
+    if (!yes) ctx.notes.info("Nothing was deleted.");
+    return yes;
 }
 
 std::optional<std::string> read_password(const interrupt& interrupts) {

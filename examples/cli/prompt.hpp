@@ -16,6 +16,11 @@ std::optional<std::string> read_line(const interrupt& interrupts);
 // The same, unseen: where standard input is a terminal it does not echo.
 std::optional<std::string> read_password(const interrupt& interrupts);
 
+class context;
+
+// Asks whether to go on, on standard error. Throws failure when there is nobody to answer: a script has to say -y.
+bool confirm(context& ctx, const std::string& question);
+
 } // namespace cli
 
 #endif

@@ -182,9 +182,7 @@ void add_run(CLI::App& root, context& ctx) {
     command->add_flag("--rm", to.rm, "Remove the session afterwards, whatever happens.");
     command->add_option("-t,--session-id,--client-token", to.session_id, "Name of the session; else a random one.")
         ->type_name("SESSID");
-    add_repeated(*command, "-e,--env", to.envs,
-                 "Environment variable of the session. May be repeated, as may all that "
-                 "follow down to -r.")
+    add_repeated(*command, "-e,--env", to.envs, "Environment variable of the session; repeatable, as -m and -r.")
         ->type_name("KEY=VAL");
     add_repeated(*command, "-m,--mount", to.mounts, "Virtual folder to mount.")->type_name("NAME");
     add_repeated(*command, "-r,--resources", to.resources, "Resource for the session: cpu=2, mem=512m, gpu=0.5")

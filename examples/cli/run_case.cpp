@@ -3,11 +3,11 @@
 #include "commands.hpp"
 #include "errors.hpp"
 #include "prompt.hpp"
+#include "transfers.hpp"
 
 #include <random>
 #include <set>
-#include <sys/ioctl.h>
-#include <unistd.h>
+#include <thread>
 
 namespace cli {
 namespace {
@@ -53,7 +53,8 @@ private:
             creation_options(options_.mounts, options_.resources, options_.cluster_size, options_.tag, session_id_);
         for (const auto& env : values_.envs) wanted.envs[env.first] = env.second;
         may_exist_ = true;
-        backendai::kernel kernel = ctx_.server().kernel().get_or_create(options_.lang, wanted);
+        backendai::kernel kernel = get_or_create(wanted);
+        is_known_ = true;
         note("Session " + kernel.kernel_id() + (kernel.created() ? " is ready." : " is reused."));
         std::string services;
         for (const backendai::service_port& port : kernel.service_ports())
@@ -63,12 +64,25 @@ private:
         return kernel;
     }
 
+    // Takes note of failures after which there is no session for sure.
+    backendai::kernel get_or_create(const backendai::create_options& wanted) {
+        try {
+            return ctx_.server().kernel().get_or_create(options_.lang, wanted);
+        } catch (const backendai::api_error& error) {
+            may_exist_ = error.status() >= 500;
+            throw;
+        } catch (const backendai::client_error& error) {
+            may_exist_ = error.sent() != backendai::client_error::progress::nothing_sent;
+            throw;
+        }
+    }
+
     void upload(const backendai::kernel& kernel) {
         backendai::upload_options how;
         how.basedir = options_.basedir;
-        if (!output_.is_logged && !options_.quiet && notes::has_colours(STDERR_FILENO))
-            how.progress = backendai::terminal_progress();
+        if (!output_.is_logged && !options_.quiet) how.progress = progress_bar();
         kernel.upload({options_.files.begin(), options_.files.end()}, how);
+        how.progress = {}; // ends the bar's line
         if (!output_.is_logged) note("Uploaded " + std::to_string(options_.files.size()) + " file(s).");
     }
 
@@ -140,8 +154,9 @@ private:
         }
         try {
             ctx_.notes.wait(label_ + "Cleaning up the session...");
-            const server_view server = ctx_.interrupts.happened() ? ctx_.server_for_cleanup() : ctx_.server();
+            const server_view server = ctx_.server_for_cleanup();
             const backendai::destroy_result end = server.kernel(session_id_).destroy();
+            if (!is_known_) await_late_creation(server);
             note("Cleaned up the session.");
             if (options_.stats) tell_stats(end.stats);
         } catch (const backendai::api_error& error) {
@@ -151,6 +166,20 @@ private:
         } catch (const backendai::error& error) {
             if (!has_failed && !ctx_.interrupts.happened()) throw;
             leave_behind(error);
+        }
+    }
+
+    // The server may still be making a session that was given up: once it is there it is removed, too.
+    void await_late_creation(const server_view& server) {
+        for (int i = 0; i < 5; ++i) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(200));
+            try {
+                server.kernel(session_id_).get_info();
+            } catch (const backendai::api_error& error) {
+                if (error.status() == 404) continue;
+                throw;
+            }
+            server.kernel(session_id_).destroy();
         }
     }
 
@@ -178,6 +207,7 @@ private:
     const case_output& output_;
     const std::string label_;
     bool may_exist_ = false; // the session: from when it was asked for
+    bool is_known_ = false;  // and was told to exist
     int exit_code_ = 0;
 };
 

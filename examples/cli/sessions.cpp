@@ -8,10 +8,10 @@
 namespace cli {
 namespace {
 
-constexpr const char* session_help = "Id of the session, or the name it was started under.";
+constexpr const char* owner_help = "Whose session it is, for administrators; on servers from 19.09 on.";
 
 struct start_options {
-    std::string lang, session_id, tag;
+    std::string lang, session_id, tag, owner;
     std::vector<std::string> envs, mounts, resources;
     int cluster_size = 1;
 };
@@ -21,6 +21,7 @@ int start(context& ctx, const start_options& options) {
     backendai::create_options wanted =
         creation_options(options.mounts, options.resources, options.cluster_size, options.tag, session_id);
     for (const std::string& text : options.envs) wanted.envs.insert(split_pair(text, "-e"));
+    if (!options.owner.empty()) wanted.owner_access_key = options.owner;
     ctx.notes.wait("Starting a session...");
     const backendai::kernel kernel = ctx.server().kernel().get_or_create(options.lang, wanted);
     backendai::json services = backendai::json::array();
@@ -43,6 +44,7 @@ int start(context& ctx, const start_options& options) {
 
 struct terminate_options {
     std::vector<std::string> sessions;
+    std::string owner;
     bool stats = false;
 };
 
@@ -52,8 +54,13 @@ int terminate(context& ctx, const terminate_options& options) {
         try {
             ctx.notes.wait("Terminating " + session + "...");
             const auto kernel = ctx.server().kernel(session);
-            kernel.get_info(); // destroying what is not there succeeds on some servers
-            const backendai::destroy_result end = kernel.destroy();
+            backendai::destroy_options how;
+            if (options.owner.empty()) {
+                kernel.get_info(); // destroying what is not there succeeds on some servers
+            } else {
+                how.owner_access_key = options.owner;
+            }
+            const backendai::destroy_result end = kernel.destroy(how);
             ctx.notes.done(session + " is terminated.");
             if (!options.stats) continue;
             ctx.out.write(end.stats.is_object() ? format_stats(end.stats) : "Statistics is not available.\n");
@@ -91,7 +98,13 @@ int list_sessions(context& ctx, const list_options& options) {
     if (options.status == "ALL") filter.status.reset();
     if (!options.access_key.empty()) filter.access_key = options.access_key;
     if (options.id_only) filter.fields = {"sess_id"};
-    const std::vector<backendai::json> sessions = ctx.server().admin().sessions(filter);
+    std::vector<backendai::json> sessions;
+    if (options.all) {
+        auto pages = ctx.server().kernel().paginated_list(filter);
+        for (const backendai::json& session : pages) sessions.push_back(session);
+    } else {
+        sessions = ctx.server().admin().sessions(filter);
+    }
     if (options.id_only && !ctx.wants_json()) {
         for (const backendai::json& session : sessions)
             ctx.out.line(cell_text(session.value("sess_id", backendai::json())));
@@ -140,14 +153,15 @@ void add_list(CLI::App& parent, context& ctx, const std::string& name, const std
                                     [&ctx](const list_options& given) { return list_sessions(ctx, given); });
     command->add_option("--status", options->status, "Those of one status, or ALL (RUNNING).")
         ->type_name("STATUS")
-        ->check(CLI::IsMember({"PREPARING", "BUILDING", "RUNNING", "RESTARTING", "RESIZING", "SUSPENDED", "TERMINATING",
-                               "TERMINATED", "ERROR", "ALL"},
-                              CLI::ignore_case)
-                    .description(""));
+        ->transform(CLI::IsMember({"PREPARING", "BUILDING", "RUNNING", "RESTARTING", "RESIZING", "SUSPENDED",
+                                   "TERMINATING", "TERMINATED", "ERROR", "ALL"},
+                                  CLI::ignore_case)
+                        .description(""));
     command->add_option("--access-key", options->access_key, "Those of another key pair, for administrators.")
         ->type_name("KEY");
     command->add_flag("--id-only", options->id_only, "Print the ids only, one a line.");
-    command->add_flag("--all", options->all, "For the official client's command lines: here all are shown anyway.");
+    command->add_flag("--all", options->all,
+                      "All of them; else the newest, as many as the server tells at once (100).");
 }
 
 void add_show(CLI::App& parent, context& ctx, const std::string& name, const std::string& description) {
@@ -180,6 +194,7 @@ void add_sessions(CLI::App& root, context& ctx) {
     command->add_option("LANG", begin->lang, "Image to run in, with or without a tag: python:3.6-ubuntu")->required();
     command->add_option("-t,--session-id,--client-token", begin->session_id, "Name of the session; else a random one.")
         ->type_name("SESSID");
+    command->add_option("-o,--owner,--owner-access-key", begin->owner, owner_help)->type_name("ACCESS_KEY");
     add_repeated(*command, "-e,--env", begin->envs, "Environment variable of the session. May be repeated.")
         ->type_name("KEY=VAL");
     add_repeated(*command, "-m,--mount", begin->mounts, "Virtual folder to mount. May be repeated.")->type_name("NAME");
@@ -207,6 +222,7 @@ void add_sessions(CLI::App& root, context& ctx) {
                           [&ctx](const terminate_options& given) { return terminate(ctx, given); });
     command->alias("rm")->alias("kill");
     command->add_option("SESSID", end->sessions, "Ids or names of the sessions.")->required();
+    command->add_option("-o,--owner,--owner-access-key", end->owner, owner_help)->type_name("ACCESS_KEY");
     command->add_flag("-s,--stats", end->stats, "Show what they have used.");
 }
 

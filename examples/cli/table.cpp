@@ -44,7 +44,8 @@ std::string fitted(const std::string& text, std::size_t width) {
     return cut + "\u2026" + std::string(width - used - 1, ' ');
 }
 
-constexpr std::size_t gap = 2, least = 4;
+// A column that has to give keeps so much, to be of some use.
+constexpr std::size_t gap = 2, least = 8;
 
 // Takes from the widest columns, one step down to the next wide one at a time, until all fit.
 void shrink(std::vector<std::size_t>& widths, std::size_t room) {
@@ -110,7 +111,12 @@ std::string format_table(const std::vector<std::string>& titles, const std::vect
     }
     if (width > 0) {
         const auto room = static_cast<std::size_t>(width);
-        while (widths.size() > 1 && widths.size() * (least + gap) > room + gap) widths.pop_back();
+        const auto needed = [&] {
+            std::size_t sum = gap * (widths.size() - 1);
+            for (const std::size_t each : widths) sum += (std::min)(each, least);
+            return sum;
+        };
+        while (widths.size() > 1 && needed() > room) widths.pop_back();
         shrink(widths, room);
     }
     if (dropped != nullptr) *dropped = titles.size() - widths.size();

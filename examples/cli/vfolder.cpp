@@ -9,12 +9,12 @@ namespace cli {
 namespace {
 
 struct folder_options {
-    std::string name, host, path = ".", dest = ".", basedir;
+    std::string name, host, path = ".", dest = ".", basedir, new_name;
     std::vector<std::string> files;
     bool recursive = false, yes = false;
 };
 
-int list(context& ctx, const folder_options&) {
+int list_folders(context& ctx, const folder_options&) {
     std::vector<backendai::json> items;
     for (const backendai::vfolder_summary& folder : ctx.server().vfolder().list()) items.push_back(folder.raw);
     ctx.list(items,
@@ -30,6 +30,24 @@ int create(context& ctx, const folder_options& what) {
     } else {
         ctx.out.line("Virtual folder \"" + made.name + "\" is created.");
     }
+    return 0;
+}
+
+int list_hosts(context& ctx, const folder_options&) {
+    const backendai::vfolder_hosts hosts = ctx.server().vfolder().hosts();
+    if (ctx.wants_json()) {
+        ctx.print_json(hosts.raw);
+        return 0;
+    }
+    ctx.show({{"default", hosts.default_host ? backendai::json(*hosts.default_host) : backendai::json()},
+              {"allowed", hosts.allowed}},
+             {{"Default vfolder host", "default"}, {"Usable hosts", "allowed"}});
+    return 0;
+}
+
+int rename(context& ctx, const folder_options& what) {
+    ctx.server().vfolder(what.name).rename(what.new_name);
+    ctx.notes.done("Renamed.");
     return 0;
 }
 
@@ -88,16 +106,9 @@ int make_directory(context& ctx, const folder_options& what) {
 }
 
 int remove_files(context& ctx, const folder_options& what) {
-    if (!what.yes) {
-        ctx.notes.raw("> Delete " + std::to_string(what.files.size()) + " path(s) in " + what.name +
-                      " for good? Are you sure? (y/n): ");
-        const auto answer = read_line(ctx.interrupts);
-        if (!answer) throw failure("Nothing was deleted: there is nobody to ask. -y deletes without asking.");
-        if (answer->empty() || (answer->front() != 'y' && answer->front() != 'Y')) {
-            ctx.notes.info("Nothing was deleted.");
-            return 1;
-        }
-    }
+    const std::string question =
+        "> Delete " + std::to_string(what.files.size()) + " path(s) in " + what.name + " for good?";
+    if (!what.yes && !confirm(ctx, question)) return 1;
     ctx.server().vfolder(what.name).delete_files(what.files, what.recursive);
     ctx.notes.done("Done.");
     return 0;
@@ -116,12 +127,16 @@ void add_vfolder(CLI::App& root, context& ctx) {
         const auto options = std::make_shared<folder_options>();
         CLI::App* command = add_command(group, ctx, name, description, options,
                                         [&ctx, act](const folder_options& given) { return act(ctx, given); });
-        if (act != list) command->add_option("NAME", options->name, "Name of the folder.")->required();
+        if (act != list_folders && act != list_hosts)
+            command->add_option("NAME", options->name, "Name of the folder.")->required();
         return std::make_pair(command, options);
     };
-    add("list", "List the folders that you own or were invited to.", list);
+    add("list", "List the folders that you own or were invited to.", list_folders);
+    add("list-hosts", "List the storages that folders can be made on.", list_hosts);
     const auto [make, make_options] = add("create", "Create a folder.", create);
     make->add_option("HOST", make_options->host, "Storage to create it on; else the server's default.");
+    const auto [move, move_options] = add("rename", "Give a folder another name.", rename);
+    move->add_option("NEW_NAME", move_options->new_name, "Its new name.")->required();
     add("delete", "Delete a folder with all that is in it, for good.", remove);
     add("info", "Show a folder in detail.", info);
     const auto [up, up_options] =

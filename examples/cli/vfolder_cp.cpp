@@ -133,8 +133,8 @@ private:
         const std::string clean = without_slashes(source.path);
         const std::string own_name = clean.empty() ? source.folder : last_name(clean);
         const bool into = fs::is_directory(target) || !target.has_filename() || is_one_of_many;
-        const fs::path to = into ? target / own_name : target;
-        const fs::path parent = fs::absolute(to).parent_path();
+        const fs::path to = fs::absolute(into ? target / own_name : target);
+        const fs::path parent = to.parent_path();
         fs::create_directories(parent);
         std::vector<std::string> files;
         if (there == kind::file) {

@@ -43,8 +43,9 @@ struct api_config {
     /// true switches certificate checks off; `BACKEND_SKIP_SSLCERT_VALIDATION`.
     std::optional<bool> skip_sslcert_validation;
     /// Where storage proxies are reached from here: what their URLs begin with in the server's answers, and what that
-    /// is to be replaced by. The longest match counts. `BACKEND_OVERRIDE_STORAGE_PROXY` (a=b,c=d).
-    std::optional<std::map<std::string, std::string>> storage_proxy_urls;
+    /// is to be replaced by. The longest match counts. Empty: from
+    /// `BACKEND_OVERRIDE_STORAGE_PROXY` (a=b,c=d).
+    std::map<std::string, std::string> storage_proxy_urls;
 
     /// Keeps the login of endpoint_type "session" between programs: a file that only its owner may read. Empty: memory.
     std::filesystem::path cookie_file;
@@ -174,16 +175,15 @@ inline api_config resolve_config(api_config config) {
         }
     }
 
-    if (!config.storage_proxy_urls) {
-        config.storage_proxy_urls.emplace();
+    if (config.storage_proxy_urls.empty()) {
         for (const std::string& item : detail::split_list(detail::environment("OVERRIDE_STORAGE_PROXY").value_or(""))) {
             const std::size_t equals = item.find('=');
             if (equals == std::string::npos)
                 detail::bad_config("BACKEND_OVERRIDE_STORAGE_PROXY is not of the form a=b,c=d: \"" + item + '"');
-            config.storage_proxy_urls->emplace(item.substr(0, equals), item.substr(equals + 1));
+            config.storage_proxy_urls.emplace(item.substr(0, equals), item.substr(equals + 1));
         }
     }
-    for (const auto& item : *config.storage_proxy_urls) {
+    for (const auto& item : config.storage_proxy_urls) {
         try {
             codec::parse_url(item.first);
             codec::parse_url(item.second);

@@ -162,7 +162,7 @@ inline constexpr dialect_rules dialect_v5_20191215 = [] {
 }();
 inline constexpr dialect_rules dialect_v6_20200815 = [] {
     dialect_rules rules = dialect_v5_20191215;
-    rules.since = "v6.20200815"; // 20.09
+    rules.since = "v6.20200815";           // 20.09
     rules.events_name_key = "sessionName"; // the spelling before is gone from 26.3 on
     rules.events_id_key = "sessionId";
     rules.cluster_size_in_config = false;

@@ -88,7 +88,7 @@ public:
         }
     }
 
-    void refuse() noexcept override { end_unrun(failure(error_kind::closed, "the session was closed")); }
+    void refuse() noexcept override { end_unrun(failure_of(error_kind::closed, "the session was closed")); }
 
     void cancel() override {
         if (this->ready()) return;
@@ -99,20 +99,13 @@ public:
     // The time limit is over while the call waits. Comes again until the call has left the queue.
     void interrupt() noexcept override {
         if (claim()) {
-            this->fail(failure(error_kind::timeout, "the call's time limit was reached before its turn came"));
+            this->fail(failure_of(error_kind::timeout, "the call's time limit was reached before its turn came"));
         }
     }
 
 private:
     bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
 
-    static std::exception_ptr failure(error_kind kind, const char* why) noexcept {
-        try {
-            throw client_error(kind, why);
-        } catch (...) { // that, or std::bad_alloc
-            return std::current_exception();
-        }
-    }
     void end_unrun(std::exception_ptr why) noexcept {
         leave_queue();
         let_go();

@@ -152,12 +152,9 @@ private:
                 if (discards) continue;
                 try {
                     remote_->send_binary(std::string_view(buffer.data(), count));
-                } catch (const client_error&) {
-                    // The other direction tells why, unless it waits for a peer that only this one has lost.
+                } catch (const client_error& e) {
                     discards = true;
-                    const std::lock_guard<std::mutex> lock(mutex_);
-                    lost_ = true;
-                    changed_.notify_all();
+                    give_up(e);
                 }
             }
         } catch (const std::exception&) { // the local side is gone, or there is no memory
@@ -180,6 +177,20 @@ private:
         }
         lock.lock();
         if (!changed_.wait_for(lock, std::chrono::seconds(5), [this] { return down_over_; })) remote_->cancel();
+    }
+
+    // Nothing can be sent to the service any more. The other direction tells why, unless it waits for a peer that only
+    // this one has lost, which would go on as long as the local side waits for an answer.
+    void give_up(const client_error& why) {
+        {
+            std::unique_lock<std::mutex> lock(mutex_);
+            lost_ = true;
+            changed_.notify_all();
+            if (why.kind() == error_kind::closed) return;
+            if (changed_.wait_for(lock, std::chrono::seconds(2), [this] { return down_over_; })) return;
+        }
+        report(why);
+        remote_->cancel();
     }
 
     // The other direction reads on for a moment, as closing over unread bytes would reset what was just sent.

@@ -3,6 +3,7 @@
 zlib alone and by the official Python client, in turns, against a server that does as little as a server can.
 
 VENV is the folder that tests/interop/official_client.py made (BACKENDAI_INTEROP_VENV); without it that client is left out.
+BACKENDAI_BENCH_OUT names the folder for what comes down: on a file system in memory the disk does not set the pace.
 Each figure is the best of ROUNDS (3). Exit status 1 when one of these does not hold: the bytes are right; the memory of
 the process peaks below 24 MiB; up, and down where the wire carries the file as it is, the rate is at least 0.85 of curl's;
 down where the wire is gzip, at least 0.85 of zlib's own; and it is faster than the Python client.
@@ -125,8 +126,8 @@ class Server:
 
 
 class Bench:
-    def __init__(self, program, folder, blocks, python):
-        self.program, self.folder, self.size, self.python = program, folder, blocks * BLOCK, python
+    def __init__(self, program, folder, out, blocks, python):
+        self.program, self.folder, self.out, self.size, self.python = program, folder, out, blocks * BLOCK, python
         self.check = make_files(folder, blocks)
         self.server = Server(folder)
         self.best, self.peak = {}, {}
@@ -159,13 +160,13 @@ class Bench:
             sys.exit(f"FAIL: {title}: the file is not what was sent")
 
     def round(self):
-        big, out = str(self.folder / "big"), self.folder / "out"
+        big, out = str(self.folder / "big"), self.out / "out"
         curl = ["curl", "--silent", "--show-error", "--fail", "--write-out", "%{time_total}", "--output"]
         base = f"http://127.0.0.1:{self.server.port}"
         if self.python:
             self.measure("up, Python client", [self.python, "-c", PYTHON, "upload", big, str(self.folder)], "identity")
             self.measure("down gzip, Python client", [self.python, "-c", PYTHON, "download", "big"], "gzip",
-                         self.folder / "cwd" / "big", self.folder / "cwd")
+                         self.out / "big", self.out)
         self.measure("up, curl", curl + ["/dev/null", "--form", f"src=@{big};type=application/octet-stream",
                                          f"{base}/identity/folders/bench/upload"], "identity")
         for transport in ("httplib", "curl"):
@@ -208,10 +209,9 @@ def main():
     mib = int(sys.argv[2]) if len(sys.argv) > 2 else 4096
     rounds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
     python = str(pathlib.Path(sys.argv[4]) / "bin" / "python") if len(sys.argv) > 4 else None
-    with tempfile.TemporaryDirectory(prefix="backendai-bench-") as folder:
-        folder = pathlib.Path(folder)
-        (folder / "cwd").mkdir()
-        bench = Bench(program, folder, max(1, mib * 2**20 // BLOCK), python)
+    with tempfile.TemporaryDirectory(prefix="backendai-bench-") as folder, \
+            tempfile.TemporaryDirectory(prefix="backendai-bench-", dir=os.environ.get("BACKENDAI_BENCH_OUT")) as out:
+        bench = Bench(program, pathlib.Path(folder), pathlib.Path(out), max(1, mib * 2**20 // BLOCK), python)
         try:
             for number in range(rounds):
                 print(f"round {number + 1} of {rounds}, {bench.size >> 20} MiB", flush=True)

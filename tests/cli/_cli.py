@@ -152,6 +152,7 @@ class Tests(Tap):
         self.base = {**clean_environment(), 'HOME': str(self.folder / 'home'), 'TERM': 'xterm', 'LC_ALL': 'C.UTF-8',
                      'PATH': str(self.folder / 'bin') + ':' + os.environ['PATH']}
         self.base.pop('NO_COLOR', None)
+        self.lines = []
         for name in list(self.base):
             if name.lower().endswith('_proxy'):
                 del self.base[name]
@@ -171,6 +172,7 @@ class Tests(Tap):
 
     def shell(self, line, env=None, **options):
         """Runs a command line as it is typed."""
+        self.lines.append(line)
         return subprocess.run(['bash', '-c', line], text=True, cwd=self.work, stdin=subprocess.DEVNULL,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120,
                               env={**self.environment, **(env or {})}, **options)

@@ -2,8 +2,10 @@
 """vfolder, admin and manager: every command, listings for people and as JSON.
 
 usage: listings.py BACKEND.AI GATEWAY"""
+import http.server
 import json
 import re
+import threading
 import time
 
 import _cli
@@ -112,6 +114,69 @@ def administration(t):
     t.cli('rm', 'admin-sees')
 
 
+class Scripted(http.server.BaseHTTPRequestHandler):
+    """A server for what the embedded gateway does not know: keeps what it is asked, and answers as told."""
+    asked, answers = [], []
+    protocol_version = 'HTTP/1.1'
+
+    def reply(self, body):
+        data = json.dumps(body).encode()
+        self.send_response(200)
+        self.send_header('Content-Type', 'application/json')
+        self.send_header('Content-Length', str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self):
+        if self.path == '/':
+            return self.reply({'version': 'v4.20190315'})
+        self.do_POST()
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get('Content-Length', 0)))
+        self.asked.append({'path': self.path, **(json.loads(body) if body else {})})
+        self.reply(self.answers.pop(0))
+
+    def log_message(self, *arguments):
+        pass
+
+
+def beyond_the_gateway(t):
+    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Scripted)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    there = {'BACKEND_ENDPOINT': 'http://127.0.0.1:%d' % server.server_port}
+    def ask(answer, *arguments, **options):
+        Scripted.answers.append(answer)
+        done = t.cli(*arguments, env=there, **options)
+        return done, Scripted.asked[-1] if Scripted.asked else None
+    policy = {'name': 'default', 'created_at': None, 'default_for_unspecified': 'UNLIMITED', 'total_resource_slots': '{}', 'max_concurrent_sessions': 30,
+              'max_containers_per_session': 1, 'max_vfolder_count': 10, 'max_vfolder_size': 0, 'idle_timeout': 1800, 'allowed_vfolder_hosts': ['local', 'nas']}
+    done, asked = ask({'keypair_resource_policy': policy}, 'admin', 'resource-policy', '-n', 'default')
+    t.check('resource-policy', done.returncode == 0 and 'Idle Timeout: 1800\n' in done.stdout and 'local, nas' in done.stdout
+            and asked['variables'] == {'name': 'default'} and 'idle_timeout' in asked['query'], done, asked)
+    t.fails('resource-policy of none', ask({'keypair_resource_policy': None}, 'admin', 'resource-policy', '-n', 'x')[0], 1, 'resource-policies')
+    done, asked = ask({'keypair_resource_policies': [policy, policy]}, 'admin', 'resource-policies')
+    t.check('resource-policies', done.stdout.count('UNLIMITED') == 2, done)
+    done, asked = ask({'create_keypair_resource_policy': {'ok': True, 'msg': ''}}, 'admin', 'resource-policies', 'add', '--allowed-vfolder-hosts', 'a,b', 'new')
+    t.check('resource-policies add, with the official defaults', done.returncode == 0 and asked['variables'] == {'name': 'new', 'input': {
+        'default_for_unspecified': 'UNLIMITED', 'total_resource_slots': '{}', 'max_concurrent_sessions': 30, 'max_containers_per_session': 1,
+        'max_vfolder_count': 10, 'max_vfolder_size': 0, 'idle_timeout': 1800, 'allowed_vfolder_hosts': ['a', 'b']}}, done, asked)
+    done, asked = ask({'modify_keypair_resource_policy': {'ok': True, 'msg': ''}}, 'admin', 'resource-policies', 'update', '--idle-timeout', '60', 'new')
+    given = {key: value for key, value in asked['variables']['input'].items() if value is not None}
+    t.check('resource-policies update changes what is given', done.returncode == 0 and given == {'idle_timeout': 60}, done, asked)
+    done, asked = ask({'delete_keypair_resource_policy': {'ok': False, 'msg': 'is in use'}}, 'admin', 'resource-policies', 'delete', '-y', 'new')
+    t.fails('resource-policies delete that the server refuses', done, 1, 'is in use')
+    before = len(Scripted.asked)
+    done = t.cli('admin', 'resource-policies', 'delete', 'new', env=there, input='n\n')
+    t.check('resource-policies delete asks', done.returncode == 1 and 'Are you sure' in done.stderr and len(Scripted.asked) == before, done)
+    t.fails('servers without resource policies', t.cli('admin', 'resource-policies'), 1, 'keypair_resource_policies')
+    done, asked = ask({'default': 'nas', 'allowed': ['local', 'nas']}, 'vfolder', 'list-hosts')
+    t.check('vfolder list-hosts', done.stdout == 'Default vfolder host: nas\nUsable hosts: local, nas\n' and asked['path'] == '/folders/_/hosts', done, asked)
+    done, asked = ask({}, 'vfolder', 'rename', 'beta', 'gamma')
+    t.check('vfolder rename', done.returncode == 0 and asked == {'path': '/folders/beta/rename', 'new_name': 'gamma'}, done, asked)
+    server.shutdown()
+
+
 def keypairs(t):
     done = t.cli('admin', 'keypair')
     t.check('keypair', t.environment['BACKEND_ACCESS_KEY'] in done.stdout and 'Rate Limit' in done.stdout, done)
@@ -151,4 +216,4 @@ def manager(t):
     t.cli('manager', 'unfreeze')
 
 
-_cli.main(folders, copies, administration, keypairs, manager)
+_cli.main(folders, copies, administration, beyond_the_gateway, keypairs, manager)

@@ -2,6 +2,7 @@
 """Every command line of the manual's section 2.2, typed as it is printed there.
 
 usage: manual.py BACKEND.AI GATEWAY"""
+import pathlib
 import re
 import signal
 import socket
@@ -82,6 +83,9 @@ def vfolders(t):
                    "'open(\"mydata1/bigresult.txt\", \"w\").write(open(\"mydata1/bigdata.csv\").read().upper())'")
     t.check('run -m mydata1', done.returncode == 0, done)
     done = t.shell('backend.ai vfolder download mydata1 ./bigresult.txt')
+    (t.work / 'mycode.py').write_text('print(open("mydata1/bigdata.csv").read())')
+    done_file = t.shell('backend.ai run --rm -m mydata1 python ./mycode.py')
+    t.check('run -m mydata1 with a file', done_file.returncode == 0 and 'a,b' in done_file.stdout, done_file)
     text = (t.work / 'bigresult.txt').read_text() if (t.work / 'bigresult.txt').exists() else None
     t.check('vfolder download', done.returncode == 0 and text == 'A,B\n1,2\n', done, text)
 
@@ -92,9 +96,18 @@ def config(t):
     t.check('backend.ai config', done.returncode == 0 and t.environment['BACKEND_ENDPOINT'] in done.stdout
             and t.environment['BACKEND_ACCESS_KEY'] in done.stdout, done)
     parts = [secret[i:i + 6] for i in range(len(secret) - 5)]
-    t.check('no part of the secret key is shown', not any(part in done.stdout + done.stderr for part in parts))
+    text = (done.stdout + done.stderr).replace(t.environment['BACKEND_ACCESS_KEY'], '')
+    t.check('no part of the secret key is shown', not any(part in text for part in parts), text)
     done = t.shell('backend.ai --version')
     t.check('backend.ai --version', done.returncode == 0 and re.fullmatch(r'backend\.ai, version \d+\.\d+\.\d+\n', done.stdout), done)
 
 
-_cli.main(listing, simple, accelerators, terminating, jupyter, vfolders, config)
+def readme(t):
+    """The README's command lines are among those that were run here."""
+    section = (pathlib.Path(__file__).resolve().parents[2] / 'README.md').read_text().split('## Command line', 1)[1]
+    lines = [line for line in re.search(r'```sh\n(.*?)```', section, re.S)[1].split('\n') if line]
+    run_here = {' '.join(line.replace('\\\n', ' ').split()) for line in t.lines} | {'backend.ai app -p 9900 mysession jupyter'}
+    t.check('README.md: every command line is run', lines and not set(lines) - run_here, set(lines) - run_here)
+
+
+_cli.main(listing, simple, accelerators, terminating, jupyter, vfolders, config, readme)

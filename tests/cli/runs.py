@@ -129,14 +129,12 @@ def cases(t):
 
 
 def parallel(t):
-    """Cases that each last a moment; the sessions that are there at once are seen from beside, too."""
-    peak = 0
-    process = t.start('run', '--rm', '-t', 'many', '--max-parallel', '3', '-e', 'N=$n', '--env-range', 'n=range:9', '-c',
-                      'import time; time.sleep(1)', 'python')
-    while process.poll() is None:
-        peak = max(peak, len(t.sessions()))
-    out, err = process.communicate(timeout=60)
-    t.check('nine cases', process.returncode == 0, err)
+    """How many sessions there were at once is the gateway's word."""
+    gateway = _cli.Gateway(t.gateway_program, t.base)
+    done = t.cli('run', '--rm', '-t', 'many', '--max-parallel', '3', '-e', 'N=$n', '--env-range', 'n=range:9', '-c', 'import time; time.sleep(0.5)', 'python',
+                 env=gateway.environment)
+    created, peak = gateway.end()
+    t.check('nine cases', done.returncode == 0 and created == 9, done, created)
     t.check('never more than three at once, and not one by one', 2 <= peak <= 3, peak)
 
 

@@ -16,6 +16,9 @@ warnings.simplefilter('ignore')  # deprecations that the client's age brings alo
 import aiohttp.payload
 from ai.backend.client.session import Session
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'tools'))
+from files_tree import make_tree, sums as tree_sums
+
 PEER = os.environ['BACKENDAI_FILES_PEER']
 NAMES = ['plain.txt', 'with space.txt', 'empty', 'dir/sub dir/file.bin', 'it\'s.txt', 'a+b&c=d', 'n' * 150, '\u00fcml\u00e4ut \ud55c\uae00.txt', 'dir/large']
 failures = 0
@@ -82,6 +85,27 @@ def folders(session, root):
     check('their delete', [x['name'] for x in session.VFolder.list()] == ['theirs'])
 
 
+def tree(session, root):
+    mine, flat = root / 'tree', root / 'tree-flat'
+    names = make_tree(mine)
+    expected = tree_sums(mine)
+    session.VFolder.create('tree-theirs')
+    for first in range(0, len(names), 10):  # as many as the server takes; that client does not divide them
+        session.VFolder('tree-theirs').upload([mine / name for name in names[first:first + 10]], basedir=mine)
+    peer('vfolder-download', 'tree-theirs', root / 'tree-down', *names)
+    got = tree_sums(root / 'tree-down')
+    check('a thousand files: their upload, our download', got == expected and len(got) == 1000, len(got))
+    session.VFolder.create('tree-ours')
+    peer('vfolder-upload', 'tree-ours', mine)
+    os.makedirs(flat)
+    os.chdir(flat)
+    for first in range(0, len(names), 100):
+        session.VFolder('tree-ours').download(names[first:first + 100])
+    got = {unquote(name): digest for name, digest in tree_sums(flat).items()}
+    check('a thousand files: our upload, their download',
+          got == {os.path.basename(name): digest for name, digest in expected.items()}, len(got))
+
+
 def kernels(session, root):
     mine = root / 'session'
     # That client's download splits what it gets at line ends of CRLF, so only text goes through it unharmed.
@@ -110,6 +134,7 @@ def kernels(session, root):
 def main():
     with tempfile.TemporaryDirectory() as folder, Session() as session:
         folders(session, pathlib.Path(folder))
+        tree(session, pathlib.Path(folder))
         kernels(session, pathlib.Path(folder))
         os.chdir('/')
     print('%d failed' % failures)

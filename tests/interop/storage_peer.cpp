@@ -28,6 +28,7 @@ void serve(const std::string& directory) {
     backendai::testing::gateway_options options;
     options.directory = directory;
     options.vfolders = {"data"};
+    options.protocol = "v7.20230615";
     backendai::testing::gateway server(options);
     std::cout << server.endpoint() << ' ' << server.access_key() << ' ' << server.secret_key() << std::endl;
     for (std::string line; std::getline(std::cin, line);) {

@@ -36,6 +36,7 @@ struct operation {
     reading reads = reading::json;
     std::string answer; // the body
     std::function<void(const session&, const places&)> run;
+    std::string version = "v4.20190315"; // the protocol's; given, so that no greeting comes before the call
 };
 
 inline std::string content_type(reading reads) {
@@ -79,6 +80,7 @@ std::vector<operation<Transport>> all() {
         R"("files":[{"name":"f","url":"/f"}],"options":{"is_password":false}}})";
     const std::string folder = R"({"id":"f1","name":"data","host":"local","numFiles":1,"created":"2019-03-15",)"
                                R"("is_owner":true,"permission":"rw"})";
+    const std::string modern(detail::dialect_table.back().since);
     const auto from = [](const places& where) {
         upload_options options;
         options.basedir = where.source.parent_path();
@@ -132,7 +134,7 @@ std::vector<operation<Transport>> all() {
          [](const session& s, const places&) { s.vfolder("data").info(); }},
         {"vfolder remove", unsafe, reading::nothing, "{}",
          [](const session& s, const places&) { s.vfolder("data").remove(); }},
-        {"vfolder mkdir", unsafe, reading::nothing, "{}",
+        {"vfolder mkdir", unsafe, reading::json, R"({"results":{"success":[],"failed":[]}})",
          [](const session& s, const places&) { s.vfolder("data").mkdir("d"); }},
         {"vfolder delete_files", unsafe, reading::nothing, "{}",
          [](const session& s, const places&) { s.vfolder("data").delete_files(files{"a"}); }},
@@ -144,6 +146,29 @@ std::vector<operation<Transport>> all() {
          [from](const session& s, const places& p) { s.vfolder("data").upload({p.source}, from(p)); }},
         {"vfolder download", safe, reading::files, files_answer("content"),
          [](const session& s, const places& p) { s.vfolder("data").download(files{"a"}, p.destination); }},
+        {"vfolder hosts", safe, reading::json, R"({"default":"local","allowed":["local"]})",
+         [](const session& s, const places&) { s.vfolder().hosts(); }, modern},
+        {"vfolder sent_invitations", safe, reading::json,
+         R"({"invitations":[{"id":"i1","inviter":"a@b.c","perm":"ro","state":"pending","created_at":"now",)"
+         R"("vfolder_id":"f1"}]})",
+         [](const session& s, const places&) { s.vfolder().sent_invitations(); }, modern},
+        {"vfolder rename", unsafe, reading::nothing, "{}",
+         [](const session& s, const places&) { s.vfolder("data").rename("other"); }, modern},
+        {"vfolder rename_file", unsafe, reading::nothing, "{}",
+         [](const session& s, const places&) { s.vfolder("data").rename_file("a", "b"); }, modern},
+        {"vfolder move_file", unsafe, reading::nothing, "{}",
+         [](const session& s, const places&) { s.vfolder("data").move_file("a", "b/a"); }, modern},
+        {"rename", unsafe, reading::nothing, "{}",
+         [](const session& s, const places&) { s.kernel("k1").rename("other"); }, modern},
+        {"match", safe, reading::json, R"({"matches":[{"id":"k1","name":"n","status":"RUNNING"}]})",
+         [](const session& s, const places&) { s.kernel().match("k"); }, modern},
+        {"apps", safe, reading::json,
+         R"([{"name":"jupyter","protocol":"http","container_port":8080,"host_port":30000}])",
+         [](const session& s, const places&) { s.kernel("k1").apps(); }, modern},
+        {"start_service", unsafe, reading::json, R"({"token":"t","wsproxy_addr":"http://a"})",
+         [](const session& s, const places&) { s.kernel("k1").start_service("jupyter"); }, modern},
+        {"shutdown_service", safe, reading::nothing, "{}",
+         [](const session& s, const places&) { s.kernel("k1").shutdown_service("jupyter"); }, modern},
         {"admin query", safe, reading::json, R"({"agents":[]})",
          [](const session& s, const places&) { s.admin().query("{ agents { id } }"); }},
         {"admin mutation", unsafe, reading::json, R"({"rescan_images":{"ok":true}})",

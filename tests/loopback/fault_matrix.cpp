@@ -279,7 +279,7 @@ private:
         config.endpoint = server.endpoint();
         config.access_key = "AKIAMATRIX";
         config.secret_key = "not-for-others";
-        config.version = "v4.20190315"; // given, so that no greeting comes before the call
+        config.version = what_.version;
         config.vfolder_mounts = std::vector<std::string>();
         config.proxy = "";
         config.timeout = call_timeout;

@@ -166,16 +166,18 @@ TEST_CASE_TEMPLATE("an upload to a server that dies", T, BACKENDAI_SOCKET_TRANSP
     backendai::upload_options options;
     options.basedir = box.root();
     const auto before = box.listing();
+    const auto into_folder = [&] { session.vfolder("data").upload({box.root() / "big"}, options); };
+    const auto into_session = [&] { session.kernel("abcd").upload({box.root() / "big"}, options); };
     for (const bool reset : {false, true}) {
         by_reset = reset;
         for (std::size_t count = 0; count < content.size(); count += step) {
             CAPTURE(reset);
             CAPTURE(count);
             limit = count;
-            const call_result result =
-                result_of([&] { session.vfolder("data").upload({box.root() / "big"}, options); });
-            CHECK((result.what == "protocol" || result.what == "connect"));
-            CHECK(result.sent == progress::maybe_sent);
+            for (const call_result& result : {result_of(into_folder), result_of(into_session)}) {
+                CHECK((result.what == "protocol" || result.what == "connect"));
+                CHECK(result.sent == progress::maybe_sent);
+            }
         }
     }
     CHECK(box.listing() == before);

@@ -119,10 +119,12 @@ bool is_fine(const call_result& result) {
 
 TEST_CASE_TEMPLATE("hostile answers: wrong types in every field", T, BACKENDAI_SOCKET_TRANSPORTS) {
     parrot server;
-    const basic_session<T, blocking> session(config_for(server.endpoint()));
     std::size_t count = 0, refused = 0;
     for (const auto& operation : api_operations::all<T>()) {
         if (operation.reads != reading::json) continue;
+        api_config config = config_for(server.endpoint());
+        config.version = operation.version;
+        const basic_session<T, blocking> session(config);
         const json good = json::parse(operation.answer);
         std::vector<std::string> answers = wrong_answers(good);
         if (good.is_object() && good.contains("files") && good["files"].is_string()) { // JSON inside a text

@@ -14,8 +14,9 @@ namespace {
 constexpr const char* password = "correct-horse-battery";
 
 struct login_recorder {
-    backendai::testing::gateway_options options() {
-        backendai::testing::gateway_options made = storage_bench::modern();
+    backendai::testing::gateway_options options(const char* protocol = "v4.20190315") {
+        backendai::testing::gateway_options made;
+        made.protocol = protocol;
         made.password = password;
         made.other_users = {{"AKIAOTHEROTHEROTHER1", "secret-of-the-other-user-0123456789abcdef", "other@example.com",
                              "another-password"}};
@@ -53,7 +54,8 @@ backendai::api_config login_config(const backendai::testing::gateway& server, co
 }
 
 template <class Session>
-std::string refusal_of(Session& session, const std::string& user, const std::string& word, const std::string& otp = {}) {
+std::string refusal_of(Session& session, const std::string& user, const std::string& word,
+                       const std::string& otp = {}) {
     try {
         session.login(user, word, otp);
         return "ok";
@@ -78,7 +80,9 @@ TEST_CASE_TEMPLATE("login: the whole API by a cookie, without a signature", T, B
     login_recorder seen;
     auto options = seen.options();
     SUBCASE("at the root") {}
-    SUBCASE("below a path") { options.path_prefix = "/console"; }
+    SUBCASE("below a path") {
+        options.path_prefix = "/console";
+    }
     backendai::testing::gateway server(options);
     const std::string prefix = options.path_prefix;
     backendai::basic_session<T, backendai::blocking> session(login_config(server));
@@ -122,7 +126,7 @@ TEST_CASE_TEMPLATE("login: the whole API by a cookie, without a signature", T, B
 
 TEST_CASE_TEMPLATE("login: storage proxies see neither cookie nor signature", T, BACKENDAI_SOCKET_TRANSPORTS) {
     login_recorder seen;
-    backendai::testing::gateway server(seen.options());
+    backendai::testing::gateway server(seen.options("v7.20230615"));
     backendai::basic_session<T, backendai::blocking> session(login_config(server, "v7.20230615"));
     session.login("user@example.com", password);
     session.vfolder().create("data");
@@ -192,7 +196,8 @@ TEST_CASE("login: answers that are no login") {
         item.kind = backendai::testing::fault_kind::status;
         item.status = 200;
         item.content_type = "application/json";
-        item.bytes = R"({"authenticated":false,"data":{"type":"https://api.backend.ai/probs/require-totp-registration"}})";
+        item.bytes =
+            R"({"authenticated":false,"data":{"type":"https://api.backend.ai/probs/require-totp-registration"}})";
         server.inject(item);
         session.login("user@example.com", password);
         FAIL("no error");

@@ -11,7 +11,9 @@
 namespace storage_bench {
 
 inline backendai::testing::gateway_options modern() {
-    return {};
+    backendai::testing::gateway_options options;
+    options.protocol = "v7.20230615";
+    return options;
 }
 
 inline backendai::api_config config_of(const backendai::testing::gateway& server) {

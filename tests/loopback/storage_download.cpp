@@ -190,8 +190,7 @@ TEST_CASE_TEMPLATE("storage: what does not come whole is an error and leaves not
 }
 
 TEST_CASE_TEMPLATE("storage: a hostile listing is an error, and nothing is written", T, BACKENDAI_SOCKET_TRANSPORTS) {
-    for (const char* name :
-         {"..", ".", "", "../up", "a/b", "/etc/passwd", "a\\b", "c:", "nul", "line\nbreak", "\xFF"}) {
+    for (const char* name : {"..", ".", "", "../up", "a/b", "/etc/passwd", "a\\b", "c:", "nul", "line\nbreak"}) {
         bench<T> b(modern());
         b.store("tree/good", "x");
         const nlohmann::json item = {{"filename", name}, {"name", name},

@@ -235,20 +235,34 @@ TEST_CASE_TEMPLATE("storage: what a lying server says of offsets is an error, an
     CHECK(outcome_of(storage_lie::keeps_half).what == "ok");
 }
 
-TEST_CASE_TEMPLATE("storage: a piece that was acknowledged and is then gone is an error", T,
+TEST_CASE_TEMPLATE("storage: what was acknowledged and is then gone, or was never sent, is an error", T,
                    BACKENDAI_SOCKET_TRANSPORTS) {
-    bench<T> b(modern());
-    b.box.put("f", noise(200'000));
-    auto how = b.from(b.box);
-    how.chunk_size = 64 * 1024;
-    int pieces = 0;
-    how.progress = [&](const std::string&, std::uint64_t done, std::uint64_t) {
-        if (done > 64 * 1024 && ++pieces == 1) {
-            b.server.inject(cut(0));
-            b.server.lie_about_storage(storage_lie::offset_behind);
-        }
-    };
-    CHECK(result_of([&] { b.folder().upload({b.box.root() / "f"}, how); }).what == "protocol");
+    for (const auto& told : {std::pair<const char*, const char*>{"65535", "protocol"},
+                             {"65536", "ok"},
+                             {"131072", "ok"},
+                             {"131073", "protocol"}}) {
+        bench<T> b(modern());
+        b.box.put("f", noise(200'000));
+        auto how = b.from(b.box);
+        how.chunk_size = 64 * 1024;
+        fault lost; // the second piece does not come through, and the server says what it has
+        lost.kind =
+            std::string(told.first) == "131072" ? fault_kind::drop_before_head : fault_kind::drop_before_handling;
+        lost.method = "PATCH";
+        lost.path_prefix = "/upload";
+        lost.skip = 1;
+        b.server.inject(lost);
+        fault says;
+        says.kind = fault_kind::raw;
+        says.method = "HEAD";
+        says.path_prefix = "/upload";
+        says.bytes = "HTTP/1.1 200 OK\r\nUpload-Offset: " + std::string(told.first) +
+                     "\r\nUpload-Length: 200000\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        says.times = 2;
+        b.server.inject(says);
+        const auto result = result_of([&] { b.folder().upload({b.box.root() / "f"}, how); });
+        CHECK_MESSAGE(result.what == told.second, told.first, ' ', result.message);
+    }
 }
 
 TEST_CASE_TEMPLATE("storage: the url that the server tells is checked, mapped, and can be on another origin", T,

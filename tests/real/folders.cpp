@@ -318,7 +318,8 @@ TEST_CASE("real: the manager") {
         backendai::call_options once;
         once.retry = backendai::retry_policy();
         once.retry->max_attempts = 1;
-        CHECK(status_of([&] { sdk.with(once).kernel().get_or_create(real::image, real::small("real-frozen")); }) == 503);
+        CHECK(status_of([&] { sdk.with(once).kernel().get_or_create(real::image, real::small("real-frozen")); }) ==
+              503);
         auto user = real::connect(false);
         CHECK(status_of([&] { user.manager().freeze(); }) == 401);
     });

@@ -11,7 +11,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CLASS = re.compile(r"^class (?:basic_)?(\w+?)(?:_functions)?(?: final)? (?:: .*)?{", re.M)
 FUNCTION = re.compile(r"^    (?:typename Mode::template result<|result<|page_range<Mode>)[^()=]*?(?:>|\s)(\w+)\(", re.M)
-EXTRA = {"app_tunnel", "async_session", "kernel.stream_pty.write", "session.closed"}
+EXTRA = {"app_tunnel", "async_session", "session.closed"}
 
 
 def functions():

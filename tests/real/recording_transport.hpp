@@ -5,7 +5,6 @@
 #define BACKENDAI_TESTS_RECORDING_TRANSPORT_HPP
 
 #include <backendai.hpp>
-
 #include <backendai/codec/base64.hpp>
 #include <backendai/codec/utf8.hpp>
 
@@ -123,10 +122,10 @@ inline json begin_record(const transcript& book, const backendai::http_request& 
 inline void end_record(json& record, const backendai::response_head& head, const std::string& body) {
     record["status"] = head.status;
     record["reason"] = head.reason;
-    record["response_headers"] = head_of(
-        head.headers, {"Content-Type", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Window",
-                       "Tus-Resumable", "Upload-Offset", "Upload-Length", "Accept-Ranges", "Content-Range",
-                       "Content-Disposition", "Cache-Control", "Upgrade", "Location", "Content-Length"});
+    record["response_headers"] =
+        head_of(head.headers, {"Content-Type", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Window",
+                               "Tus-Resumable", "Upload-Offset", "Upload-Length", "Accept-Ranges", "Content-Range",
+                               "Content-Disposition", "Cache-Control", "Upgrade", "Location", "Content-Length"});
     if (head.headers.find("Set-Cookie") != nullptr) record["response_headers"]["Set-Cookie"] = "<masked>";
     describe(record, "response_body", body);
 }
@@ -209,9 +208,7 @@ class transport {
 public:
     /// @param config of the session, resolved
     transport(const backendai::api_config& config, std::shared_ptr<transcript> book)
-        : inner_(config),
-          book_(std::move(book)),
-          home_(backendai::codec::parse_url(*config.endpoint).host_header()) {}
+        : inner_(config), book_(std::move(book)), home_(backendai::codec::parse_url(*config.endpoint).host_header()) {}
 
     backendai::response_head exchange(backendai::http_request& request, backendai::body_sink& sink,
                                       const backendai::exchange_context& context) {

@@ -54,8 +54,8 @@ double seconds_of(const std::chrono::steady_clock::time_point& start) {
 
 int main(int argc, char** argv) {
     const std::uint64_t megabytes = argc > 1 ? std::stoull(argv[1]) : 300;
-    const auto folder = std::filesystem::temp_directory_path() /
-                        ("backendai-same-" + std::to_string(std::random_device{}()));
+    const auto folder =
+        std::filesystem::temp_directory_path() / ("backendai-same-" + std::to_string(std::random_device{}()));
     std::filesystem::create_directories(folder);
     int status = 1;
     try {

@@ -6,7 +6,7 @@ poison   min, max and small are macros before the umbrella, as windows.h leaves 
 link     two translation units with the umbrella link into one program
 fail     tests/compile/fail/*.cpp: refused, with the text of `// expect: ...`; accepted with -DMUST_COMPILE
 core     core.hpp does not bring httplib.h
-modes    every public API function is called in both modes by tests/loopback/async_api.cpp or, of streams, async.cpp
+modes    every public API function is called in both modes by tests/loopback/async_api.cpp, async.cpp or events.cpp
 """
 import pathlib
 import re
@@ -68,7 +68,7 @@ with tempfile.TemporaryDirectory() as folder:
         tap.result(status == 0 and not found, "core.hpp brings no httplib header", "\n".join(sorted(set(found))) or text)
     elif check == "modes":
         declared = re.compile(r"^    (?:typename Mode::template )?result<.*> (\w+)\(")
-        called = {name for file in ("async_api.cpp", "async.cpp")
+        called = {name for file in ("async_api.cpp", "async.cpp", "events.cpp")
                   for name in re.findall(r"[.>](\w+)\(", (ROOT / "tests/loopback" / file).read_text())}
         headers = [ROOT / "include/backendai/session.hpp", ROOT / "include/backendai/request.hpp",
                    *sorted((ROOT / "include/backendai/api").glob("*.hpp"))]

@@ -35,7 +35,11 @@ namespace fs = std::filesystem;
 // What is under way, for the last words of a crash or a hang.
 std::string under_way;
 void tell_what_was_under_way() {
-    const std::string line = "\nBail out! " + under_way + '\n';
+    std::string line = "\nBail out! " + under_way;
+    for (torture::fuse* each : {&torture::of_allocations(), &torture::of_calls()}) {
+        if (const char* const failed = each->disarm()) line += std::string(", ") + failed;
+    }
+    line += '\n';
     if (::write(STDOUT_FILENO, line.data(), line.size()) < 0) ::_exit(3);
 }
 [[noreturn]] void on_terminate() {
@@ -83,7 +87,8 @@ public:
 private:
     [[noreturn]] static void serve(int told, int alive) {
         {
-            const testing::gateway gateway;
+            testing::gateway gateway;
+            gateway.add_service("web", "http", gateway.port());
             hostile::tls_options options;
             options.certificate = hostile::certificate("good");
             const stream_support::tls_front front(gateway.port(), options);
@@ -157,6 +162,7 @@ struct kind {
 // Fails the n-th, for every n. Returns the number of failures, and says on stderr what was wrong.
 long torment(const flow& what, const kind& how, const fs::path& place, int& wrong) {
     torture::calls_are_interrupted = how.interrupted;
+    int late = 0;
     for (long n = 1;; ++n) {
         under_way = what.name + ", " + how.name + ", number " + std::to_string(n);
         const fs::path destination = place / std::to_string(n);
@@ -171,8 +177,15 @@ long torment(const flow& what, const kind& how, const fs::path& place, int& wron
         // Longer than any limit of a call.
         if (std::chrono::steady_clock::now() - start > std::chrono::seconds(8)) bad += "it waited in vain";
         if (bad.empty()) bad = judge_files(destination, what.source);
-        if (bad.empty() && failed == nullptr && !what.source.empty() && !fs::exists(destination / "file")) {
-            bad = "nothing failed, and nothing came";
+        if (bad.empty() && failed == nullptr && ended != "success") {
+            if (++late < 3) { // a busy machine is late now and then
+                --n;
+                continue;
+            }
+            bad = "nothing failed";
+        }
+        if (bad.empty() && ended == "success" && !what.source.empty() && !fs::exists(destination / "file")) {
+            bad = "nothing came";
         }
         if (const std::size_t after = open_descriptors(); bad.empty() && after != before) {
             bad = std::to_string(after) + " descriptors are open, " + std::to_string(before) + " were before";
@@ -213,7 +226,9 @@ std::vector<flow> flows(const std::string& transport, const json& server, const 
     upload_options from;
     from.basedir = source.parent_path();
     // What the flows find there.
-    session setup(plain);
+    api_config patient = plain;
+    patient.timeout = patient.read_timeout = patient.compute_timeout = std::chrono::minutes(1);
+    session setup(patient);
     setup.kernel().get_or_create("bash", named);
     setup.kernel("torture-session").upload({source}, from);
     if (setup.vfolder().list().empty()) setup.vfolder().create("torture");
@@ -252,6 +267,27 @@ std::vector<flow> flows(const std::string& transport, const json& server, const 
         {"vfolder download", [=](const fs::path& to) { session(plain).vfolder("torture").download({"file"}, to); },
          source},
         {"query", [=](const fs::path&) { session(plain).agent().list(); }, {}},
+        {"tunnel",
+         [=](const fs::path&) {
+             session opened(plain);
+             const app_tunnel tunnel(opened, "torture-session", "web");
+             try {
+                 os::tcp_socket client = os::tcp_socket::connect_loopback(tunnel.port());
+                 client.write("GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+                 char block[4096];
+                 while (client.read(block, sizeof block) != 0) continue;
+             } catch (const std::system_error&) {
+                 // What fails in this client of the tunnel is nothing of the SDK's.
+             }
+         },
+         {}},
+        {"futures of a stream",
+         [=](const fs::path&) {
+             basic_session<Transport, async> opened(plain);
+             auto stream = opened.kernel("torture-session").stream_execute("echo hi").get();
+             while (stream.next().get()) continue;
+         },
+         {}},
         {"futures",
          [=](const fs::path&) {
              basic_session<Transport, async> opened(plain);

@@ -1,13 +1,12 @@
 // Set-Cookie fields, and the jar that keeps them.
-#include <backendai/cookie_jar.hpp>
-
 #include "files_support.hpp"
+
+#include <backendai/cookie_jar.hpp>
 
 #include <doctest/doctest.h>
 
-#include <sys/stat.h>
-
 #include <string>
+#include <sys/stat.h>
 
 namespace codec = backendai::codec;
 namespace detail = backendai::detail;

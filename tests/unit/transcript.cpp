@@ -6,11 +6,8 @@
 
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <iterator>
 #include <map>
 #include <regex>
-#include <set>
 
 namespace {
 namespace transcript_test {
@@ -19,43 +16,9 @@ using backendai::api_error;
 using backendai::error_kind;
 using transcript::exchange;
 using transcript::json;
-
-/// A folder for what a test writes, gone with it.
-struct scratch {
-    scratch() {
-        static int count = 0;
-        path = std::filesystem::temp_directory_path() /
-               ("backendai-transcript-" + std::to_string(std::random_device{}()) + '-' + std::to_string(count++));
-        std::filesystem::create_directories(path);
-    }
-    scratch(const scratch&) = delete;
-    scratch& operator=(const scratch&) = delete;
-    ~scratch() {
-        std::error_code ignored;
-        std::filesystem::remove_all(path, ignored);
-    }
-    std::filesystem::path path;
-};
-
-std::string read_file(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-/// What the server's words become in an api_error.
-void check_error(const exchange& from, const api_error& e) {
-    CHECK(e.status() == from.status());
-    CHECK(e.reason() == from.reason());
-    const json body = from.body();
-    if (!body.is_object()) {
-        CHECK(e.body() == from.body_bytes());
-        return;
-    }
-    CHECK(e.type() == body.value("type", ""));
-    CHECK(e.title() == body.value("title", body.value("msg", body.value("error_msg", ""))));
-    CHECK(e.data() == body.value("data", json()));
-    CHECK(e.agent_details() == body.value("agent-details", json()));
-}
+using transcript::part;
+using transcript::rule;
+using transcript::scratch;
 
 /// The errors of a GraphQL answer on either endpoint: a list in `errors`, or in the problem's `data`.
 json graphql_errors(const exchange& from) {
@@ -66,26 +29,6 @@ json graphql_errors(const exchange& from) {
     return data.is_array() ? data : json();
 }
 
-scripted::bench* speaking(std::optional<scripted::bench>& bench, const exchange& from) {
-    bench.emplace([&](backendai::api_config& config) { config.version = from.version(); });
-    transcript::play(*bench, from);
-    return &*bench;
-}
-
-using call_function = std::function<void(const exchange&, scripted::session&)>;
-
-/// A function of the SDK, for the exchanges that it would have made. The call returns when the server's answer is a
-/// success, after checking the result; on a failure status what it throws is checked here.
-struct rule {
-    const char* name;
-    const char* method;
-    const char* path; ///< a regular expression for the whole path
-    call_function call;
-};
-
-std::string part(const exchange& from, std::size_t index) {
-    return from.segments().at(index);
-}
 json optional_text(const std::string& text) {
     return text.empty() ? json() : json(text);
 }
@@ -176,7 +119,7 @@ void download(const exchange& from, scripted::session& sdk) {
         ++found;
         CHECK(entry.path().filename() == std::filesystem::path(files[0]).filename());
         // What is in the file stands in the answer, which is neither compressed nor encoded.
-        const std::string content = read_file(entry.path());
+        const std::string content = transcript::read_file(entry.path());
         CHECK(!content.empty());
         CHECK(from.body_bytes().find(content) != std::string::npos);
     }
@@ -237,19 +180,6 @@ void mutate_keypair(const exchange& from, scripted::session& sdk) {
         CHECK(answer.at("ok") == false);
         REQUIRE(e.errors().size() == 1);
         CHECK(e.errors()[0].message == answer.at("msg"));
-    }
-}
-
-void check_listing(const backendai::file_listing& listing, const json& body) {
-    json files = body.value("items", json());
-    if (!files.is_array()) {
-        const std::string text = body.at("files").get<std::string>();
-        files = text.empty() ? json::array() : json::parse(text);
-    }
-    REQUIRE(listing.files.size() == files.size());
-    for (std::size_t i = 0; i < files.size(); ++i) {
-        CHECK(listing.files[i].filename == files[i].value("name", files[i].value("filename", "")));
-        CHECK(listing.files[i].size == files[i].at("size"));
     }
 }
 
@@ -317,7 +247,7 @@ const std::vector<rule>& rules() {
         {"kernel.list_files", "GET", "/session/[^/]+/files",
          [](const exchange& from, session& sdk) {
              const auto listing = sdk.kernel(part(from, 1)).list_files();
-             check_listing(listing, from.body());
+             transcript::check_listing(listing, from.body());
          }},
         {"kernel.rename", "POST", "/session/[^/]+/rename",
          [](const exchange& from, session& sdk) { sdk.kernel(part(from, 1)).rename("new-name"); }},
@@ -340,26 +270,16 @@ const std::vector<rule>& rules() {
     return table;
 }
 
-const rule* rule_for(const exchange& from) {
-    if (from.is_websocket() || from.is_events()) return nullptr;
-    if (from.server() == "storage-proxy") return nullptr;
-    for (const rule& each : rules()) {
-        if (from.method() == each.method && std::regex_match(from.path(), std::regex(each.path))) return &each;
-    }
-    return nullptr;
-}
-
 } // namespace transcript_test
 } // namespace
 
 TEST_CASE("transcript: every answer as it stands") {
-    namespace test = transcript_test;
     int answers = 0, failures = 0;
     for (const auto& from : transcript::all()) {
         if (from.is_websocket()) continue;
         INFO(from.label());
         std::optional<scripted::bench> bench;
-        test::speaking(bench, from);
+        transcript::speaking(bench, from);
         auto low = backendai::request(*bench->sdk, from.method(), from.path());
         const auto answer = low.fetch(backendai::check_status(false));
         CHECK(answer.status() == from.status());
@@ -378,7 +298,7 @@ TEST_CASE("transcript: every answer as it stands") {
             low.fetch();
             FAIL("a failure status was taken for a success");
         } catch (const backendai::api_error& e) {
-            test::check_error(from, e);
+            transcript::check_error(from, e);
         }
     }
     CHECK(answers == 1383 - 63);
@@ -399,7 +319,7 @@ TEST_CASE("transcript: what mutations of key pairs say in-band") {
         }
         INFO(from.label());
         std::optional<scripted::bench> bench;
-        test::speaking(bench, from);
+        transcript::speaking(bench, from);
         test::mutate_keypair(from, *bench->sdk);
         if (text.find("modify_keypair") != std::string::npos) {
             // What is not to change is not spoken of: to 23.09 a null is a value.
@@ -411,51 +331,20 @@ TEST_CASE("transcript: what mutations of key pairs say in-band") {
     CHECK(answers > 20);
 }
 
-TEST_CASE("transcript: every answer to a function") {
-    namespace test = transcript_test;
-    std::map<std::string, std::pair<int, int>> counts;
-    std::map<std::string, int> without;
+TEST_CASE("transcript: every answer about sessions, and of GraphQL, to its function") {
+    const auto counts = transcript::digest(transcript::group::sessions, transcript_test::rules());
+    CHECK(counts.exchanges > 700);
+    CHECK(counts.results > 400);
+    CHECK(counts.errors > 200);
+}
+
+TEST_CASE("transcript: there is a function for every exchange, or a reason why not") {
+    std::map<transcript::group, int> counts;
     for (const auto& from : transcript::all()) {
-        const test::rule* found = test::rule_for(from);
-        if (found == nullptr) {
-            if (!from.is_websocket()) ++without[from.server() + ' ' + from.method() + ' ' + from.path()];
-            continue;
-        }
-        INFO((std::string(found->name) + " <- " + from.label()));
-        std::optional<scripted::bench> bench;
-        test::speaking(bench, from);
-        auto& count = counts[found->name];
-        try {
-            found->call(from, *bench->sdk);
-            ++count.first;
-            if (from.succeeded()) {
-                // done
-            } else if (std::string(found->name) == "kernel.destroy" && from.status() == 404) {
-                CHECK(scripted::contains(from.body().at("type"), "object-not-found"));
-            } else {
-                FAIL_CHECK("a failure status was taken for a success");
-            }
-        } catch (const backendai::api_error& e) {
-            ++count.second;
-            test::check_error(from, e);
-        } catch (const backendai::client_error& e) {
-            // The SDK knows better than to ask.
-            CHECK(e.kind() == backendai::error_kind::argument);
-            CHECK(from.name() == "gql.empty-query");
-            CHECK((*bench)->count() == 0);
-            ++count.second;
-            continue;
-        } catch (const std::exception& e) {
-            FAIL_CHECK((std::string("not an api_error: ") + e.what()));
-        }
-        // The function asked for what the recorded client asked for.
-        const auto sent = (*bench)->requests();
-        REQUIRE(!sent.empty());
-        CHECK(sent.back().method == from.method());
-        const std::string target = sent.back().target;
-        CHECK(target.substr(0, target.find('?')) == "/base" + from.path());
+        INFO(from.label());
+        CHECK(transcript::group_of(from) != transcript::group::unknown);
+        ++counts[transcript::group_of(from)];
     }
-    for (const auto& [name, count] : counts)
-        MESSAGE((name + ": " + std::to_string(count.first) + " results, " + std::to_string(count.second) + " errors"));
-    for (const auto& [name, count] : without) MESSAGE(("no function: " + name + " x" + std::to_string(count)));
+    CHECK(counts[transcript::group::none] < 200);
+    CHECK(transcript::all().size() == 1383);
 }

@@ -11,12 +11,13 @@
 #include <backendai/codec/uuid.hpp>
 #include <backendai/dialect.hpp>
 #include <backendai/error.hpp>
+#include <backendai/mode.hpp>
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 #include <backendai/wire.hpp>
 
+#include <atomic>
 #include <chrono>
-#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -69,58 +70,98 @@ inline session_event read_session_event(const codec::sse_event& event) {
 
 } // namespace detail
 
-/// Events as they happen; connects anew when the connection is lost, and goes on behind the last event where the server
-/// numbers them. What happens between two connections is not told. One thread takes events; cancel() may come from any.
-///
-/// Errors of next(), and of the iteration: api_error when the server refuses a new connection; client_error{connect,
-/// timeout, tls} when there is none after event_options::max_reconnects; protocol for a stream that is none; cancelled,
-/// closed.
-class event_stream {
+namespace detail {
+
+/// The events behind an event_stream, in blocking calls. One thread takes them; the rest may come from others.
+class event_feed {
 public:
-    event_stream(detail::call_scope scope, detail::call what, int max_reconnects, std::string session)
-        : session_(std::move(session)),
-          pump_(std::make_unique<detail::event_pump>(std::move(scope), std::move(what), max_reconnects)) {}
+    using value = std::optional<session_event>; ///< nothing when there are no more
 
-    /// The next event; waits for it. Nothing when the server has ended the stream for good.
-    std::optional<session_event> next() { return next_until((std::chrono::steady_clock::time_point::max)()); }
-    /// As next(), but nothing also when no event came within @p limit; over() tells which.
-    std::optional<session_event> next_for(std::chrono::milliseconds limit) {
-        return next_until(std::chrono::steady_clock::now() + limit);
+    event_feed(const call_scope& scope, call what, int max_reconnects, std::string session)
+        : session_(std::move(session)), pump_(scope, std::move(what), max_reconnects) {}
+
+    value read() { return std::move(*read_until((std::chrono::steady_clock::time_point::max)())); }
+    std::optional<value> read_for(std::chrono::milliseconds limit) {
+        return read_until(std::chrono::steady_clock::now() + limit);
     }
-    /// Whether next() has returned nothing because there will be no more.
     bool over() const noexcept { return over_; }
-    /// Breaks the stream off from any thread: next() throws client_error{cancelled}.
-    void cancel() noexcept { pump_->cancel(); }
-
-    /// For range-for: `for (auto&& event : stream)`. Single pass; begin() waits for the first event.
-    using iterator = detail::stream_iterator<event_stream, session_event>;
-    iterator begin() { return iterator(*this); }
-    iterator end() { return {}; }
+    void end() noexcept { pump_.cancel(); }
+    void cancel() noexcept { pump_.cancel(); }
 
 private:
-    std::optional<session_event> next_until(std::chrono::steady_clock::time_point limit) {
-        for (;;) {
-            std::optional<codec::sse_event> taken = pump_->take(limit, over_);
-            if (taken && taken->name == "server_close") over_ = true;
-            if (!taken || over_) return std::nullopt;
-            session_event event = detail::read_session_event(*taken);
+    std::optional<value> read_until(std::chrono::steady_clock::time_point limit) {
+        while (!over_) {
+            bool ended = false;
+            std::optional<codec::sse_event> taken = pump_.take(limit, ended);
+            if (ended || (taken && taken->name == "server_close")) over_ = true;
+            if (over_) break;
+            if (!taken) return std::nullopt;
+            session_event event = read_session_event(*taken);
             if (is_wanted(event)) return event;
         }
+        return value();
     }
     // Some servers do not filter by id, and tell all of the user's events.
     bool is_wanted(const session_event& event) const {
         return session_.empty() || event.session_name == session_ || event.session_id == session_;
     }
 
-    std::string session_; // empty: all
-    std::unique_ptr<detail::event_pump> pump_;
-    bool over_ = false;
+    const std::string session_; // empty: all
+    event_pump pump_;
+    std::atomic<bool> over_{false};
 };
+
+} // namespace detail
+
+/// Events as they happen; connects anew when the connection is lost, and goes on behind the last event where the server
+/// numbers them. What happens between two connections is not told. One thread takes events; cancel() may come from any.
+///
+/// Errors of next(), and of the iteration: api_error when the server refuses a new connection; client_error{connect,
+/// timeout, tls} when there is none after event_options::max_reconnects; protocol for a stream that is none; cancelled,
+/// closed.
+///
+/// In asynchronous mode next() and next_for() return futures and take none of the session's threads while they wait;
+/// see async_message_stream for their order and their cancel().
+template <class Mode>
+class basic_event_stream {
+    template <class T>
+    using result = typename Mode::template result<T>;
+
+public:
+    basic_event_stream(const detail::call_scope& scope, detail::call what, int max_reconnects, std::string session)
+        : io_(scope, scope, std::move(what), max_reconnects, std::move(session)) {}
+
+    /// The next event; waits for it. Nothing when the server has ended the stream for good.
+    result<std::optional<session_event>> next() { return io_.read(); }
+    /// As next(), but nothing also when no event came within @p limit; over() tells which.
+    result<std::optional<session_event>> next_for(std::chrono::milliseconds limit) {
+        using next_one = std::optional<session_event>;
+        return io_.template read_for<next_one>(
+            limit, [](std::optional<next_one>&& event) { return event ? std::move(*event) : next_one(); });
+    }
+    /// Whether there will be no more events.
+    bool over() const noexcept { return io_.body().over(); }
+    /// Breaks the stream off from any thread: next() throws client_error{cancelled}.
+    void cancel() noexcept { io_.body().cancel(); }
+
+    /// For range-for: `for (auto&& event : stream)`. Single pass; begin() waits for the first event. Blocking mode
+    /// only.
+    using iterator = detail::stream_iterator<basic_event_stream, session_event>;
+    iterator begin() { return iterator(*this); }
+    iterator end() { return {}; }
+
+private:
+    typename Mode::template stream_io<detail::event_feed> io_;
+};
+
+/// The events of a blocking session.
+using event_stream = basic_event_stream<blocking>;
 
 namespace detail {
 
-inline event_stream open_event_stream(const call_scope& scope, const std::string& session,
-                                      const event_options& options) {
+template <class Mode>
+basic_event_stream<Mode> open_event_stream(const call_scope& scope, const std::string& session,
+                                           const event_options& options) {
     if (options.scope != "*" && options.scope != "session" && options.scope != "kernel")
         throw client_error(error_kind::argument, "the scope of events is *, session or kernel");
     if (options.max_reconnects < 0) throw client_error(error_kind::argument, "max_reconnects is negative");
@@ -140,7 +181,7 @@ inline event_stream open_event_stream(const call_scope& scope, const std::string
         }
         if (!options.owner_access_key.empty()) request.query.emplace_back("ownerAccessKey", options.owner_access_key);
     };
-    return event_stream(scope, std::move(what), options.max_reconnects, session);
+    return {scope, std::move(what), options.max_reconnects, session};
 }
 
 } // namespace detail

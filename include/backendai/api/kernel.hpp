@@ -356,12 +356,11 @@ public:
     }
     /// What happens to the compute session from now on: `GET /events/session`, see event_stream. The stream does not
     /// end by itself when the session ends. The limits set by with() hold for the opening, its cancel token for the
-    /// stream's whole life. In asynchronous mode the opening is a future; the stream's own calls block. Retry class:
-    /// safe.
+    /// stream's whole life. Retry class: safe.
     /// @throws client_error{argument} for servers before 19.09, and a scope with servers before 20.09
-    result<event_stream> events(event_options options = {}) const {
+    result<basic_event_stream<Mode>> events(event_options options = {}) const {
         return invoke([options = std::move(options)](const detail::call_scope& scope, const std::string& id) {
-            return detail::open_event_stream(scope, id, options);
+            return detail::open_event_stream<Mode>(scope, id, options);
         });
     }
     /// Opens a terminal in the compute session: `GET /stream/kernel/ID/pty`. See pty_stream; limits as
@@ -427,9 +426,9 @@ public:
     }
 
     /// What happens to all of one's compute sessions from now on; as basic_kernel::events().
-    typename Mode::template result<event_stream> events(event_options options = {}) const {
+    typename Mode::template result<basic_event_stream<Mode>> events(event_options options = {}) const {
         return Mode::run(scope_, [options = std::move(options)](const detail::call_scope& scope) {
-            return detail::open_event_stream(scope, {}, options);
+            return detail::open_event_stream<Mode>(scope, {}, options);
         });
     }
 

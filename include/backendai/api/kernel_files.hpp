@@ -56,6 +56,7 @@ inline call kernel_query_call(const std::string& kernel_id, const char* suffix, 
 
 inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
                           const std::vector<std::filesystem::path>& files, const upload_options& options) {
+    if (!options.resume_file.empty()) throw client_error(error_kind::argument, "resume_file is for virtual folders");
     // Sending the same files again leaves the same files behind.
     call what = kernel_call("POST", kernel_id, "/upload");
     what.retry = retry_class::safe;
@@ -133,6 +134,7 @@ inline void kernel_download_some(const call_scope& scope, const std::string& ker
 inline void kernel_download(const call_scope& scope, const std::string& kernel_id,
                             const std::vector<std::string>& files, const std::filesystem::path& dest,
                             const download_options& options) {
+    if (options.resume) throw client_error(error_kind::argument, "resume is for virtual folders");
     std::set<std::string> names;
     for (const std::string& file : files) {
         if (file.empty() || has_control_character(file))

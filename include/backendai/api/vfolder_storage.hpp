@@ -168,7 +168,8 @@ private:
                 listed item{here,
                             {entry.permissions.value_or(entry.is_directory ? 0755U : 0644U) & 0777U, time_of(entry)}};
                 item.name.push_back(entry.filename);
-                if (entry.filename.find('/') != std::string::npos || entry.filename == "." || entry.filename == "..")
+                const std::string& last = entry.filename;
+                if (last.empty() || last.find('/') != std::string::npos || last == "." || last == "..")
                     throw unusable("unsafe file name " + codec::printable(entry.filename));
                 checked_name(item.name, error_kind::protocol);
                 if (is_link(entry)) {

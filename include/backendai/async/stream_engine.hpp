@@ -8,6 +8,7 @@
 #include <backendai/async/future.hpp>
 #include <backendai/async/state.hpp>
 #include <backendai/error.hpp>
+#include <backendai/os/thread.hpp>
 #include <backendai/version.hpp>
 
 #include <algorithm>
@@ -20,8 +21,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -55,9 +54,10 @@ public:
     virtual ~stream_waiter() = default;
     /// Whether it was cancelled, and wants nothing any more.
     virtual bool gave_up() const noexcept = 0;
-    /// Hands a value over, or nothing at the deadline. @return false when it gave up; the value is untouched then
+    /// Hands a value over, or nothing at the deadline. @return false when it gave up; the value is untouched then, and
+    /// so is the failure
     virtual bool give(std::optional<Value>& value) noexcept = 0;
-    virtual bool fail_with(const std::exception_ptr& failure) noexcept = 0;
+    virtual bool fail_with(std::exception_ptr& failure) noexcept = 0;
 
     const clock::time_point deadline;
 };
@@ -73,18 +73,22 @@ public:
     bool gave_up() const noexcept override { return this->claimed(); }
     bool give(std::optional<Value>& value) noexcept override {
         if (!this->claim()) return false;
+        std::exception_ptr failure;
         try {
             this->set_value(convert_(std::move(value)));
         } catch (...) {
-            this->fail(std::current_exception());
-            return true;
+            failure = std::current_exception();
         }
-        this->finish();
+        if (failure) {
+            this->fail(std::move(failure));
+        } else {
+            this->finish();
+        }
         return true;
     }
-    bool fail_with(const std::exception_ptr& failure) noexcept override {
+    bool fail_with(std::exception_ptr& failure) noexcept override {
         if (!this->claim()) return false;
-        this->fail(failure);
+        this->fail(std::exchange(failure, nullptr));
         return true;
     }
 
@@ -99,17 +103,21 @@ public:
         : stream_call_state<void>(std::move(threads)), what_(std::move(what)) {}
     void run(Body& body) noexcept {
         if (!claim()) return;
+        std::exception_ptr failure; // handed over when nothing of it is left here
         try {
             what_(body);
+            set_value();
         } catch (...) {
-            fail(std::current_exception());
-            return;
+            failure = std::current_exception();
         }
-        set_value();
-        finish();
+        if (failure) {
+            fail(std::move(failure));
+        } else {
+            finish();
+        }
     }
-    void refuse(const std::exception_ptr& failure) noexcept {
-        if (claim()) fail(failure);
+    void refuse(std::exception_ptr failure) noexcept {
+        if (claim()) fail(std::move(failure));
     }
 
 private:
@@ -148,8 +156,9 @@ public:
             const std::lock_guard<std::mutex> lock(mutex_);
             if (!reader_.joinable()) reader_ = start(&stream_engine::serve_reads);
             reads_.push_back(task);
-        } catch (const std::system_error& e) {
-            task->fail_with(no_thread(e));
+        } catch (const client_error&) { // no thread for it
+            std::exception_ptr failure = std::current_exception();
+            task->fail_with(failure);
         }
         reads_changed_.notify_one();
         return future_access::make<T>(task);
@@ -163,8 +172,8 @@ public:
             const std::lock_guard<std::mutex> lock(mutex_);
             if (!writer_.joinable()) writer_ = start(&stream_engine::serve_writes);
             writes_.push_back(task);
-        } catch (const std::system_error& e) {
-            task->refuse(no_thread(e));
+        } catch (const client_error&) { // no thread for it
+            task->refuse(std::current_exception());
         }
         writes_changed_.notify_one();
         return future_access::make<void>(task);
@@ -192,11 +201,7 @@ private:
     static constexpr std::chrono::milliseconds slice{100};
 
     std::thread start(void (stream_engine::*serve)()) {
-        return std::thread([self = this->shared_from_this(), serve] { (self.get()->*serve)(); });
-    }
-    static std::exception_ptr no_thread(const std::system_error& e) {
-        return std::make_exception_ptr(
-            client_error(error_kind::io, std::string("no thread can be started: ") + e.what()));
+        return os::start_thread([self = this->shared_from_this(), serve] { (self.get()->*serve)(); });
     }
     // Where a continuation that runs here lets go of the stream the thread cannot wait for itself; it shares all it
     // needs.
@@ -223,11 +228,12 @@ private:
                 reads_.pop_front();
                 lock.unlock();
                 if (stops) {
-                    first->fail_with(cancelled_before_start());
+                    std::exception_ptr end = cancelled_before_start();
+                    first->fail_with(end);
                 } else if (kept || !failure) {
                     if (first->give(kept)) kept.reset();
-                } else if (first->fail_with(failure)) {
-                    failure = nullptr;
+                } else {
+                    first->fail_with(failure);
                 }
             } else {
                 lock.unlock();

@@ -38,12 +38,15 @@ inline storage_ticket request_ticket(const transfer_scope& scope, call what) {
     return ticket;
 }
 
-/// Where the storage proxy is reached from here, by api_config::storage_proxy_urls.
+/// Where the storage proxy is reached from here, by api_config::storage_proxy_urls. What is replaced ends where a part
+/// of the URL does: a host is not taken for another that begins like it.
 inline std::string reachable_url(const api_config& config, const std::string& told) {
     const std::pair<const std::string, std::string>* best = nullptr;
-    for (const auto& item : *config.storage_proxy_urls) {
-        const bool fits = told.compare(0, item.first.size(), item.first) == 0;
-        if (fits && (best == nullptr || item.first.size() > best->first.size())) best = &item;
+    for (const auto& item : config.storage_proxy_urls) {
+        const std::size_t end = item.first.size();
+        const bool fits = told.compare(0, end, item.first) == 0 &&
+                          (told.size() == end || item.first.back() == '/' || told[end] == '/' || told[end] == '?');
+        if (fits && (best == nullptr || end > best->first.size())) best = &item;
     }
     return best == nullptr ? told : best->second + told.substr(best->first.size());
 }

@@ -11,12 +11,17 @@
 #include <backendai/testing/gateway_faults.hpp>
 #include <backendai/testing/gateway_files.hpp>
 #include <backendai/testing/gateway_folders.hpp>
+#include <backendai/testing/gateway_folders_modern.hpp>
 #include <backendai/testing/gateway_graphql.hpp>
+#include <backendai/testing/gateway_graphql_modern.hpp>
 #include <backendai/testing/gateway_kernel_routes.hpp>
 #include <backendai/testing/gateway_keypairs.hpp>
 #include <backendai/testing/gateway_login.hpp>
+#include <backendai/testing/gateway_parameters.hpp>
+#include <backendai/testing/gateway_protocol.hpp>
 #include <backendai/testing/gateway_router.hpp>
 #include <backendai/testing/gateway_server.hpp>
+#include <backendai/testing/gateway_session_routes.hpp>
 #include <backendai/testing/gateway_sessions.hpp>
 #include <backendai/testing/gateway_storage.hpp>
 #include <backendai/testing/gateway_streams.hpp>
@@ -38,21 +43,23 @@
 BACKENDAI_NAMESPACE_BEGIN
 namespace testing {
 
-/// Speaks API v4.20190315. Starts when it is made, and stops when it is destroyed: connections are closed, interpreters
-/// killed, threads joined, folders removed. All functions may be called from several threads at once.
+/// Speaks API v4.20190315, or what gateway_options::protocol says. Starts when it is made, and stops when it is
+/// destroyed: connections are closed, interpreters killed, threads joined, folders removed. All functions may be called
+/// from several threads at once.
 class gateway {
 public:
-    /// @throws std::system_error when the port is taken.
+    /// @throws std::system_error when the port is taken; std::invalid_argument for an unknown protocol.
     explicit gateway(gateway_options options = {})
         : options_(std::move(options)),
+          protocol_(detail::find_protocol(options_.protocol)),
           keypairs_(options_),
           authenticator_(options_, keypairs_),
           sessions_(options_),
           kernels_(options_, sessions_, frozen_),
-          kernel_files_(sessions_, file_lie_),
-          folders_(options_, sessions_, file_lie_),
-          graphql_(options_, sessions_, keypairs_, frozen_,
-                   [this](const std::string& access_key) { return folders_.owned_by(access_key); }) {
+          modern_sessions_(options_, sessions_, keypairs_, frozen_),
+          kernel_files_(options_, sessions_, file_lie_),
+          folders_(make_folders()),
+          graphql_(make_graphql()) {
         add_routes();
         server_ = std::make_unique<detail::http_server>(
             options_, [this](const http_call& call) { return handle(call); },
@@ -177,28 +184,58 @@ private:
     using counters = std::map<std::pair<std::string, std::string>, std::size_t>;
 
     void add_routes() {
-        storage_routes_.add_to(router_);
         storage_.add_to(storage_router_);
         webserver_.add_to(router_);
-        events_.add_to(router_, "/events/session");
+        if (protocol_.is_modern) {
+            storage_routes_.add_to(router_);
+            events_.add_to(router_, "/events/session");
+            modern_sessions_.service_ports = [this] { return streams_.services().list(); };
+            modern_sessions_.add_to(router_);
+            kernels_.add_generated_files(router_);
+        } else {
+            kernels_.service_ports = [this] { return streams_.services().list(); };
+            kernels_.add_to(router_);
+        }
         sessions_.on_event = [this](const char* event, const detail::session_entry& entry, const char* reason) {
             detail::lifecycle_event what;
             what.name = event;
-            what.session_name = what.session_id = entry.request.token;
-            what.owner = options_.access_key;
+            what.session_name = entry.name();
+            what.session_id = protocol_.is_modern ? entry.id : entry.request.token;
+            what.owner = protocol_.is_modern ? entry.request.owner : options_.access_key;
             what.reason = reason;
             events_.hub().publish(std::move(what));
         };
-        kernels_.add_to(router_);
         streams_.add_to(router_);
-        graphql_.service_ports = kernels_.service_ports = [this] { return streams_.services().list(); };
+        graphql_->service_ports = [this] { return streams_.services().list(); };
         kernel_files_.add_to(router_);
-        folders_.add_to(router_);
-        graphql_.add_to(router_);
-        router_.add("GET", "/", false, [](const gateway_request&) {
-            return json_reply({{"version", "v4.20190315"}, {"manager", "19.03.0 (embedded gateway)"}});
+        folders_->add_to(router_);
+        graphql_->add_to(router_);
+        router_.add("GET", "/", false, [this](const gateway_request&) {
+            return json_reply(
+                {{"version", protocol_.version}, {"manager", std::string(protocol_.manager) + " (embedded gateway)"}});
         });
-        const auto echo = [](const gateway_request& request) {
+        add_common_routes();
+    }
+
+    std::unique_ptr<detail::folder_routes> make_folders() {
+        if (!protocol_.is_modern) return std::make_unique<detail::folder_routes>(options_, sessions_, file_lie_);
+        return std::make_unique<detail::modern_folder_routes>(options_, sessions_, file_lie_, keypairs_, frozen_);
+    }
+    std::unique_ptr<detail::graphql_routes> make_graphql() {
+        const auto folders = [this](const std::string& access_key) { return folders_->owned_by(access_key); };
+        if (!protocol_.is_modern)
+            return std::make_unique<detail::graphql_routes>(options_, sessions_, keypairs_, frozen_, folders);
+        return std::make_unique<detail::modern_graphql_routes>(options_, sessions_, keypairs_, frozen_, folders);
+    }
+
+    void add_common_routes() {
+        const auto echo = [this](const gateway_request& request) {
+            if (protocol_.is_modern) {
+                detail::parameters given(request);
+                const std::string text = given.required_text({"echo"});
+                given.finish();
+                return json_reply({{"authorized", "yes"}, {"echo", text}});
+            }
             const nlohmann::json body = request.json();
             const auto found = body.find("echo");
             if (found == body.end() || !found->is_string()) throw invalid_parameters("echo: is required");
@@ -206,16 +243,47 @@ private:
         };
         router_.add("GET", "/auth/test", true, echo);
         router_.add("POST", "/auth/test", true, echo);
-        router_.add("GET", "/manager/status", false, [this](const gateway_request&) {
-            return json_reply({{"status", frozen_ ? "frozen" : "running"}, {"active_sessions", sessions_.live()}});
-        });
+        if (protocol_.is_modern) {
+            router_.add("GET", "/auth", true, echo);
+            router_.add("POST", "/auth", true, echo);
+            router_.add("GET", "/auth/role", true, [this](const gateway_request& request) {
+                const auto caller = keypairs_.find(detail::access_key_of(request.call));
+                const bool is_admin = caller && caller->is_admin;
+                return json_reply({{"global_role", is_admin ? "superadmin" : "user"},
+                                   {"domain_role", is_admin ? "admin" : "user"},
+                                   {"group_role", nullptr}});
+            });
+        }
+        router_.add("GET", "/manager/status", false,
+                    [this](const gateway_request& request) { return tell_status(request); });
         router_.add("PUT", "/manager/status", true,
                     [this](const gateway_request& request) { return set_status(request); });
     }
 
+    http_reply tell_status(const gateway_request& request) const {
+        nlohmann::json answer = {{"status", frozen_ ? "frozen" : "running"}, {"active_sessions", sessions_.live()}};
+        if (protocol_.is_modern) {
+            const std::string* header = find_header(request.call.headers, "X-BackendAI-Version");
+            const std::string version = header != nullptr ? *header : std::string(protocol_.version);
+            const std::size_t dot = version.find('.');
+            answer["nodes"] = {{{"id", "i-gateway"},
+                                {"num_proc", 1},
+                                {"service_addr", "127.0.0.1:" + std::to_string(port())},
+                                {"heartbeat_timeout", 40.0},
+                                {"ssl_enabled", false},
+                                {"active_sessions", sessions_.live()},
+                                {"status", answer["status"]},
+                                {"version", protocol_.manager},
+                                {"api_version", {std::stoi(version.substr(1, dot - 1)), version.substr(dot + 1)}}}};
+        }
+        return json_reply(answer);
+    }
+
     http_reply set_status(const gateway_request& request) {
         const auto caller = keypairs_.find(detail::access_key_of(request.call));
-        if (!caller || !caller->is_admin) throw authorization_failed("Admin privilege required");
+        if (!caller || !caller->is_admin)
+            throw authorization_failed(protocol_.is_modern ? "Unauthorized access" : "Admin privilege required");
+        if (protocol_.is_modern) return set_modern_status(request);
         const nlohmann::json body = request.json();
         const std::string status = detail::text_member(body, "status");
         if (status != "frozen" && status != "running") throw invalid_parameters("status: must be running or frozen");
@@ -223,6 +291,19 @@ private:
         if (force != body.end() && !force->is_boolean()) throw invalid_parameters("force_kill: value is not a bool");
         frozen_ = status == "frozen";
         if (frozen_ && force != body.end() && force->get<bool>()) sessions_.destroy_all();
+        return empty_reply();
+    }
+
+    http_reply set_modern_status(const gateway_request& request) {
+        detail::parameters given(request);
+        const bool is_given = given.find({"status"}) != nullptr;
+        const std::string status = given.required_text({"status"});
+        if (is_given && status != "frozen" && status != "running")
+            given.wrong("status", "value is not a valid member of ManagerStatus");
+        const bool force = given.boolean({"force_kill"}, false);
+        given.finish();
+        frozen_ = status == "frozen";
+        if (frozen_ && force) sessions_.destroy_all();
         return empty_reply();
     }
 
@@ -275,6 +356,7 @@ private:
             check_version(call);
             const router::match match = router_.find(call.method, path);
             if (match.found == nullptr) {
+                if (protocol_.is_modern) return refuse_route(path, match.allowed.empty());
                 if (match.allowed.empty()) throw problem(404, "generic-not-found", "Unknown URL path.");
                 http_reply reply = problem(405, "method-not-allowed", "HTTP Method Not Allowed.").reply();
                 reply.headers.emplace_back("Allow", match.allowed);
@@ -288,22 +370,36 @@ private:
             if (match.found->needs_authorization) count_for_limit();
             note(served_, call.method, path);
             http_reply reply = match.found->handle({call, match.arguments, query_of(call)});
-            if (match.found->needs_authorization) add_limit_headers(reply);
+            const bool is_stream = reply.upgrade || reply.stream;
+            if (match.found->needs_authorization && !(protocol_.is_modern && is_stream)) {
+                add_limit_headers(reply);
+            } else if (protocol_.is_modern && !is_stream) {
+                add_open_limit_headers(reply);
+            }
             return reply;
         } catch (const problem& error) {
-            return error.reply();
+            return error.reply(protocol_.is_modern);
         } catch (const std::exception&) {
             // Told to the client, as a server does; what it was stays out of the answer.
             return problem(500, "internal-server-error", "Internal server error.").reply();
         }
     }
 
-    static void check_version(const http_call& call) {
+    // A wrong method on a path that there is makes those servers fail.
+    static http_reply refuse_route(const std::string& path, bool is_unknown) {
+        if (is_unknown) return problem(404, "url-not-found", "Unknown URL path.", {{"data", path}}).reply(true);
+        http_reply reply;
+        reply.status = 500;
+        reply.headers = {{"Content-Type", "text/plain; charset=utf-8"}};
+        reply.body = "500 Internal Server Error\n\nServer got itself in trouble";
+        return reply;
+    }
+
+    void check_version(const http_call& call) const {
         const std::string* version = find_header(call.headers, "X-BackendAI-Version");
         if (version == nullptr) version = find_header(call.headers, "X-Sorna-Version");
         if (version == nullptr) return;
-        const bool is_known = version->size() > 3 && (*version)[0] == 'v' && (*version)[1] >= '1' &&
-                              (*version)[1] <= '9' && (*version)[2] == '.';
+        const bool is_known = detail::accepts_version(protocol_, *version);
         if (!is_known) throw problem(400, "generic-bad-request", "Unsupported API version.");
     }
 
@@ -324,6 +420,12 @@ private:
         const std::lock_guard<std::mutex> lock(mutex_);
         reply.headers.emplace_back("X-RateLimit-Limit", std::to_string(options_.rate_limit));
         reply.headers.emplace_back("X-RateLimit-Remaining", std::to_string(options_.rate_limit - in_window_));
+        reply.headers.emplace_back("X-RateLimit-Window", "900");
+    }
+
+    static void add_open_limit_headers(http_reply& reply) {
+        reply.headers.emplace_back("X-RateLimit-Limit", "1000");
+        reply.headers.emplace_back("X-RateLimit-Remaining", "1000");
         reply.headers.emplace_back("X-RateLimit-Window", "900");
     }
 
@@ -366,15 +468,17 @@ private:
     }
 
     const gateway_options options_;
+    const detail::gateway_protocol& protocol_;
     detail::keypair_store keypairs_;
     authenticator authenticator_;
     detail::session_table sessions_;
     std::atomic<bool> frozen_{false};
     std::atomic<file_lie> file_lie_{file_lie::none};
-    detail::kernel_routes kernels_;
+    detail::kernel_routes kernels_; // of 19.03
+    detail::session_routes modern_sessions_;
     detail::kernel_file_routes kernel_files_;
-    detail::folder_routes folders_;
-    detail::graphql_routes graphql_;
+    std::unique_ptr<detail::folder_routes> folders_;
+    std::unique_ptr<detail::graphql_routes> graphql_;
     router router_;
     fault_list faults_;
     detail::event_routes events_{options_, false, [this](const std::string& access_key) {
@@ -386,7 +490,7 @@ private:
     detail::storage_routes storage_routes_{
         options_, storage_,
         [this](const std::string& user, const std::string& name, const char* permission) {
-            return folders_.place_of(user, name, permission);
+            return folders_->place_of(user, name, permission);
         },
         [this] { return options_.storage_url.empty() ? storage_origin() : options_.storage_url; }};
     router storage_router_;

@@ -103,10 +103,17 @@ public:
                 return reply;
             };
         };
-        table.add("OPTIONS", "/upload", false, bind(&storage_proxy::describe));
         table.add("HEAD", "/upload", false, bind(&storage_proxy::tell_offset));
+        table.add("OPTIONS", "/upload", false, bind(&storage_proxy::describe));
         table.add("PATCH", "/upload", false, bind(&storage_proxy::append));
         table.add("GET", "/download", false, bind(&storage_proxy::download));
+        table.add("OPTIONS", "/download", false, [](const gateway_request&) {
+            http_reply reply; // what it says to a client that is no browser
+            reply.status = 403;
+            reply.headers = {{"Content-Type", "text/plain; charset=utf-8"}};
+            reply.body = "CORS preflight request failed: origin header is not specified in the request";
+            return reply;
+        });
     }
 
     void lie(storage_lie kind, int times) {
@@ -295,12 +302,18 @@ private:
         if (std::filesystem::is_directory(path)) {
             if (!archive) throw storage_problem(400, "The file is not a regular file.", "Invalid API parameters");
             http_reply reply;
-            reply.headers = {{"Content-Type", "application/zip"}};
+            reply.headers = {{"Content-Type", "application/zip"},
+                             {"Content-Disposition", disposition(path.filename().string() + ".zip")}};
             reply.body = make_zip(path);
             return reply;
         }
         if (!std::filesystem::exists(path)) throw storage_problem(404, "file-not-found", "File not found");
         return send_file(request, path);
+    }
+
+    static std::string disposition(const std::string& name) {
+        const std::string escaped = codec::escape_segment(name);
+        return "attachment;filename=\"" + escaped + "\"; filename*=UTF-8''" + escaped;
     }
 
     struct range {
@@ -330,13 +343,18 @@ private:
         const std::uint64_t size = file->size();
         const os::file_time modified = file->modified();
         auto time = std::chrono::system_clock::time_point(std::chrono::seconds(modified.seconds));
-        std::string tag = std::to_string(modified.seconds) + '.' + std::to_string(modified.nanoseconds);
+        char digits[64];
+        std::snprintf(digits, sizeof digits, "%llx-%llx",
+                      static_cast<unsigned long long>(modified.seconds * 1'000'000'000 + modified.nanoseconds),
+                      static_cast<unsigned long long>(size));
+        std::string tag = digits;
         if (lies(storage_lie::new_validators)) {
             tag = random_token(8);
             time += std::chrono::hours(++changes_);
         }
         http_reply reply;
-        reply.headers = {{"Content-Type", "application/octet-stream"}, {"Content-Disposition", "attachment"}};
+        reply.headers = {{"Content-Type", "application/octet-stream"},
+                         {"Content-Disposition", disposition(path.filename().string())}};
         const std::string* wanted = find_header(request.call.headers, "Range");
         const std::string* unless = find_header(request.call.headers, "If-Range");
         // aiohttp knows dates there only, and takes an entity tag for no condition at all.
@@ -360,6 +378,16 @@ private:
         if (!lies(storage_lie::no_validators)) {
             reply.headers.emplace_back("Etag", '"' + tag + '"');
             reply.headers.emplace_back("Last-Modified", http_date(time));
+        }
+        const std::string* newer = find_header(request.call.headers, "If-Modified-Since");
+        const auto known = newer != nullptr ? codec::parse_http_date(*newer) : std::nullopt;
+        if (known && time <= *known) {
+            reply.status = 304;
+            return reply;
+        }
+        for (const auto& item : request.query) {
+            if (item.first == "no_cache" && item.second == "true")
+                reply.headers.emplace_back("Cache-Control", "no-store");
         }
         if (lies(storage_lie::encoded)) reply.headers.emplace_back("Content-Encoding", "gzip");
         reply.headers.emplace_back("Accept-Ranges", "bytes");
