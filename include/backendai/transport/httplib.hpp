@@ -60,34 +60,30 @@ BACKENDAI_NAMESPACE_END
 #endif
 
 #ifdef BACKENDAI_EXTERN_HTTPLIB
-// Everything that users call on the default sessions: declared in all files, made in the one with the implementation.
+// Everything that users call on the default session: declared in all files, made in the one with the implementation.
+// The asynchronous one is made where it is used: most programs have one or the other.
 #ifdef BACKENDAI_HTTPLIB_IMPLEMENTATION
 #define BACKENDAI_TEMPLATE template
 #else
 #define BACKENDAI_TEMPLATE extern template
 #endif
-#define BACKENDAI_SESSION_TEMPLATES(mode) \
-    BACKENDAI_TEMPLATE class basic_session_view<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_session<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_kernel<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_kernel_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_vfolder<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_vfolder_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_admin_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_agent<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_agent_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_image_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_keypair<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_keypair_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_manager_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class request<httplib_transport, mode>;
-
 BACKENDAI_NAMESPACE_BEGIN
-BACKENDAI_SESSION_TEMPLATES(blocking)
-BACKENDAI_SESSION_TEMPLATES(async)
+BACKENDAI_TEMPLATE class basic_session_view<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_session<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_kernel<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_kernel_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_vfolder<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_vfolder_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_admin_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_agent<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_agent_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_image_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_keypair<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_keypair_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_manager_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class request<httplib_transport, blocking>;
 BACKENDAI_NAMESPACE_END
 
-#undef BACKENDAI_SESSION_TEMPLATES
 #undef BACKENDAI_TEMPLATE
 #endif
 
