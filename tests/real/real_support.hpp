@@ -62,7 +62,9 @@ inline backendai::api_config web_config() {
 }
 template <class Session = session>
 Session connect(const backendai::api_config& config) {
-    return Session(config, recording::transport(config, book()));
+    const std::string key = *config.access_key, secret = *config.secret_key;
+    const char* who = key == user_key ? "user" : secret.compare(0, 5, "wrong") == 0 ? "impostor" : "admin";
+    return Session(config, recording::transport(config, book(), who));
 }
 inline session connect(bool admin = true) {
     return connect(config_of(admin));

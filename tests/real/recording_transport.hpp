@@ -207,15 +207,29 @@ private:
 class transport {
 public:
     /// @param config of the session, resolved
-    transport(const backendai::api_config& config, std::shared_ptr<transcript> book)
-        : inner_(config), book_(std::move(book)), home_(backendai::codec::parse_url(*config.endpoint).host_header()) {}
+    /// @param who the transcript is to say that it is
+    transport(const backendai::api_config& config, std::shared_ptr<transcript> book, std::string who)
+        : inner_(config),
+          who_(std::move(who)),
+          book_(std::move(book)),
+          home_(backendai::codec::parse_url(*config.endpoint).host_header()) {}
 
     backendai::response_head exchange(backendai::http_request& request, backendai::body_sink& sink,
                                       const backendai::exchange_context& context) {
         json record = begin_record(*book_, request, home_);
-        if (request.source) {
+        record["as"] = request.headers.find("Authorization") != nullptr ? json(who_) : json();
+        if (request.source && request.source->size() > longest_body) {
             record["request_body_kind"] = "stream";
             record["request_body_note"] = std::to_string(request.source->size()) + " bytes";
+        } else if (request.source) {
+            std::string body(static_cast<std::size_t>(request.source->size()), '\0');
+            for (std::size_t at = 0; at < body.size();) {
+                const std::size_t count = request.source->read(&body[at], body.size() - at);
+                if (count == 0) break;
+                at += count;
+            }
+            request.source->rewind();
+            describe(record, "request_body", body);
         } else {
             describe(record, "request_body", request.body);
         }
@@ -239,6 +253,7 @@ public:
     backendai::websocket_opening open_websocket(backendai::http_request& request,
                                                 const backendai::exchange_context& context) {
         json record = begin_record(*book_, request, home_);
+        record["as"] = who_;
         backendai::websocket_opening opening = inner_.open_websocket(request, context);
         end_record(record, opening.head, opening.body);
         if (opening.stream) {
@@ -251,6 +266,7 @@ public:
 
 private:
     backendai::httplib_transport inner_;
+    std::string who_;
     std::shared_ptr<transcript> book_;
     std::string home_;
 };

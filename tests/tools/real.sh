@@ -4,9 +4,9 @@
 # kept, BACKENDAI_REAL_TRANSCRIPT the file for the transcript.
 cd "$(dirname "$0")/../.." || exit 1
 build=${1:-build-real}
-[ -e "$build/build.ninja" ] || meson setup "$build" -Doptimization=0 -Dexamples=disabled >"$build.setup.log" 2>&1 ||
+[ -e "$build/build.ninja" ] || meson setup "$build" -Doptimization=0 >"$build.setup.log" 2>&1 ||
     { tail -20 "$build.setup.log"; exit 1; }
-ninja -C "$build" tests/real tests/same_program || exit 1
+ninja -C "$build" tests/real tests/same_program examples/gateway || exit 1
 rm -f "$build/meson-logs/testlog.json"
 meson test -C "$build" --no-rebuild --print-errorlogs --verbose --suite real
 tested=$?
