@@ -29,16 +29,18 @@ void print_listing(context& ctx, const backendai::file_listing& listing, const s
     if (!listing.errors.empty()) throw failure(path + " cannot be listed: " + cell_text(listing.errors) + '.');
     std::vector<backendai::json> items;
     for (const backendai::file_entry& entry : listing.files) {
+        // The same members on all servers, whatever theirs are called.
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(entry.mtime.time_since_epoch()).count();
+        backendai::json item = {{"filename", entry.filename}, {"size", entry.size}, {"mode", entry.mode}};
         if (ctx.wants_json()) {
-            items.push_back(entry.raw);
+            item["mtime"] = seconds;
+            item["is_directory"] = entry.is_directory;
         } else {
-            items.push_back({{"name", entry.filename},
-                             {"size", entry.size},
-                             {"modified", local_time(entry.mtime)},
-                             {"mode", entry.mode}});
+            item["modified"] = local_time(entry.mtime);
         }
+        items.push_back(std::move(item));
     }
-    ctx.list(items, {{"file name", "name"}, {"size", "size"}, {"modified", "modified"}, {"mode", "mode"}},
+    ctx.list(items, {{"file name", "filename"}, {"size", "size"}, {"modified", "modified"}, {"mode", "mode"}},
              path == "." ? "There are no files." : "There are no files in " + path + '.');
 }
 
