@@ -16,10 +16,12 @@ int main(int argc, char** argv) {
         std::cout << "the new key pair: " << keypair.info({"user_id", "is_active", "rate_limit"}) << '\n';
         keypair.remove();
 
-        // Any query goes; values belong into variables.
-        const auto data = session.admin().query(
-            "query($status: String) { compute_sessions(status: $status) { sess_id } }", {{"status", "RUNNING"}});
-        std::cout << data["compute_sessions"].size() << " sessions are running\n";
+        std::cout << session.admin().sessions().size() << " sessions are running\n";
+
+        // Any query of the server's schema goes; values belong into variables.
+        const auto data =
+            session.admin().query("query($status: String) { agents(status: $status) { id } }", {{"status", "ALIVE"}});
+        std::cout << data["agents"].size() << " agents are alive\n";
         try {
             session.admin().query("{ keypair { user_idd } }");
         } catch (const backendai::graphql_error& e) {

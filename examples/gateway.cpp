@@ -1,7 +1,10 @@
 // The embedded gateway as a program: a Backend.AI server on a loopback port, for trying things out.
 //
-//   gateway [--port N]                 prints the environment to export, serves until SIGINT or SIGTERM
-//   gateway [--port N] --run CMD...    runs a command with that environment and ends with its exit status
+//   gateway [OPTIONS]                  prints the environment to export, serves until SIGINT or SIGTERM
+//   gateway [OPTIONS] --run CMD...     runs a command with that environment and ends with its exit status
+//
+// Options: --port N, else any free one; --user ACCESS_KEY:SECRET_KEY:EMAIL, another user, to share folders with;
+// --protocol V, the generation of servers that it acts as: v4.20190315 (default), v7.20230615, v8.20240915 ...
 #include <backendai/testing/gateway.hpp>
 
 #include <csignal>
@@ -49,11 +52,23 @@ int main(int count, char** arguments) {
                 return 2;
             }
             options.port = static_cast<std::uint16_t>(port);
+        } else if (std::strcmp(arguments[i], "--user") == 0 && i + 1 < count) {
+            const std::string text = arguments[++i];
+            const std::size_t first = text.find(':'), last = text.rfind(':');
+            if (first == last) {
+                std::cerr << "gateway: a user is ACCESS_KEY:SECRET_KEY:EMAIL\n";
+                return 2;
+            }
+            options.other_users.push_back(
+                {text.substr(0, first), text.substr(first + 1, last - first - 1), text.substr(last + 1)});
+        } else if (std::strcmp(arguments[i], "--protocol") == 0 && i + 1 < count) {
+            options.protocol = arguments[++i];
         } else if (std::strcmp(arguments[i], "--run") == 0 && i + 1 < count) {
             command = arguments + i + 1;
             break;
         } else {
-            std::cerr << "usage: gateway [--port N] [--run COMMAND...]\n";
+            std::cerr << "usage: gateway [--port N] [--protocol VERSION] [--user ACCESS_KEY:SECRET_KEY:EMAIL]... "
+                         "[--run COMMAND...]\n";
             return 2;
         }
     }
@@ -74,6 +89,8 @@ int main(int count, char** arguments) {
                   << "\nexport BACKEND_SECRET_KEY=" << server.secret_key() << std::endl;
         int number = 0;
         sigwait(&signals, &number);
+        std::cerr << server.created_sessions() << " sessions were created, of which " << server.peak_sessions()
+                  << " at most were there at once.\n";
     } catch (const std::exception& error) {
         std::cerr << "gateway: " << error.what() << '\n';
         return 1;

@@ -25,6 +25,12 @@
 #ifndef BACKENDAI_API_ADMIN_HPP
 #define BACKENDAI_API_ADMIN_HPP
 
+// ---- backendai/api/graphql_call.hpp
+/// @file
+/// GraphQL requests: sent, and their answers taken out of whichever envelope they come in.
+#ifndef BACKENDAI_API_GRAPHQL_CALL_HPP
+#define BACKENDAI_API_GRAPHQL_CALL_HPP
+
 // ---- backendai/api/graphql.hpp
 /// @file
 /// GraphQL on the client's side: texts that are built from checked names only, and errors taken apart.
@@ -33,8 +39,8 @@
 
 // ---- backendai/codec/json.hpp
 /// @file
-/// JSON text of an untrusted peer: parsed with a limit on nesting, since copying or printing a value that is nested too
-/// deep overflows the stack.
+/// JSON text of an untrusted peer: parsed with limits on nesting, since copying or printing a value that is nested too
+/// deep overflows the stack, and on the number of values, since a short text ("[[],[],...]") can take a lot of memory.
 #ifndef BACKENDAI_CODEC_JSON_HPP
 #define BACKENDAI_CODEC_JSON_HPP
 
@@ -93,12 +99,27 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace codec {
 
 inline constexpr std::size_t max_json_depth = 256;
+/// So many values may be in any text, and one more for every 16 bytes of it: what servers send has longer ones.
+inline constexpr std::size_t max_json_values = 100'000;
 
-/// Parses @p text.
-/// @throws decode_error when it is not JSON (UTF-8 included) or nested deeper than max_json_depth.
-inline nlohmann::json parse_json(std::string_view text) {
-    // Brackets outside strings bound the depth from above; broken text is left to the parser.
-    std::size_t depth = 0;
+namespace detail {
+
+/// Whether it takes a look at every byte to know that a text keeps to the limits: not where it is short and has few
+/// brackets, which is quickly seen of nearly every answer.
+inline bool may_exceed_limits(std::string_view text) {
+    if (text.size() >= max_json_values) return true;
+    std::size_t brackets = 0;
+    for (const char open : {'{', '['}) {
+        for (std::size_t at = text.find(open); at != std::string_view::npos; at = text.find(open, at + 1)) {
+            if (++brackets > max_json_depth) return true;
+        }
+    }
+    return false;
+}
+
+/// Brackets and commas outside strings bound depth and values from above; broken text is left to the parser.
+inline void check_limits(std::string_view text) {
+    std::size_t depth = 0, values = 1;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
@@ -112,16 +133,30 @@ inline nlohmann::json parse_json(std::string_view text) {
             in_string = true;
         } else if (c == '{' || c == '[') {
             if (++depth > max_json_depth) throw decode_error("JSON: nested too deep");
+            ++values;
         } else if ((c == '}' || c == ']') && depth > 0) {
             --depth;
+        } else if (c == ',') {
+            ++values;
         }
     }
+    if (values > max_json_values + text.size() / 16) throw decode_error("JSON: too many values");
+}
+
+} // namespace detail
+
+/// Parses @p text.
+/// @throws decode_error when it is not JSON (UTF-8 included), is nested deeper than max_json_depth or holds too many
+/// values.
+inline nlohmann::json parse_json(std::string_view text) {
+    if (detail::may_exceed_limits(text)) detail::check_limits(text);
     try {
         return nlohmann::json::parse(text.begin(), text.end());
-    } catch (const nlohmann::json::exception& e) {
+    } catch (const nlohmann::json::parse_error& e) {
         // The parser's message quotes the input, which may be anything; its position is what helps.
-        const auto* where = dynamic_cast<const nlohmann::json::parse_error*>(&e);
-        throw decode_error("JSON: malformed" + (where != nullptr ? " at byte " + std::to_string(where->byte) : ""));
+        throw decode_error("JSON: malformed at byte " + std::to_string(e.byte));
+    } catch (const nlohmann::json::exception&) {
+        throw decode_error("JSON: malformed");
     }
 }
 
@@ -129,13 +164,6 @@ inline nlohmann::json parse_json(std::string_view text) {
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/error.hpp
-/// @file
-/// The exceptions of the SDK: what the server said (api_error) and what went wrong before it could say anything useful
-/// (client_error). Messages are for people; programs switch on status(), type() and kind().
-#ifndef BACKENDAI_ERROR_HPP
-#define BACKENDAI_ERROR_HPP
-
 // ---- backendai/codec/printable.hpp
 /// @file
 /// UTF-8 by character, and names made fit to appear in an error message.
@@ -237,6 +265,13 @@ inline std::string printable_text(std::string_view text, std::size_t limit) {
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/error.hpp
+/// @file
+/// The exceptions of the SDK: what the server said (api_error) and what went wrong before it could say anything useful
+/// (client_error). Messages are for people; programs switch on status(), type() and kind().
+#ifndef BACKENDAI_ERROR_HPP
+#define BACKENDAI_ERROR_HPP
+
 
 #include <nlohmann/json.hpp>
 
@@ -249,10 +284,16 @@ BACKENDAI_NAMESPACE_BEGIN
 
 using json = nlohmann::json;
 
+class api_error;
+class client_error;
+
 /// Base of every exception that the SDK throws on its own account.
 class error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
+    /// This error as what it is, or nullptr: what dynamic_cast would say, in programs without RTTI, too.
+    virtual const api_error* as_api_error() const noexcept { return nullptr; }
+    virtual const client_error* as_client_error() const noexcept { return nullptr; }
 };
 
 /// What kind of failure a client_error reports.
@@ -264,7 +305,7 @@ enum class error_kind {
     protocol,  ///< the peer's answer is not what HTTP or the Backend.AI protocol allows, or is cut short
     cancelled, ///< the caller's cancel_token was triggered
     closed,    ///< the session was closed
-    io         ///< a local file or device failed
+    io         ///< a local file, device or other resource (threads, say) failed
 };
 
 inline const char* to_string(error_kind kind) {
@@ -293,6 +334,7 @@ public:
 
     error_kind kind() const noexcept { return kind_; }
     progress sent() const noexcept { return sent_; }
+    const client_error* as_client_error() const noexcept override { return this; }
     /// The same error, of a call that had begun to send when it failed.
     client_error after_sending() const {
         client_error result(*this);
@@ -331,6 +373,7 @@ public:
     const json& agent_details() const noexcept { return details_->agent_details; }
     const std::string& body() const noexcept { return details_->body; }
     const std::string& retry_after() const noexcept { return details_->retry_after; }
+    const api_error* as_api_error() const noexcept override { return this; }
 
 private:
     explicit api_error(std::shared_ptr<const details> what) : error(message_of(*what)), details_(std::move(what)) {}
@@ -405,9 +448,12 @@ public:
     const std::vector<graphql_problem>& errors() const noexcept { return *problems_; }
 
 private:
+    // The first line of each message: servers add the statement that failed, with the values in it, a new key pair's
+    // secret key among them.
     static std::string describe(std::string text, const std::vector<graphql_problem>& problems) {
+        constexpr std::size_t limit = 512;
         for (const graphql_problem& problem : problems) {
-            text += "; " + problem.message;
+            text += "; " + codec::printable_text(problem.message.substr(0, problem.message.find('\n')), limit);
             const std::string path = problem.path_text();
             if (!path.empty()) text += " at " + path;
             for (const auto& place : problem.locations) {
@@ -647,18 +693,23 @@ BACKENDAI_NAMESPACE_END
 #endif
 // ---- backendai/dialect.hpp
 /// @file
-/// What differs between the generations of servers, in one table: an entry holds from the protocol version it names on.
-/// The API classes ask a dialect and compare no versions; a new generation is one more entry.
+/// What differs between the generations of servers, in one place: a table of rules and a table of features, both by the
+/// protocol version they hold from. The API classes ask a dialect and compare no versions; a new generation is one more
+/// entry in dialect_table, which changes what it changes in the entry before.
 #ifndef BACKENDAI_DIALECT_HPP
 #define BACKENDAI_DIALECT_HPP
 
+// ---- backendai/protocol_version.hpp
+/// @file
+/// The protocol's versions, "v4.20190315", as numbers that can be put in order.
+#ifndef BACKENDAI_PROTOCOL_VERSION_HPP
+#define BACKENDAI_PROTOCOL_VERSION_HPP
 
-#include <array>
+
+#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <string_view>
-#include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
@@ -694,36 +745,373 @@ inline std::optional<protocol_version> parse_protocol_version(std::string_view t
     return protocol_version{*major, *date};
 }
 
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// How the bytes of a virtual folder's files travel.
+enum class folder_transfer {
+    multipart,    ///< form-data to the manager, multipart/mixed from it
+    storage_proxy ///< a token from the manager, then TUS and ranges with the storage proxy
+};
+
+/// How the files of a compute session are asked for.
+enum class session_download {
+    get,         ///< GET
+    get_or_post, ///< GET, and POST where the server calls that deprecated
+    post         ///< POST
+};
+
+/// How a page of a GraphQL listing is filtered and put in order.
+enum class page_order {
+    none,              ///< there are no pages: the list comes whole
+    key_and_direction, ///< `order_key` and `order_asc`; no filter
+    expressions        ///< `filter` and `order`
+};
+
+/// A field that has another name since.
+struct field_rename {
+    std::string_view from, to;
+};
+
 /// How a generation of servers wants to be spoken to.
 struct dialect_rules {
     std::string_view since; ///< the first protocol version that it holds for
 
+    // --- compute sessions --------------------------------------------------------------------------------------------
     std::string_view session_path;        ///< what stands before a compute session's id
     std::string_view create_session_path; ///< where compute sessions are made
     std::string_view stream_path;         ///< what stands before a compute session's id in websocket paths
+    std::string_view events_path;         ///< the stream of events
+    std::string_view events_name_key;     ///< its parameter for the session's name
+    std::string_view events_id_key;       ///< its parameter for the session's UUID; empty: it takes names only
     std::string_view session_name_key;    ///< a creation's member for the client token
     std::string_view image_key;           ///< a creation's member for the image
+    std::string_view session_id_key;      ///< the member of its answer that holds the session's id
     bool cluster_size_in_config;          ///< `clusterSize` stands in `config`; else beside it
+    bool arguments_in_query_too; ///< file requests carry their arguments in body and query: servers read either
+    bool run_id_twice;           ///< the run is named by `runId` and `run_id`: servers read either
+    session_download download;
 
+    // --- virtual folders ---------------------------------------------------------------------------------------------
+    folder_transfer transfer;
+    bool uploads_make_parents;            ///< the storage proxy makes the directories above a file
+    bool folder_listing_in_query;         ///< the path to list is in the query; else in a body
+    std::string_view delete_files_path;   ///< below the folder's
+    std::string_view delete_files_method; ///< with a body in any case
+    std::string_view rename_file_path;    ///< below the folder's
+    std::string_view sent_invitations_path;
+    std::string_view invitees_key;    ///< an invitation's member for whom to invite
+    bool acceptance_names_access_key; ///< accepting an invitation says for which access key
+
+    // --- GraphQL -----------------------------------------------------------------------------------------------------
     std::string_view graphql_path;
     bool graphql_envelope;          ///< answers are {data, errors} with status 200; else bare data, or 400 with a list
     std::string_view keypair_input; ///< type of the `props` of modify_keypair
     bool keypair_input_is_whole;    ///< a modification has to send the limits that stay too
     bool integer_user_ids;          ///< user ids may be numbers; else e-mail addresses only
+    std::string_view keypair_user_key;           ///< argument of the key pair listings for whose they are
+    page_order session_pages;                    ///< of compute_session_list; none: compute_sessions
+    page_order folder_pages;                     ///< of vfolder_list; none: vfolders
+    page_order keypair_pages;                    ///< of keypair_list; none: keypairs
+    page_order agent_pages;                      ///< of agent_list; none: agents
+    bool session_by_uuid;                        ///< compute_session() takes the UUID `id`; else the name `sess_id`
+    std::string_view group_id_type;              ///< of the argument group_id of listings
+    std::string_view sessions_fields;            ///< what is told of each session by default
+    std::string_view session_fields;             ///< what is told of one session by default
+    std::array<field_rename, 3> session_renames; ///< fields of sessions that are asked for under another name
 };
 
+// Fields that 19.03 has and later servers do not come under their old name, by an alias, where something takes their
+// place: a program written for the one works with the others.
+inline constexpr dialect_rules dialect_v4_20190315 = [] {
+    dialect_rules rules{};
+    rules.since = "v4.20190315"; // 19.03
+    rules.session_path = "/kernel";
+    rules.create_session_path = "/kernel/create";
+    rules.stream_path = "/stream/kernel";
+    rules.events_path = "/stream/kernel/_/events"; // served from 19.09 on, see feature::events
+    rules.events_name_key = "sessionId";
+    rules.session_name_key = "clientSessionToken";
+    rules.image_key = "lang";
+    rules.session_id_key = "kernelId";
+    rules.cluster_size_in_config = true;
+    rules.download = session_download::get;
+    rules.transfer = folder_transfer::multipart;
+    rules.delete_files_path = "/delete_files";
+    rules.delete_files_method = "DELETE";
+    rules.rename_file_path = "/rename_file";
+    rules.sent_invitations_path = "/folders/invitations/list_sent";
+    rules.invitees_key = "user_ids";
+    rules.acceptance_names_access_key = true;
+    rules.graphql_path = "/admin/graphql";
+    rules.keypair_input = "KeyPairInput";
+    rules.keypair_input_is_whole = true;
+    rules.integer_user_ids = true;
+    rules.keypair_user_key = "user_id";
+    rules.group_id_type = "String";
+    rules.sessions_fields = "sess_id image tag created_at terminated_at status occupied_slots mem_cur_bytes "
+                            "mem_max_bytes cpu_using";
+    rules.session_fields = "sess_id role image tag created_at terminated_at agent status status_info occupied_slots "
+                           "cpu_used mem_cur_bytes mem_max_bytes num_queries net_rx_bytes net_tx_bytes io_read_bytes "
+                           "io_write_bytes io_max_scratch_size io_cur_scratch_size cpu_using";
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v4_20190615 = [] {
+    dialect_rules rules = dialect_v4_20190315;
+    rules.since = "v4.20190615"; // 19.09
+    rules.acceptance_names_access_key = false;
+    rules.keypair_input = "ModifyKeyPairInput";
+    rules.keypair_input_is_whole = false;
+    rules.integer_user_ids = false;
+    rules.keypair_user_key = "email";
+    rules.session_pages = rules.folder_pages = rules.agent_pages = page_order::key_and_direction;
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v5_20191215 = [] {
+    dialect_rules rules = dialect_v4_20190615;
+    rules.since = "v5.20191215"; // 20.03
+    rules.session_path = rules.create_session_path = "/session";
+    rules.stream_path = "/stream/session";
+    rules.events_path = "/events/session";
+    rules.events_name_key = "name";
+    rules.session_name_key = "name";
+    rules.image_key = "image";
+    rules.session_id_key = "sessionId";
+    rules.arguments_in_query_too = true;
+    rules.run_id_twice = true;
+    rules.folder_listing_in_query = true;
+    rules.keypair_pages = page_order::key_and_direction;
+    rules.session_by_uuid = true;
+    rules.session_renames = {{{"sess_id", "name"}, {"lang", "image"}, {"sess_type", "type"}}};
+    rules.sessions_fields = "sess_id: name id name type image tag created_at terminated_at status occupied_slots";
+    rules.session_fields = "sess_id: name id name type image tag created_at terminated_at status status_info "
+                           "occupied_slots num_queries service_ports domain_name group_name user_email access_key "
+                           "scaling_group mounts startup_command result";
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v6_20200815 = [] {
+    dialect_rules rules = dialect_v5_20191215;
+    rules.since = "v6.20200815";           // 20.09
+    rules.events_name_key = "sessionName"; // the spelling before is gone from 26.3 on
+    rules.events_id_key = "sessionId";
+    rules.cluster_size_in_config = false;
+    rules.transfer = folder_transfer::storage_proxy;
+    rules.delete_files_path = "/delete-files";
+    rules.rename_file_path = "/rename-file";
+    rules.sent_invitations_path = "/folders/invitations/list-sent";
+    rules.invitees_key = "emails";
+    rules.group_id_type = "UUID";
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v6_20210815 = [] {
+    dialect_rules rules = dialect_v6_20200815;
+    rules.since = "v6.20210815"; // 20.09.29, 21.03.x, 21.09; servers from 26.4 on do not know it any more
+    rules.graphql_path = "/admin/gql";
+    rules.graphql_envelope = true;
+    rules.session_pages = rules.folder_pages = rules.keypair_pages = rules.agent_pages = page_order::expressions;
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v6_20220315 = [] {
+    dialect_rules rules = dialect_v6_20210815;
+    rules.since = "v6.20220315"; // 22.03
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v6_20220615 = [] {
+    dialect_rules rules = dialect_v6_20220315;
+    rules.since = "v6.20220615"; // 22.09
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v6_20230315 = [] {
+    dialect_rules rules = dialect_v6_20220615;
+    rules.since = "v6.20230315"; // 23.03.0
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v7_20230615 = [] {
+    dialect_rules rules = dialect_v6_20230315;
+    rules.since = "v7.20230615"; // 23.03.12, 23.09
+    rules.uploads_make_parents = true;
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v8_20240315 = [] {
+    dialect_rules rules = dialect_v7_20230615;
+    rules.since = "v8.20240315"; // 24.03
+    rules.download = session_download::get_or_post;
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v8_20240915 = [] {
+    dialect_rules rules = dialect_v8_20240315;
+    rules.since = "v8.20240915"; // 24.09 to 25.6
+    rules.download = session_download::post;
+    rules.delete_files_method = "POST";
+    return rules;
+}();
+inline constexpr dialect_rules dialect_v9_20250722 = [] {
+    dialect_rules rules = dialect_v8_20240915;
+    rules.since = "v9.20250722"; // 25.12 on
+    return rules;
+}();
+
 /// Ordered by `since`. The highest version that the SDK speaks is the last entry's.
-inline constexpr std::array<dialect_rules, 1> dialect_table = {{
-    {"v4.20190315", "/kernel", "/kernel/create", "/stream/kernel", "clientSessionToken", "lang", true, "/admin/graphql",
-     false, "KeyPairInput", true, true},
-}};
+inline constexpr std::array<dialect_rules, 12> dialect_table = {
+    {dialect_v4_20190315, dialect_v4_20190615, dialect_v5_20191215, dialect_v6_20200815, dialect_v6_20210815,
+     dialect_v6_20220315, dialect_v6_20220615, dialect_v6_20230315, dialect_v7_20230615, dialect_v8_20240315,
+     dialect_v8_20240915, dialect_v9_20250722}};
+
+/// Functions and arguments that not every server knows; feature_table says since when there are.
+enum class feature {
+    // of a compute session's creation
+    session_type,
+    group,
+    domain,
+    enqueue_only,
+    max_wait,
+    no_reuse,
+    startup_command,
+    owner_access_key,
+    mount_map,
+    preopen_ports,
+    bootstrap_script,
+    starts_at,
+    cluster_mode,
+    agent_list,
+    dependencies,
+    callback_url,
+    architecture,
+    mount_options,
+    attach_network,
+    priority,
+    mount_ids,
+    mount_id_map,
+    // functions of compute sessions
+    forced_destroy,
+    match,
+    service_list,
+    shutdown_service,
+    rename_session,
+    start_service,
+    events,
+    event_scope,
+    // of virtual folders
+    dot_folders,
+    folder_group,
+    usage_mode,
+    folder_permission,
+    unmanaged_path,
+    cloneable,
+    quota,
+    mkdir_parents,
+    rename_file,
+    move_file,
+    sent_invitations,
+    resumable_upload,
+    resumable_download,
+    // of listings
+    list_domain,
+    list_group,
+    list_scaling_group,
+    page_filter,
+    page_order
+};
+
+struct feature_entry {
+    feature what;
+    std::string_view name; ///< as the SDK calls it
+    std::string_view since;
+};
+
+inline constexpr feature_entry feature_table[] = {
+    {feature::session_type, "type", "v4.20190615"},
+    {feature::group, "group", "v4.20190615"},
+    {feature::domain, "domain", "v4.20190615"},
+    {feature::enqueue_only, "enqueue_only", "v4.20190615"},
+    {feature::max_wait, "max_wait", "v4.20190615"},
+    {feature::no_reuse, "no_reuse", "v4.20190615"},
+    {feature::startup_command, "startup_command", "v4.20190615"},
+    {feature::owner_access_key, "owner_access_key", "v4.20190615"},
+    {feature::mount_map, "mount_map", "v5.20191215"},
+    {feature::preopen_ports, "preopen_ports", "v5.20191215"},
+    {feature::bootstrap_script, "bootstrap_script", "v5.20191215"},
+    {feature::starts_at, "starts_at", "v5.20191215"},
+    {feature::cluster_mode, "cluster_mode", "v6.20200815"},
+    {feature::agent_list, "agent_list", "v6.20200815"},
+    {feature::dependencies, "dependencies", "v6.20220315"},
+    {feature::callback_url, "callback_url", "v6.20220315"},
+    {feature::architecture, "architecture", "v6.20220315"},
+    {feature::mount_options, "mount_options", "v8.20240315"},
+    {feature::attach_network, "attach_network", "v8.20240915"},
+    {feature::priority, "priority", "v8.20240915"},
+    {feature::mount_ids, "mount_ids", "v9.20250722"},
+    {feature::mount_id_map, "mount_id_map", "v9.20250722"},
+    {feature::forced_destroy, "forced", "v5.20191215"},
+    {feature::match, "match()", "v5.20191215"},
+    {feature::service_list, "apps()", "v5.20191215"},
+    {feature::shutdown_service, "shutdown_service()", "v6.20200815"},
+    {feature::rename_session, "rename()", "v6.20210815"},
+    {feature::start_service, "start_service()", "v6.20210815"},
+    {feature::events, "events()", "v4.20190615"},
+    {feature::dot_folders, "a folder's name with a dot in front", "v4.20190615"},
+    {feature::event_scope, "scope", "v6.20200815"},
+    {feature::folder_group, "group", "v4.20190615"},
+    {feature::usage_mode, "usage_mode", "v5.20191215"},
+    {feature::folder_permission, "permission", "v5.20191215"},
+    {feature::unmanaged_path, "unmanaged_path", "v5.20191215"},
+    {feature::cloneable, "cloneable", "v6.20200815"},
+    {feature::quota, "quota", "v6.20200815"},
+    {feature::mkdir_parents, "parents and exist_ok", "v6.20200815"},
+    {feature::rename_file, "rename_file()", "v5.20191215"},
+    {feature::move_file, "move_file()", "v6.20220315"},
+    {feature::sent_invitations, "sent_invitations()", "v4.20190615"},
+    {feature::list_domain, "domain_name", "v4.20190615"},
+    {feature::list_group, "group_id", "v4.20190615"},
+    {feature::list_scaling_group, "scaling_group", "v4.20190615"},
+    {feature::resumable_upload, "resume_file", "v6.20200815"},
+    {feature::resumable_download, "resume", "v6.20200815"},
+    {feature::page_filter, "filter", "v6.20210815"},
+    {feature::page_order, "order", "v4.20190615"},
+};
 
 /// What is spoken with a server that does not tell its version.
 inline constexpr std::string_view default_protocol_version = "v4.20190315";
 
-/// The version of the header, and the rules that hold for it.
+/// The version of the header, and what holds for it.
 struct dialect : dialect_rules {
     std::string version;
+
+    bool knows(feature what) const {
+        const auto first = parse_protocol_version(entry_of(what).since);
+        return first && !(number() < *first);
+    }
+    /// @throws client_error{argument} that says since when there is such a thing
+    void require(feature what) const {
+        if (knows(what)) return;
+        const feature_entry& entry = entry_of(what);
+        throw client_error(error_kind::argument, std::string(entry.name) + " exists since protocol version " +
+                                                     std::string(entry.since) + "; this session speaks " + version);
+    }
+
+private:
+    protocol_version number() const {
+        const auto told = parse_protocol_version(version);
+        return told ? *told : *parse_protocol_version(since);
+    }
+    static const feature_entry& entry_of(feature what) {
+        for (const feature_entry& entry : feature_table) {
+            if (entry.what == what) return entry;
+        }
+        throw client_error(error_kind::argument, "a feature without an entry in the table");
+    }
 };
 
 /// The dialect of @p version, which is sent as it is. Versions older than the table get its first entry, and so do
@@ -752,12 +1140,6 @@ inline std::string choose_version(std::string_view announced, std::string_view h
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/mode.hpp
-/// @file
-/// The modes of a session. Every API function's body is written once, blocking; the mode decides how it is run.
-#ifndef BACKENDAI_MODE_HPP
-#define BACKENDAI_MODE_HPP
-
 // ---- backendai/pipeline.hpp
 /// @file
 /// The only road to the transport: retry, then sign, then log, then transport. Every attempt has a fresh date and
@@ -771,6 +1153,35 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_ASYNC_EXECUTOR_HPP
 #define BACKENDAI_ASYNC_EXECUTOR_HPP
 
+// ---- backendai/os/thread.hpp
+/// @file
+/// Starting threads, which the system may refuse.
+#ifndef BACKENDAI_OS_THREAD_HPP
+#define BACKENDAI_OS_THREAD_HPP
+
+
+#include <string>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+/// A thread that runs @p work. @throws client_error{io} when the system gives no more threads
+template <class Work>
+std::thread start_thread(Work&& work) {
+    try {
+        return std::thread(std::forward<Work>(work));
+    } catch (const std::system_error& e) {
+        throw client_error(error_kind::io, std::string("no thread can be started: ") + e.what());
+    }
+}
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
 // ---- backendai/watchdog.hpp
 /// @file
 /// A watchdog thread that breaks off blocking work when its time has come: every exchange with a deadline is watched,
@@ -793,9 +1204,7 @@ BACKENDAI_NAMESPACE_END
 
 
 #include <atomic>
-#include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -803,6 +1212,14 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
+
+// What is called when a source is triggered, and its place in the list of those that are; part of the listener itself,
+// so that listening takes no memory.
+struct cancel_hook {
+    std::function<void()> call;
+    cancel_hook *before = nullptr, *after = nullptr;
+    bool listed = false;
+};
 
 // Shared by a source, its tokens and the listeners. Listeners run on the cancelling thread, outside the lock; removing
 // one waits for a running one, so that what it refers to may be destroyed afterwards.
@@ -814,46 +1231,50 @@ public:
         const std::lock_guard<std::recursive_mutex> running(running_);
         std::unique_lock<std::mutex> lock(mutex_);
         if (cancelled_.exchange(true, std::memory_order_acq_rel)) return;
-        std::map<std::uint64_t, std::function<void()>> listeners = std::move(listeners_);
-        listeners_.clear();
-        for (auto& listener : listeners) pending_.emplace(listener.first, std::move(listener.second));
-        while (!pending_.empty()) {
-            const auto first = pending_.begin();
-            const std::function<void()> call = std::move(first->second);
-            pending_.erase(first);
+        while (first_ != nullptr) {
+            const std::function<void()> call = std::move(first_->call);
+            take_out(*first_);
             lock.unlock();
             call();
             lock.lock();
         }
     }
 
-    // Returns 0 after having called the listener at once when already cancelled.
-    std::uint64_t add(std::function<void()> listener) {
+    // Calls the hook at once, and returns false, when already cancelled.
+    bool add(cancel_hook& hook) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             if (!cancelled_.load(std::memory_order_acquire)) {
-                listeners_.emplace(++last_, std::move(listener));
-                return last_;
+                hook.before = last_;
+                (last_ != nullptr ? last_->after : first_) = &hook;
+                last_ = &hook;
+                hook.listed = true;
+                return true;
             }
         }
-        listener();
-        return 0;
+        hook.call();
+        return false;
     }
 
-    void remove(std::uint64_t id) {
+    void remove(cancel_hook& hook) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
-            if (listeners_.erase(id) != 0 || pending_.erase(id) != 0) return;
+            if (hook.listed) return take_out(hook);
         }
-        if (cancelled()) const std::lock_guard<std::recursive_mutex> wait(running_);
+        const std::lock_guard<std::recursive_mutex> wait(running_);
     }
 
 private:
+    void take_out(cancel_hook& hook) {
+        (hook.before != nullptr ? hook.before->after : first_) = hook.after;
+        (hook.after != nullptr ? hook.after->before : last_) = hook.before;
+        hook.listed = false;
+    }
+
     std::atomic<bool> cancelled_{false};
     std::mutex mutex_;
     std::recursive_mutex running_; // held while listeners run; recursive: a listener may remove itself
-    std::map<std::uint64_t, std::function<void()>> listeners_, pending_;
-    std::uint64_t last_ = 0;
+    cancel_hook *first_ = nullptr, *last_ = nullptr;
 };
 
 } // namespace detail
@@ -872,17 +1293,19 @@ public:
         listener() = default;
         /// @p call must not throw; it runs on the thread that cancels, or here and now if that has happened already.
         listener(const cancel_token& token, std::function<void()> call) : state_(token.state_) {
-            if (state_) id_ = state_->add(std::move(call));
+            if (!state_) return;
+            hook_.call = std::move(call);
+            if (!state_->add(hook_)) state_.reset();
         }
         listener(const listener&) = delete;
         listener& operator=(const listener&) = delete;
         ~listener() {
-            if (id_ != 0) state_->remove(id_);
+            if (state_) state_->remove(hook_);
         }
 
     private:
         std::shared_ptr<detail::cancel_state> state_;
-        std::uint64_t id_ = 0;
+        detail::cancel_hook hook_;
     };
 
 private:
@@ -1275,6 +1698,7 @@ public:
     header_list() = default;
     header_list(std::initializer_list<value_type> items) : items_(items) {}
 
+    void reserve(std::size_t count) { items_.reserve(count); }
     void add(std::string name, std::string value) { items_.emplace_back(std::move(name), std::move(value)); }
     /// Replaces all fields of that name by one.
     void set(const std::string& name, std::string value) {
@@ -1380,9 +1804,10 @@ BACKENDAI_NAMESPACE_END
 
 #endif
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <map>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -1391,6 +1816,7 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// Something that can be broken off from another thread. interrupt() must not block and may come more than once.
+/// Watched by one watchdog at a time, in whose list it is a link, so that no memory is needed to watch it.
 class interruptible {
 public:
     interruptible() = default;
@@ -1398,6 +1824,12 @@ public:
     interruptible& operator=(const interruptible&) = delete;
     virtual ~interruptible() = default;
     virtual void interrupt() noexcept = 0;
+
+private:
+    friend class watchdog;
+    interruptible *before_ = nullptr, *after_ = nullptr;
+    exchange_context::clock::time_point when_;
+    bool watched_ = false;
 };
 
 /// Interrupts its targets at their times, and then again every 20 ms until they are removed: a single interrupt could
@@ -1419,35 +1851,61 @@ public:
     }
 
     /// Interrupts @p target at @p when, or earlier if it is watched already with an earlier time.
+    /// @throws client_error{io} when the system gives no thread for it, std::bad_alloc; it is not watched then
     void watch(interruptible& target, clock::time_point when) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
-            const auto known = targets_.emplace(&target, when);
-            if (!known.second && known.first->second > when) known.first->second = when;
-            if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+            if (!thread_.joinable()) thread_ = os::start_thread([this] { run(); });
+            if (!target.watched_) {
+                link(target);
+                target.when_ = when;
+            } else if (target.when_ > when) {
+                target.when_ = when;
+            }
             if (when >= next_) return;
         }
         changed_.notify_all();
+    }
+    /// Interrupts @p target now and on until it is forgotten; where no thread can be had for that, once.
+    void break_off(interruptible& target) noexcept {
+        try {
+            watch(target, {});
+        } catch (const std::exception&) {
+            target.interrupt();
+        }
     }
 
     /// After this @p target is not touched any more.
     void forget(interruptible& target) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        targets_.erase(&target);
+        if (target.watched_) unlink(target);
     }
 
 private:
+    void link(interruptible& target) noexcept {
+        target.before_ = nullptr;
+        target.after_ = first_;
+        if (first_ != nullptr) first_->before_ = &target;
+        first_ = &target;
+        target.watched_ = true;
+    }
+    void unlink(interruptible& target) noexcept {
+        (target.before_ != nullptr ? target.before_->after_ : first_) = target.after_;
+        if (target.after_ != nullptr) target.after_->before_ = target.before_;
+        target.watched_ = false;
+    }
+
     void run() {
         std::unique_lock<std::mutex> lock(mutex_);
         while (!stopping_) {
             const auto now = clock::now();
             next_ = (clock::time_point::max)();
-            for (auto& target : targets_) {
-                if (target.second <= now) {
-                    target.first->interrupt();
-                    target.second = now + std::chrono::milliseconds(20);
+            for (interruptible* target = first_; target != nullptr; target = target->after_) {
+                if (target->when_ <= now) {
+                    target->interrupt();
+                    target->when_ = now + std::chrono::milliseconds(20);
                 }
-                if (target.second < next_) next_ = target.second;
+                if (target->when_ < next_) next_ = target->when_;
             }
             if (next_ == (clock::time_point::max)()) {
                 changed_.wait(lock);
@@ -1459,7 +1917,7 @@ private:
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::map<interruptible*, clock::time_point> targets_;
+    interruptible* first_ = nullptr;
     clock::time_point next_ = (clock::time_point::max)();
     bool stopping_ = false;
     std::thread thread_;
@@ -1469,21 +1927,32 @@ private:
 class watched {
 public:
     watched(watchdog& dog, interruptible& target, const exchange_context& context)
-        : unwatch_{dog, target},
-          on_cancel_(context.cancel, [&dog, &target] { dog.watch(target, {}); }),
-          on_close_(context.closing, [&dog, &target] { dog.watch(target, {}); }) {
-        if (context.has_deadline()) dog.watch(target, context.deadline);
+        : watch_{dog, target},
+          on_cancel_(context.cancel, [this] { watch_.break_off(); }),
+          on_close_(context.closing, [this] { watch_.break_off(); }) {
+        if (context.has_deadline()) watch_.begin(context.deadline);
     }
 
 private:
-    struct unwatch { // first member, hence gone last: after the listeners that may still add the target
-        unwatch(watchdog& d, interruptible& t) : dog(d), target(t) {}
-        unwatch(const unwatch&) = delete;
-        unwatch& operator=(const unwatch&) = delete;
-        ~unwatch() { dog.forget(target); }
+    struct watch { // first member, hence gone last: after the listeners that may still begin it
+        watch(watchdog& d, interruptible& t) : dog(d), target(t) {}
+        watch(const watch&) = delete;
+        watch& operator=(const watch&) = delete;
+        ~watch() {
+            if (begun) dog.forget(target);
+        }
+        void begin(watchdog::clock::time_point when) {
+            begun = true;
+            dog.watch(target, when);
+        }
+        void break_off() noexcept {
+            begun = true;
+            dog.break_off(target);
+        }
         watchdog& dog;
         interruptible& target;
-    } unwatch_;
+        std::atomic<bool> begun{false}; // most exchanges have no deadline and end without the watchdog
+    } watch_;
     cancel_token::listener on_cancel_, on_close_;
 };
 
@@ -1495,10 +1964,10 @@ BACKENDAI_NAMESPACE_END
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <exception>
+#include <list>
 #include <memory>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -1538,7 +2007,7 @@ public:
     }
 
     /// Queues a task. @return false when the executor is stopped; the task was not touched then.
-    /// @throws std::system_error when the system gives not even one thread
+    /// @throws client_error{io} when the system gives not even one thread
     bool submit(std::shared_ptr<work> task) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -1561,11 +2030,12 @@ public:
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             if (stopping_ && running_ == 0) return false;
-            continuations_.push_back(continuation);
+            const std::size_t before = continuations_.size();
             try {
+                continuations_.push_back(continuation);
                 if (!stopping_) start_thread();
-            } catch (const std::system_error&) {
-                continuations_.pop_back();
+            } catch (const std::exception&) {
+                continuations_.resize(before); // shorter or as it is: needs no memory
                 return false;
             }
         }
@@ -1575,7 +2045,7 @@ public:
 
     /// Refuses the tasks that wait, and all later ones. The threads end once their tasks and what continues them ended.
     void stop() {
-        std::deque<std::shared_ptr<work>> refused;
+        std::list<std::shared_ptr<work>> refused; // a list: an empty one needs no memory, and stopping must not fail
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             if (stopping_) return;
@@ -1621,10 +2091,11 @@ private:
     // Under the lock. Fewer threads than allowed will do when the system gives no more.
     void start_thread() {
         if (running_ >= limit_ || tasks_.size() + continuations_.size() <= idle_) return;
+        threads_.reserve(threads_.size() + 1); // what could fail once there is a thread
         try {
-            threads_.emplace_back([self = shared_from_this()] { self->serve(); });
+            threads_.push_back(os::start_thread([self = shared_from_this()] { self->serve(); }));
             ++running_;
-        } catch (const std::system_error&) {
+        } catch (const client_error&) {
             if (running_ == 0) throw;
         }
     }
@@ -1633,7 +2104,7 @@ private:
         current() = this;
         std::unique_lock<std::mutex> lock(mutex_);
         for (;;) {
-            std::deque<std::shared_ptr<work>>& queue = continuations_.empty() ? tasks_ : continuations_;
+            std::list<std::shared_ptr<work>>& queue = continuations_.empty() ? tasks_ : continuations_;
             if (!queue.empty()) {
                 std::shared_ptr<work> next = std::move(queue.front());
                 queue.pop_front();
@@ -1656,7 +2127,7 @@ private:
     watchdog timer_;
     std::mutex mutex_;
     std::condition_variable changed_, ended_;
-    std::deque<std::shared_ptr<work>> tasks_, continuations_;
+    std::list<std::shared_ptr<work>> tasks_, continuations_;
     std::vector<std::thread> threads_;
     std::size_t running_ = 0, idle_ = 0;
     bool stopping_ = false;
@@ -2321,7 +2792,7 @@ inline std::optional<std::chrono::milliseconds> retry_delay(const retry_policy& 
     using std::chrono::milliseconds;
     if (attempt >= policy.max_attempts) return {};
     milliseconds base = policy.base_delay;
-    if (const auto* answer = dynamic_cast<const api_error*>(&failure)) {
+    if (const auto* answer = failure.as_api_error()) {
         const int status = answer->status();
         const bool overload = status == 429 || status == 503;
         if (overload) {
@@ -2333,7 +2804,7 @@ inline std::optional<std::chrono::milliseconds> retry_delay(const retry_policy& 
         if (kind == retry_class::unsafe) return {};
         if (!overload && status != 502 && status != 504) return {};
         if (status == 429) base = policy.throttled_base_delay;
-    } else if (const auto* local = dynamic_cast<const client_error*>(&failure)) {
+    } else if (const auto* local = failure.as_client_error()) {
         // A time limit that was reached before anything was sent is a connection that did not come about.
         const bool connection =
             local->kind() == error_kind::connect ||
@@ -2356,7 +2827,9 @@ BACKENDAI_NAMESPACE_END
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <ostream>
@@ -2370,16 +2843,26 @@ BACKENDAI_NAMESPACE_BEGIN
 /// How to reach the server and as whom. A plain struct: set what you want to set, leave the rest.
 /// A field left unset is taken from `BACKEND_<NAME>`, then `SORNA_<NAME>`, then its default.
 struct api_config {
-    std::optional<std::string> endpoint;   ///< absolute http(s) URL, may have a path prefix; `BACKEND_ENDPOINT`
+    std::optional<std::string> endpoint; ///< absolute http(s) URL, may have a path prefix; `BACKEND_ENDPOINT`
+    /// What stands at the endpoint: "api", the manager, which wants signatures; "session", a webserver, which wants
+    /// session::login(), no keys. `BACKEND_ENDPOINT_TYPE`
+    std::optional<std::string> endpoint_type;
     std::optional<std::string> version;    ///< protocol version, "v4.20190315"; unset: negotiated by the first call
     std::optional<std::string> user_agent; ///< the User-Agent header
-    std::optional<std::string> access_key; ///< required; `BACKEND_ACCESS_KEY`
-    std::optional<std::string> secret_key; ///< required; `BACKEND_SECRET_KEY`
+    std::optional<std::string> access_key; ///< required but for endpoint_type "session"; `BACKEND_ACCESS_KEY`
+    std::optional<std::string> secret_key; ///< likewise; `BACKEND_SECRET_KEY`
     std::optional<std::string> hash_type;  ///< "sha256" and others of Python's hashlib
     /// Virtual folders mounted into every session that is created; united with `BACKEND_VFOLDER_MOUNTS` (a,b,c).
     std::optional<std::vector<std::string>> vfolder_mounts;
     /// true switches certificate checks off; `BACKEND_SKIP_SSLCERT_VALIDATION`.
     std::optional<bool> skip_sslcert_validation;
+    /// Where storage proxies are reached from here: what their URLs begin with in the server's answers, and what that
+    /// is to be replaced by. The longest match counts. Empty: from
+    /// `BACKEND_OVERRIDE_STORAGE_PROXY` (a=b,c=d).
+    std::map<std::string, std::string> storage_proxy_urls;
+
+    /// Keeps the login of endpoint_type "session" between programs: a file that only its owner may read. Empty: memory.
+    std::filesystem::path cookie_file;
 
     std::string ca_file; ///< PEM file of the authorities to trust in place of the system's
     std::string client_certificate_file, client_key_file; ///< PEM files, for servers that ask for a client certificate
@@ -2390,14 +2873,14 @@ struct api_config {
     std::chrono::milliseconds compute_timeout{600'000};        ///< the same, for calls that wait for compute
     std::chrono::milliseconds timeout{0};                      ///< one whole call, its retries included
     retry_policy retry;                                        ///< how often and when a failed call is tried again
-    std::uint64_t max_response_size = std::uint64_t{64} << 20; ///< bytes of an answer that is kept in memory
+    std::uint64_t max_response_size = std::uint64_t{16} << 20; ///< bytes of an answer that is kept in memory
     std::uint32_t max_idle_connections = 16;                   ///< connections kept open for the next call
     /// HTTP proxy, "http://user:password@host:port"; empty: none. Unset: the environment's HTTPS_PROXY, http_proxy (for
     /// plain http), ALL_PROXY, less NO_PROXY and this machine.
     std::optional<std::string> proxy;
     std::chrono::milliseconds websocket_ping_interval{30'000};     ///< 0 is no pings
     std::chrono::milliseconds websocket_ping_timeout{30'000};      ///< silence after a ping that means a dead peer
-    std::uint64_t max_websocket_message = std::uint64_t{64} << 20; ///< bytes of one message
+    std::uint64_t max_websocket_message = std::uint64_t{16} << 20; ///< bytes of one message
     std::uint32_t async_threads = 4;                               ///< threads of an asynchronous session, at least 1
 
     std::function<void(const log_record&)> on_log; ///< called after every attempt, on the calling thread
@@ -2484,6 +2967,7 @@ inline api_config resolve_config(api_config config) {
         if (!field) field = std::string(fallback);
     };
     fill(config.endpoint, "ENDPOINT", detail::default_endpoint);
+    fill(config.endpoint_type, "ENDPOINT_TYPE", "api");
     fill(config.access_key, "ACCESS_KEY", "");
     fill(config.secret_key, "SECRET_KEY", "");
     if (!config.hash_type) config.hash_type = std::string(detail::default_hash_type);
@@ -2505,12 +2989,35 @@ inline api_config resolve_config(api_config config) {
         }
     }
 
+    if (config.storage_proxy_urls.empty()) {
+        for (const std::string& item : detail::split_list(detail::environment("OVERRIDE_STORAGE_PROXY").value_or(""))) {
+            const std::size_t equals = item.find('=');
+            if (equals == std::string::npos)
+                detail::bad_config("BACKEND_OVERRIDE_STORAGE_PROXY is not of the form a=b,c=d: \"" + item + '"');
+            config.storage_proxy_urls.emplace(item.substr(0, equals), item.substr(equals + 1));
+        }
+    }
+    for (const auto& item : config.storage_proxy_urls) {
+        try {
+            codec::parse_url(item.first);
+            codec::parse_url(item.second);
+        } catch (const codec::decode_error& e) {
+            detail::bad_config("storage_proxy_urls (BACKEND_OVERRIDE_STORAGE_PROXY) is not usable, " +
+                               std::string(e.what()));
+        }
+    }
+
     try {
         const codec::url endpoint = codec::parse_url(*config.endpoint);
         if (!endpoint.query.empty()) detail::bad_config("endpoint (BACKEND_ENDPOINT) must not have a query");
     } catch (const codec::decode_error& e) {
         detail::bad_config("endpoint (BACKEND_ENDPOINT) is not usable, " + std::string(e.what()));
     }
+    if (*config.endpoint_type != "api" && *config.endpoint_type != "session") {
+        detail::bad_config("endpoint_type (BACKEND_ENDPOINT_TYPE) is neither \"api\" nor \"session\": \"" +
+                           *config.endpoint_type + '"');
+    }
+    const bool has_keys = *config.endpoint_type == "api";
     // The access key stands before a colon in the Authorization header; the secret key is never sent.
     const auto require = [](const std::string& value, const char* field, const char* variable, bool colon) {
         if (value.empty()) {
@@ -2523,8 +3030,8 @@ inline api_config resolve_config(api_config config) {
             }
         }
     };
-    require(*config.access_key, "access_key", "BACKEND_ACCESS_KEY", false);
-    require(*config.secret_key, "secret_key", "BACKEND_SECRET_KEY", true);
+    if (has_keys) require(*config.access_key, "access_key", "BACKEND_ACCESS_KEY", false);
+    if (has_keys) require(*config.secret_key, "secret_key", "BACKEND_SECRET_KEY", true);
     if (!codec::has_digest(*config.hash_type)) {
         detail::bad_config("hash_type is unknown or cannot be used for signatures: \"" + *config.hash_type + '"');
     }
@@ -2583,6 +3090,7 @@ inline std::ostream& operator<<(std::ostream& out, const api_config& config) {
         out << name << ": " << (value ? *value : "(unset)") << '\n';
     };
     line("endpoint", config.endpoint);
+    line("endpoint_type", config.endpoint_type);
     line("version", config.version);
     line("user_agent", config.user_agent);
     line("access_key", config.access_key);
@@ -2595,6 +3103,877 @@ inline std::ostream& operator<<(std::ostream& out, const api_config& config) {
                << '\n';
 }
 
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/cookie_jar.hpp
+/// @file
+/// The cookies of a session that has logged in at a webserver.
+#ifndef BACKENDAI_COOKIE_JAR_HPP
+#define BACKENDAI_COOKIE_JAR_HPP
+
+// ---- backendai/codec/cookie.hpp
+/// @file
+/// Set-Cookie header fields (RFC 6265).
+#ifndef BACKENDAI_CODEC_COOKIE_HPP
+#define BACKENDAI_CODEC_COOKIE_HPP
+
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// What one Set-Cookie field says.
+struct cookie {
+    std::string name, value;
+    std::string path = "/";          ///< where it is to be sent: there and below
+    std::string domain;              ///< lower case, without a leading dot; empty: the host that set it
+    bool secure = false;             ///< over TLS only
+    std::optional<utc_time> expires; ///< none: with the session
+};
+
+namespace detail {
+
+inline std::string_view trim_spaces(std::string_view text) {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
+inline std::string lower_ascii(std::string_view text) {
+    std::string lower(text);
+    for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    return lower;
+}
+
+inline bool is_cookie_text(std::string_view text, std::string_view forbidden) {
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte >= 0x7f || forbidden.find(c) != std::string_view::npos) return false;
+    }
+    return true;
+}
+
+/// Max-Age in seconds: digits, perhaps after a minus; more than nine of them are more than a program lives.
+inline std::optional<std::chrono::seconds> parse_max_age(std::string_view text) {
+    const bool negative = !text.empty() && text.front() == '-';
+    if (negative) text.remove_prefix(1);
+    if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return {};
+    if (negative) return std::chrono::seconds(0);
+    std::int64_t value = 0;
+    for (const char c : text.size() > 9 ? std::string_view("999999999") : text) value = value * 10 + (c - '0');
+    return std::chrono::seconds(value);
+}
+
+/// Also with dashes in the date, as many servers write it: "Mon, 30-Nov-2026 15:34:00 GMT".
+inline std::optional<utc_time> parse_cookie_date(std::string_view text) {
+    std::string date(text);
+    for (char& c : date) c = c == '-' ? ' ' : c;
+    return parse_http_date(date);
+}
+
+} // namespace detail
+
+/// Reads the value of a Set-Cookie field; nothing when it is none, or holds characters that could not be sent back.
+/// Attributes that are unknown or cannot be read are passed over. @param now what Max-Age counts from
+inline std::optional<cookie> parse_set_cookie(std::string_view text, utc_time now) {
+    const std::size_t end = text.find(';');
+    const std::string_view pair = text.substr(0, end);
+    const std::size_t equals = pair.find('=');
+    if (equals == std::string_view::npos) return {};
+    cookie result;
+    result.name = detail::trim_spaces(pair.substr(0, equals));
+    result.value = detail::trim_spaces(pair.substr(equals + 1));
+    if (result.name.empty() || !detail::is_cookie_text(result.name, " ,;=\"\\") ||
+        !detail::is_cookie_text(result.value, ";,"))
+        return {};
+    bool has_age = false;
+    for (std::size_t at = end; at != std::string_view::npos;) {
+        text.remove_prefix(at + 1);
+        at = text.find(';');
+        const std::string_view attribute = text.substr(0, at);
+        const std::size_t sign = attribute.find('=');
+        const std::string name = detail::lower_ascii(detail::trim_spaces(attribute.substr(0, sign)));
+        const std::string_view value =
+            sign == std::string_view::npos ? std::string_view() : detail::trim_spaces(attribute.substr(sign + 1));
+        if (name == "path" && !value.empty() && value.front() == '/') result.path = value;
+        if (name == "domain") result.domain = detail::lower_ascii(value.substr(!value.empty() && value[0] == '.'));
+        if (name == "secure") result.secure = true;
+        if (name == "max-age") {
+            if (const auto age = detail::parse_max_age(value)) {
+                // Zero is the past, whatever the resolution of the clock.
+                result.expires = age->count() == 0 ? utc_time() : now + *age;
+                has_age = true;
+            }
+        }
+        if (name == "expires" && !has_age) {
+            if (const auto date = detail::parse_cookie_date(value)) result.expires = date;
+        }
+    }
+    return result;
+}
+
+/// Whether a request to @p path is below a cookie's path (RFC 6265 section 5.1.4).
+inline bool cookie_path_matches(std::string_view cookie_path, std::string_view path) {
+    if (path.substr(0, cookie_path.size()) != cookie_path) return false;
+    return path.size() == cookie_path.size() || cookie_path.back() == '/' || path[cookie_path.size()] == '/';
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/os/private_file.hpp
+/// @file
+/// Small files that hold secrets: nobody but their owner may read them. Failures are std::system_error.
+#ifndef BACKENDAI_OS_PRIVATE_FILE_HPP
+#define BACKENDAI_OS_PRIVATE_FILE_HPP
+
+// ---- backendai/os/file.hpp
+/// @file
+/// Files and directories, where systems differ: directories are walked without following links, files are created
+/// exclusively and get their name at the end. Failures are std::system_error.
+#ifndef BACKENDAI_OS_FILE_HPP
+#define BACKENDAI_OS_FILE_HPP
+
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#ifdef _WIN32
+// ---- backendai/os/file_windows.hpp
+/// @file
+/// Files and directories of Windows; include <backendai/os/file.hpp>.
+///
+/// Windows has no openat: a directory is its path, and each name is checked to be no reparse point (link, junction)
+/// before it is used. Somebody who may write to the destination could swap a directory between check and use; against
+/// such a one the destination itself must be protected.
+#ifndef BACKENDAI_OS_FILE_WINDOWS_HPP
+#define BACKENDAI_OS_FILE_WINDOWS_HPP
+#ifdef _WIN32
+
+// ---- backendai/os/file_types.hpp
+/// @file
+/// What the file headers of all systems share.
+#ifndef BACKENDAI_OS_FILE_TYPES_HPP
+#define BACKENDAI_OS_FILE_TYPES_HPP
+
+
+#include <cstdint>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+/// What a name stands for; links are not followed.
+enum class file_kind { none, regular, directory, symbolic_link, other };
+
+/// A point in time as file systems keep it.
+struct file_time {
+    std::int64_t seconds = 0; ///< since 1970, rounded down
+    std::uint32_t nanoseconds = 0;
+};
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+#ifndef NOMINMAX
+#define NOMINMAX
+#endif
+#ifndef WIN32_LEAN_AND_MEAN
+#define WIN32_LEAN_AND_MEAN
+#endif
+#include <windows.h>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+namespace detail {
+
+[[noreturn]] inline void throw_last_error(const char* what) {
+    throw std::system_error(static_cast<int>(GetLastError()), std::system_category(), what);
+}
+
+inline std::filesystem::path utf8_path(const std::string& name) {
+#if defined(__cpp_char8_t)
+    return std::filesystem::path(std::u8string(name.begin(), name.end()));
+#else
+    return std::filesystem::u8path(name);
+#endif
+}
+
+inline file_kind kind_of_path(const std::filesystem::path& path) {
+    const DWORD attributes = GetFileAttributesW(path.c_str());
+    if (attributes == INVALID_FILE_ATTRIBUTES) {
+        const DWORD code = GetLastError();
+        if (code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND) return file_kind::none;
+        throw_last_error("stat");
+    }
+    if ((attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0) return file_kind::symbolic_link;
+    if ((attributes & FILE_ATTRIBUTE_DIRECTORY) != 0) return file_kind::directory;
+    return (attributes & FILE_ATTRIBUTE_DEVICE) != 0 ? file_kind::other : file_kind::regular;
+}
+
+} // namespace detail
+
+/// An open file. Not thread-safe.
+class open_file {
+public:
+    open_file() = default;
+    explicit open_file(HANDLE handle) noexcept : handle_(handle) {}
+    open_file(open_file&& other) noexcept : handle_(std::exchange(other.handle_, INVALID_HANDLE_VALUE)) {}
+    open_file& operator=(open_file&& other) noexcept {
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    ~open_file() {
+        if (is_open()) CloseHandle(handle_);
+    }
+
+    bool is_open() const noexcept { return handle_ != INVALID_HANDLE_VALUE; }
+
+    std::size_t read(char* buffer, std::size_t capacity) {
+        DWORD count = 0;
+        if (!ReadFile(handle_, buffer, static_cast<DWORD>((std::min)(capacity, std::size_t{1} << 30)), &count, nullptr))
+            detail::throw_last_error("read");
+        return count;
+    }
+    void write(std::string_view bytes) {
+        while (!bytes.empty()) {
+            DWORD count = 0;
+            const auto wanted = static_cast<DWORD>((std::min)(bytes.size(), std::size_t{1} << 30));
+            if (!WriteFile(handle_, bytes.data(), wanted, &count, nullptr)) detail::throw_last_error("write");
+            bytes.remove_prefix(count);
+        }
+    }
+    std::uint64_t size() const {
+        LARGE_INTEGER size{};
+        if (!GetFileSizeEx(handle_, &size)) detail::throw_last_error("stat");
+        return static_cast<std::uint64_t>(size.QuadPart);
+    }
+    /// Windows has no permission bits: as if only the owner had any.
+    unsigned permissions() const { return 0600; }
+    file_time modified() const {
+        FILETIME time{};
+        if (!GetFileTime(handle_, nullptr, nullptr, &time)) detail::throw_last_error("stat");
+        const std::uint64_t ticks = (std::uint64_t{time.dwHighDateTime} << 32) | time.dwLowDateTime;
+        constexpr std::int64_t epoch = 11'644'473'600; // seconds from 1601 to 1970
+        return {static_cast<std::int64_t>(ticks / 10'000'000) - epoch,
+                static_cast<std::uint32_t>(ticks % 10'000'000 * 100)};
+    }
+    void seek(std::uint64_t position) {
+        LARGE_INTEGER place{};
+        place.QuadPart = static_cast<LONGLONG>(position);
+        if (!SetFilePointerEx(handle_, place, nullptr, FILE_BEGIN)) detail::throw_last_error("seek");
+    }
+    void resize(std::uint64_t size) {
+        seek(size);
+        if (!SetEndOfFile(handle_)) detail::throw_last_error("truncate");
+    }
+    /// Windows has no permission bits.
+    void set_mode(unsigned /*mode*/) {}
+    void set_modified(file_time time) {
+        constexpr std::int64_t epoch = 11'644'473'600; // seconds from 1601 to 1970
+        const auto ticks = static_cast<std::uint64_t>((time.seconds + epoch) * 10'000'000 + time.nanoseconds / 100);
+        FILETIME value{static_cast<DWORD>(ticks), static_cast<DWORD>(ticks >> 32)};
+        if (!SetFileTime(handle_, nullptr, nullptr, &value)) detail::throw_last_error("setting the time");
+    }
+    void close() {
+        if (!CloseHandle(std::exchange(handle_, INVALID_HANDLE_VALUE))) detail::throw_last_error("close");
+    }
+
+private:
+    HANDLE handle_ = INVALID_HANDLE_VALUE;
+};
+
+/// Opens a regular file, through links. @throws std::system_error also when it is no regular file.
+inline open_file open_for_reading(const std::filesystem::path& path) {
+    open_file result(CreateFileW(path.c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+                                 nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
+    if (!result.is_open()) detail::throw_last_error("open");
+    return result;
+}
+
+/// An open directory. Names are single components; links among them are never followed. Not thread-safe.
+class directory {
+public:
+    directory() = default;
+    explicit directory(const std::filesystem::path& path) : path_(path) {
+        if (!std::filesystem::is_directory(path)) throw std::system_error(ENOTDIR, std::generic_category(), "open");
+    }
+
+    bool is_open() const noexcept { return !path_.empty(); }
+    file_kind kind_of(const std::string& name) const { return detail::kind_of_path(at(name)); }
+    directory open_child(const std::string& name) const {
+        if (kind_of(name) != file_kind::directory) throw std::system_error(ENOTDIR, std::generic_category(), "open");
+        return directory(at(name));
+    }
+    bool make_child(const std::string& name) const {
+        if (CreateDirectoryW(at(name).c_str(), nullptr)) return true;
+        if (GetLastError() == ERROR_ALREADY_EXISTS) return false;
+        detail::throw_last_error("mkdir");
+    }
+    open_file create(const std::string& name, unsigned /*mode*/) const {
+        open_file result(CreateFileW(at(name).c_str(), GENERIC_WRITE | FILE_WRITE_ATTRIBUTES, 0, nullptr, CREATE_NEW,
+                                     FILE_ATTRIBUTE_NORMAL, nullptr));
+        if (!result.is_open()) detail::throw_last_error("create");
+        return result;
+    }
+    open_file open_file_for_reading(const std::string& name) const { return open_regular(name, GENERIC_READ); }
+    open_file open_file_for_writing(const std::string& name) const {
+        return open_regular(name, GENERIC_WRITE | FILE_WRITE_ATTRIBUTES);
+    }
+    void rename(const std::string& from, const std::string& to) const {
+        if (!MoveFileExW(at(from).c_str(), at(to).c_str(), MOVEFILE_REPLACE_EXISTING))
+            detail::throw_last_error("rename");
+    }
+    bool rename_new(const std::string& from, const std::string& to) const {
+        if (MoveFileExW(at(from).c_str(), at(to).c_str(), 0)) return true;
+        const DWORD code = GetLastError();
+        if (code == ERROR_ALREADY_EXISTS || code == ERROR_FILE_EXISTS) return false;
+        detail::throw_last_error("rename");
+    }
+    bool remove_file(const std::string& name) const noexcept { return DeleteFileW(at(name).c_str()) != 0; }
+    bool remove_directory(const std::string& name) const noexcept { return RemoveDirectoryW(at(name).c_str()) != 0; }
+    directory duplicate() const { return *this; }
+    /// A directory's time is of no use on Windows, where every change inside sets it.
+    void set_metadata(unsigned /*mode*/, file_time /*modified*/) const {}
+
+private:
+    open_file open_regular(const std::string& name, DWORD access) const {
+        if (kind_of(name) != file_kind::regular) throw std::system_error(EINVAL, std::generic_category(), "open");
+        open_file result(CreateFileW(at(name).c_str(), access, FILE_SHARE_READ | FILE_SHARE_DELETE, nullptr,
+                                     OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
+        if (!result.is_open()) detail::throw_last_error("open");
+        return result;
+    }
+
+    std::filesystem::path at(const std::string& name) const { return path_ / detail::utf8_path(name); }
+
+    std::filesystem::path path_;
+};
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif // _WIN32
+#endif
+#else
+// ---- backendai/os/file_posix.hpp
+/// @file
+/// Files and directories of POSIX systems; include <backendai/os/file.hpp>.
+///
+/// Directories are descriptors and names are looked up in them (openat and its kin, with O_NOFOLLOW), so that nobody
+/// can slip a link into a path between its check and its use.
+#ifndef BACKENDAI_OS_FILE_POSIX_HPP
+#define BACKENDAI_OS_FILE_POSIX_HPP
+
+// ---- backendai/os/file_types.hpp
+/// @file
+/// What the file headers of all systems share.
+#ifndef BACKENDAI_OS_FILE_TYPES_HPP
+#define BACKENDAI_OS_FILE_TYPES_HPP
+
+
+#include <cstdint>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+/// What a name stands for; links are not followed.
+enum class file_kind { none, regular, directory, symbolic_link, other };
+
+/// A point in time as file systems keep it.
+struct file_time {
+    std::int64_t seconds = 0; ///< since 1970, rounded down
+    std::uint32_t nanoseconds = 0;
+};
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <fcntl.h>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+namespace detail {
+
+[[noreturn]] inline void throw_errno(int code, const char* what) {
+    throw std::system_error(code, std::generic_category(), what);
+}
+
+/// A call that a signal may interrupt, until it is through.
+template <class Call>
+auto retry_interrupted(Call&& call) -> decltype(call()) {
+    for (;;) {
+        const auto result = call();
+        if (result >= 0 || errno != EINTR) return result;
+    }
+}
+
+/// A descriptor that closes itself.
+class owned_descriptor {
+public:
+    explicit owned_descriptor(int number = -1) noexcept : number_(number) {}
+    owned_descriptor(owned_descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
+    owned_descriptor& operator=(owned_descriptor&& other) noexcept {
+        std::swap(number_, other.number_);
+        return *this;
+    }
+    ~owned_descriptor() { release(); }
+    int get() const noexcept { return number_; }
+    int release() noexcept { return number_ >= 0 ? ::close(std::exchange(number_, -1)) : 0; }
+
+private:
+    int number_;
+};
+
+inline file_kind kind_of_mode(mode_t mode) noexcept {
+    if (S_ISREG(mode)) return file_kind::regular;
+    if (S_ISDIR(mode)) return file_kind::directory;
+    return S_ISLNK(mode) ? file_kind::symbolic_link : file_kind::other;
+}
+
+} // namespace detail
+
+/// An open file. Not thread-safe.
+class open_file {
+public:
+    open_file() = default;
+    explicit open_file(int descriptor) noexcept : descriptor_(descriptor) {}
+
+    bool is_open() const noexcept { return descriptor_.get() >= 0; }
+
+    /// Up to @p capacity bytes; 0 at the end.
+    std::size_t read(char* buffer, std::size_t capacity) {
+        const ssize_t count = detail::retry_interrupted([&] { return ::read(descriptor_.get(), buffer, capacity); });
+        if (count < 0) detail::throw_errno(errno, "read");
+        return static_cast<std::size_t>(count);
+    }
+    void write(std::string_view bytes) {
+        while (!bytes.empty()) {
+            const ssize_t count =
+                detail::retry_interrupted([&] { return ::write(descriptor_.get(), bytes.data(), bytes.size()); });
+            if (count < 0) detail::throw_errno(errno, "write");
+            bytes.remove_prefix(static_cast<std::size_t>(count));
+        }
+    }
+    std::uint64_t size() const { return static_cast<std::uint64_t>(status().st_size); }
+    /// The nine permission bits.
+    unsigned permissions() const { return static_cast<unsigned>(status().st_mode) & 0777U; }
+    file_time modified() const {
+        const struct stat data = status();
+#ifdef __APPLE__
+        return {data.st_mtimespec.tv_sec, static_cast<std::uint32_t>(data.st_mtimespec.tv_nsec)};
+#else
+        return {data.st_mtim.tv_sec, static_cast<std::uint32_t>(data.st_mtim.tv_nsec)};
+#endif
+    }
+    /// Where the next read or write is, from the file's beginning.
+    void seek(std::uint64_t position) {
+        if (::lseek(descriptor_.get(), static_cast<off_t>(position), SEEK_SET) < 0) detail::throw_errno(errno, "seek");
+    }
+    /// Cuts the file off.
+    void resize(std::uint64_t size) {
+        if (detail::retry_interrupted([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) != 0)
+            detail::throw_errno(errno, "truncate");
+    }
+    /// @param mode the nine permission bits
+    void set_mode(unsigned mode) {
+        if (::fchmod(descriptor_.get(), static_cast<mode_t>(mode & 0777U)) != 0) detail::throw_errno(errno, "chmod");
+    }
+    void set_modified(file_time time) {
+        struct timespec times[2] = {};
+        times[0].tv_nsec = UTIME_OMIT; // the time of access
+        times[1].tv_sec = static_cast<time_t>(time.seconds);
+        times[1].tv_nsec = static_cast<long>(time.nanoseconds);
+        if (::futimens(descriptor_.get(), times) != 0) detail::throw_errno(errno, "setting the time");
+    }
+    /// Reports what the system kept back until now (a network file system's full disk, say).
+    void close() {
+        if (descriptor_.release() != 0 && errno != EINTR) detail::throw_errno(errno, "close");
+    }
+
+private:
+    struct stat status() const {
+        struct stat data {};
+        if (::fstat(descriptor_.get(), &data) != 0) detail::throw_errno(errno, "fstat");
+        return data;
+    }
+
+    detail::owned_descriptor descriptor_;
+};
+
+/// Opens a regular file, through links. @throws std::system_error also when it is no regular file.
+inline open_file open_for_reading(const std::filesystem::path& path) {
+    // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
+    const int descriptor =
+        detail::retry_interrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
+    if (descriptor < 0) detail::throw_errno(errno, "open");
+    open_file result(descriptor);
+    struct stat data {};
+    if (::fstat(descriptor, &data) != 0) detail::throw_errno(errno, "fstat");
+    if (!S_ISREG(data.st_mode)) detail::throw_errno(S_ISDIR(data.st_mode) ? EISDIR : EINVAL, "open");
+    return result;
+}
+
+/// An open directory. Names are single components; links among them are never followed. Not thread-safe.
+class directory {
+public:
+    directory() = default;
+    /// Opens a directory by its path, through links.
+    explicit directory(const std::filesystem::path& path) : directory(AT_FDCWD, path.c_str(), 0) {}
+
+    bool is_open() const noexcept { return descriptor_.get() >= 0; }
+
+    file_kind kind_of(const std::string& name) const {
+        struct stat data {};
+        if (::fstatat(descriptor_.get(), name.c_str(), &data, AT_SYMLINK_NOFOLLOW) == 0)
+            return detail::kind_of_mode(data.st_mode);
+        if (errno == ENOENT) return file_kind::none;
+        detail::throw_errno(errno, "stat");
+    }
+    /// @throws std::system_error{ENOTDIR or ELOOP} also when the name is a link, wherever it leads.
+    directory open_child(const std::string& name) const {
+        return directory(descriptor_.get(), name.c_str(), O_NOFOLLOW);
+    }
+    /// False when there is something of that name.
+    bool make_child(const std::string& name) const {
+        if (::mkdirat(descriptor_.get(), name.c_str(), 0777) == 0) return true;
+        if (errno == EEXIST) return false;
+        detail::throw_errno(errno, "mkdir");
+    }
+    /// Creates a file that must not exist. @param mode of the new file, less the process's umask
+    open_file create(const std::string& name, unsigned mode) const {
+        const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
+        const int descriptor = detail::retry_interrupted(
+            [&] { return ::openat(descriptor_.get(), name.c_str(), flags, static_cast<mode_t>(mode)); });
+        if (descriptor < 0) detail::throw_errno(errno, "create");
+        return open_file(descriptor);
+    }
+    /// Opens a file that exists. @throws std::system_error also when it is a link or no regular file.
+    open_file open_file_for_reading(const std::string& name) const { return open_regular(name, O_RDONLY); }
+    /// The same, to write into it from its beginning on.
+    open_file open_file_for_writing(const std::string& name) const { return open_regular(name, O_WRONLY); }
+    /// Gives a file another name, in place of the file or link of that name, if any.
+    void rename(const std::string& from, const std::string& to) const {
+        if (::renameat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str()) != 0)
+            detail::throw_errno(errno, "rename");
+    }
+    /// Gives a file another name unless that is taken; false when it is.
+    bool rename_new(const std::string& from, const std::string& to) const {
+        if (::linkat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str(), 0) == 0) {
+            remove_file(from);
+            return true;
+        }
+        if (errno == EEXIST) return false;
+        // A file system without hard links: the check and the renaming are two steps there.
+        if (kind_of(to) != file_kind::none) return false;
+        rename(from, to);
+        return true;
+    }
+    bool remove_file(const std::string& name) const noexcept {
+        return ::unlinkat(descriptor_.get(), name.c_str(), 0) == 0;
+    }
+    /// Removes an empty directory.
+    bool remove_directory(const std::string& name) const noexcept {
+        return ::unlinkat(descriptor_.get(), name.c_str(), AT_REMOVEDIR) == 0;
+    }
+    directory duplicate() const { return open_child("."); }
+    /// Mode and time of the directory itself.
+    void set_metadata(unsigned mode, file_time modified) const {
+        open_file self(::fcntl(descriptor_.get(), F_DUPFD_CLOEXEC, 0));
+        if (!self.is_open()) detail::throw_errno(errno, "dup");
+        self.set_mode(mode);
+        self.set_modified(modified);
+    }
+
+private:
+    directory(int parent, const char* name, int flags)
+        : descriptor_(detail::retry_interrupted(
+              [&] { return ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags); })) {
+        if (!is_open()) detail::throw_errno(errno, "open");
+    }
+
+    open_file open_regular(const std::string& name, int how) const {
+        const int flags = how | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK; // see open_for_reading
+        const int descriptor =
+            detail::retry_interrupted([&] { return ::openat(descriptor_.get(), name.c_str(), flags); });
+        if (descriptor < 0) detail::throw_errno(errno, "open");
+        open_file result(descriptor);
+        struct stat data {};
+        if (::fstat(descriptor, &data) != 0) detail::throw_errno(errno, "fstat");
+        if (!S_ISREG(data.st_mode)) detail::throw_errno(EINVAL, "open");
+        return result;
+    }
+
+    detail::owned_descriptor descriptor_;
+};
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
+#endif
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+/// A path as UTF-8 with `/` between its components: what goes into requests and messages.
+inline std::string path_text(const std::filesystem::path& path) {
+    const auto text = path.generic_u8string(); // std::u8string from C++20 on
+    return std::string(text.begin(), text.end());
+}
+
+/// The path that UTF-8 text means.
+inline std::filesystem::path text_path(std::string_view text) {
+#if defined(__cpp_char8_t)
+    return std::filesystem::path(std::u8string(text.begin(), text.end()));
+#else
+    return std::filesystem::u8path(text.begin(), text.end());
+#endif
+}
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cerrno>
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <random>
+#include <string>
+#include <string_view>
+#include <system_error>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+namespace detail {
+
+inline std::filesystem::path folder_of(const std::filesystem::path& file) {
+    return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+}
+
+} // namespace detail
+
+/// The content of a file; nothing when there is none.
+/// @throws std::system_error{EACCES} when others may read or write it (not on Windows, which has no such bits);
+///         {EFBIG} when it is larger than @p limit bytes
+inline std::optional<std::string> read_private_file(const std::filesystem::path& path, std::size_t limit) {
+    const directory folder(detail::folder_of(path));
+    const std::string name = path_text(path.filename());
+    if (folder.kind_of(name) == file_kind::none) return {};
+    open_file file = folder.open_file_for_reading(name);
+    if ((file.permissions() & 077U) != 0) {
+        throw std::system_error(EACCES, std::generic_category(), "others than its owner may read it");
+    }
+    std::string text;
+    char buffer[4096];
+    while (const std::size_t count = file.read(buffer, sizeof buffer)) {
+        if (count > limit - text.size()) throw std::system_error(EFBIG, std::generic_category(), "read");
+        text.append(buffer, count);
+    }
+    return text;
+}
+
+/// Replaces a file, or makes it, with mode 0600: at every moment it has the old content or the new one.
+inline void write_private_file(const std::filesystem::path& path, std::string_view content) {
+    const directory folder(detail::folder_of(path));
+    const std::string temporary = ".backendai-" + std::to_string(std::random_device{}()) + ".tmp";
+    open_file file = folder.create(temporary, 0600);
+    try {
+        file.write(content);
+        file.close();
+        folder.rename(temporary, path_text(path.filename()));
+    } catch (...) {
+        folder.remove_file(temporary);
+        throw;
+    }
+}
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <filesystem>
+#include <mutex>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Cookies of one endpoint, sent to no other origin; in memory, and in a file if one is named. The file is read when
+/// the jar is made and written from keep() on, whenever a cookie changes. Thread-safe.
+class cookie_jar {
+public:
+    /// @throws client_error{io} when the file cannot be read, is no cookie file, or others than its owner may read it
+    cookie_jar(const codec::url& endpoint, std::filesystem::path file)
+        : origin_(endpoint.origin()), host_(endpoint.host), is_tls_(endpoint.is_tls()), file_(std::move(file)) {
+        if (!file_.empty()) load();
+    }
+
+    /// The value of the Cookie header for a request; empty when there is none to send.
+    std::string header(const codec::url& place, codec::utc_time now) const {
+        if (place.origin() != origin_) return {};
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::string text;
+        for (const codec::cookie& item : cookies_) {
+            if ((item.expires && *item.expires <= now) || (item.secure && !is_tls_)) continue;
+            if (!codec::cookie_path_matches(item.path, place.path.empty() ? "/" : place.path)) continue;
+            if (!text.empty()) text += "; ";
+            text += item.name + '=' + item.value;
+        }
+        return text;
+    }
+
+    /// Takes what an answer sets. @throws client_error{io} when the file cannot be written
+    void absorb(const response_head& head, const codec::url& place, codec::utc_time now) {
+        if (place.origin() != origin_) return;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        bool changed = false;
+        for (const auto& field : head.headers) {
+            if (!equal_ignoring_case(field.first, "Set-Cookie")) continue;
+            if (auto item = codec::parse_set_cookie(field.second, now)) changed = put(std::move(*item), now) || changed;
+        }
+        if (changed && kept_) save();
+    }
+
+    /// From now on the file holds what the jar holds. @throws client_error{io}
+    void keep() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        kept_ = !file_.empty();
+        if (kept_) save();
+    }
+    /// Forgets all cookies; the file stays as it is.
+    void clear() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        cookies_.clear();
+        kept_ = false;
+    }
+    /// Forgets all cookies, those in the file too. @throws client_error{io}
+    void discard() {
+        clear();
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::error_code error;
+        if (!file_.empty()) std::filesystem::remove(file_, error);
+        if (error) failure(error.message());
+    }
+
+private:
+    bool put(codec::cookie item, codec::utc_time now) {
+        const bool ours =
+            item.domain.empty() || item.domain == host_ ||
+            (host_.size() > item.domain.size() &&
+             host_.compare(host_.size() - item.domain.size() - 1, std::string::npos, '.' + item.domain) == 0);
+        if (!ours) return false;
+        const bool gone = item.expires && *item.expires <= now;
+        for (auto known = cookies_.begin(); known != cookies_.end(); ++known) {
+            if (known->name != item.name || known->path != item.path) continue;
+            if (gone) {
+                cookies_.erase(known);
+            } else {
+                *known = std::move(item);
+            }
+            return true;
+        }
+        if (!gone) cookies_.push_back(std::move(item));
+        return !gone;
+    }
+
+    [[noreturn]] void failure(const std::string& why) const {
+        throw client_error(error_kind::io, "the cookie file " + os::path_text(file_) + ": " + why);
+    }
+
+    void load() {
+        try {
+            const auto text = os::read_private_file(file_, 64 * 1024);
+            if (!text) return;
+            const json content = codec::parse_json(*text);
+            if (content.at("endpoint") != origin_) return; // of another server: replaced by the next login
+            for (const json& each : content.at("cookies")) {
+                auto item = codec::parse_set_cookie(
+                    each.at("name").get<std::string>() + '=' + each.at("value").get<std::string>(), {});
+                if (!item) continue;
+                item->path = each.at("path").get<std::string>();
+                item->secure = each.at("secure").get<bool>();
+                if (each.contains("expires")) item->expires = codec::parse_iso_date(each["expires"].get<std::string>());
+                if (item->path.empty()) item->path = "/";
+                cookies_.push_back(std::move(*item));
+            }
+            kept_ = true;
+        } catch (const std::system_error& e) {
+            failure(e.what());
+        } catch (const json::exception&) {
+            failure("is no cookie file of this SDK");
+        } catch (const codec::decode_error&) {
+            failure("is no cookie file of this SDK");
+        }
+    }
+
+    void save() const {
+        json content = {{"endpoint", origin_}, {"cookies", json::array()}};
+        for (const codec::cookie& item : cookies_) {
+            json each = {{"name", item.name}, {"value", item.value}, {"path", item.path}, {"secure", item.secure}};
+            if (item.expires) each["expires"] = codec::format_date(*item.expires);
+            content["cookies"].push_back(std::move(each));
+        }
+        try {
+            os::write_private_file(file_, content.dump());
+        } catch (const std::system_error& e) {
+            failure(e.what());
+        }
+    }
+
+    const std::string origin_, host_;
+    const bool is_tls_;
+    const std::filesystem::path file_;
+    mutable std::mutex mutex_;
+    std::vector<codec::cookie> cookies_;
+    bool kept_ = false;
+};
+
+} // namespace detail
 BACKENDAI_NAMESPACE_END
 
 #endif
@@ -2693,17 +4072,18 @@ struct probe_result {
 /// for the probe could not do better. @param out_of_time the call's time limit is over
 inline probe_result judge_probe_failure(const error& failure, bool out_of_time) {
     probe_result result;
-    if (const auto* refused = dynamic_cast<const api_error*>(&failure)) {
+    if (const auto* refused = failure.as_api_error()) {
         const int status = refused->status();
         result.final = status != 429 && status != 502 && status != 503 && status != 504;
         return result;
     }
-    const auto& local = dynamic_cast<const client_error&>(failure);
-    const error_kind kind = local.kind();
-    const bool unreachable = local.sent() == client_error::progress::nothing_sent;
+    const client_error* local = failure.as_client_error();
+    if (local == nullptr) throw error(failure); // a transport's own
+    const error_kind kind = local->kind();
+    const bool unreachable = local->sent() == client_error::progress::nothing_sent;
     const bool is_answer = kind == error_kind::protocol || (kind == error_kind::timeout && !unreachable);
     const bool is_dropped = (kind == error_kind::connect || kind == error_kind::tls) && !unreachable;
-    if (out_of_time || (!is_answer && !is_dropped)) throw local;
+    if (out_of_time || (!is_answer && !is_dropped)) throw *local;
     result.final = is_answer;
     return result;
 }
@@ -2804,6 +4184,7 @@ BACKENDAI_NAMESPACE_END
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -2857,21 +4238,24 @@ namespace detail {
 
 inline constexpr std::size_t max_error_body = 64 * 1024;
 
-/// Takes every @p secret out of @p text.
+/// Takes every @p secret out of @p text; not one so short that ordinary words hold it.
 inline void redact(std::string& text, std::string_view secret) {
-    if (secret.empty()) return;
+    if (secret.size() < 4) return;
     for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos;) text.replace(at, secret.size(), "***");
 }
 
 /// What an answer with a failure status means; never fails, whatever the body holds.
-/// @param signature of the request: a server or proxy that echoes requests must not bring it into a log
-inline api_error make_api_error(const response_head& head, std::string body, std::string_view signature = {}) {
+/// @param secrets of the request: a server or proxy that echoes requests must not bring them into a log
+inline api_error make_api_error(const response_head& head, std::string body,
+                                const std::vector<std::string>& secrets = {}) {
     api_error::details what;
     what.status = head.status;
     what.reason = head.reason;
     what.retry_after = head.headers.get("Retry-After");
     what.body = std::move(body);
-    for (std::string* text : {&what.reason, &what.retry_after, &what.body}) redact(*text, signature);
+    for (std::string* text : {&what.reason, &what.retry_after, &what.body}) {
+        for (const std::string& secret : secrets) redact(*text, secret);
+    }
     try {
         const json problem = codec::parse_json(what.body);
         const auto text = [&problem](const char* key) {
@@ -2926,6 +4310,7 @@ public:
     /// Whether the receiver has seen data, after which the call cannot be repeated.
     bool delivered() const { return delivered_; }
     const response_head& head() const { return head_; }
+    response_head take_head() { return std::move(head_); }
     std::string take_body() { return std::move(body_); }
 
 private:
@@ -3048,6 +4433,7 @@ BACKENDAI_NAMESPACE_END
 
 #endif
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -3061,6 +4447,7 @@ BACKENDAI_NAMESPACE_END
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -3073,6 +4460,15 @@ struct call_options {
 };
 
 namespace detail {
+
+/// The JSON text of an argument. @throws client_error{argument} when a text in it is not UTF-8
+inline std::string json_text(const json& value) {
+    try {
+        return value.dump();
+    } catch (const json::exception&) {
+        throw client_error(error_kind::argument, "an argument is not valid UTF-8 text");
+    }
+}
 
 /// One call as an API function describes it.
 struct call {
@@ -3090,15 +4486,15 @@ struct call {
     head_receiver on_head;                                      ///< sees the head of a 2xx answer before that
     std::shared_ptr<std::unique_ptr<message_stream>> websocket; ///< when set: a handshake, whose stream goes there
     bool negotiates = true;                                     ///< wait until the protocol version is known
+    /// A whole URL in place of path and query, for what is not part of the API (a storage proxy): it gets no
+    /// signature, no cookie and no version, whatever its origin.
+    std::optional<codec::url> elsewhere;
+    std::string secret; ///< a text of this call that must not come out in an error: a token, a password
     /// Writes what depends on the server's generation (path, names of members) once that is known.
     std::function<void(call&, const dialect&)> complete;
 
     void set_json(const json& value) {
-        try {
-            body = value.dump();
-        } catch (const json::exception&) {
-            throw client_error(error_kind::argument, "an argument is not valid UTF-8 text");
-        }
+        body = json_text(value);
         content_type = "application/json";
     }
 };
@@ -3204,6 +4600,8 @@ public:
           budget_(config_.retry),
           transport_(std::move(transport)) {
         while (!endpoint_.path.empty() && endpoint_.path.back() == '/') endpoint_.path.pop_back();
+        if (*config_.endpoint_type == "session")
+            cookies_ = std::make_unique<cookie_jar>(endpoint_, config_.cookie_file);
     }
 
     session_state(const session_state&) = delete;
@@ -3250,7 +4648,7 @@ public:
         // What is wrong with the arguments is found before anything is sent, the question for the version included.
         http_request request;
         if (!what.complete) request = make_request(what);
-        const dialect language = what.negotiates ? negotiated(context, policy) : present_dialect();
+        const dialect language = what.negotiates && !what.elsewhere ? negotiated(context, policy) : present_dialect();
         if (what.complete) {
             what.complete(what, language);
             request = make_request(what);
@@ -3271,6 +4669,27 @@ public:
         return known ? *known : dialect_of(std::string(default_protocol_version));
     }
     version_negotiation& negotiation() noexcept { return negotiation_; }
+    /// Those of endpoint_type "session"; null for "api".
+    cookie_jar* cookies() noexcept { return cookies_.get(); }
+    /// Triggered when the session is closed.
+    cancel_token closing() const { return closing_.token(); }
+
+    /// Waits before another attempt of what ended with @p failure; false when there must be none. @param attempt the
+    /// number of the one that failed @throws client_error when the waiting is cancelled, closed or out of time
+    bool wait_for_retry(const error& failure, int attempt, const call_options& options, task_control* task = nullptr) {
+        const running_call guard(*this);
+        const retry_policy& policy = options.retry ? *options.retry : config_.retry;
+        const exchange_context context = make_context(call(), options, task);
+        const auto delay = retry_delay(policy, retry_class::safe, attempt, failure, now(), jitter());
+        if (!delay || ends_before(context, *delay) || !budget_.take(false)) return false;
+        pause(*delay, context);
+        return true;
+    }
+    /// Waits. @throws as wait_for_retry()
+    void wait(std::chrono::milliseconds time, const call_options& options, task_control* task = nullptr) {
+        const running_call guard(*this);
+        pause(time, make_context(call(), options, task));
+    }
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
 
@@ -3282,12 +4701,18 @@ public:
         const std::string date = codec::format_date(now());
         const std::string target = request.url.target();
         const std::string host = request.url.host_header();
-        header_list headers = {{"User-Agent", *config_.user_agent},
-                               {"X-BackendAI-Version", version},
-                               {"Date", date},
-                               {"Content-Type", content_type}};
-        headers.add("Authorization",
-                    signer_.sign({request.method, target, date, host, content_type, version, request.body}));
+        header_list headers;
+        headers.reserve(8);
+        headers.add("User-Agent", *config_.user_agent);
+        headers.add("X-BackendAI-Version", version);
+        headers.add("Date", date);
+        headers.add("Content-Type", content_type);
+        if (!cookies_) {
+            headers.add("Authorization",
+                        signer_.sign({request.method, target, date, host, content_type, version, request.body}));
+        } else if (std::string cookies = cookies_->header(request.url, now()); !cookies.empty()) {
+            headers.add("Cookie", std::move(cookies));
+        }
         return headers;
     }
 
@@ -3296,20 +4721,28 @@ private:
     class running_call {
     public:
         explicit running_call(session_state& state) : state_(state) {
-            const std::lock_guard<std::mutex> lock(state_.mutex_);
-            if (state_.closed()) throw client_error(error_kind::closed, "the session was closed");
-            ++state_.running_;
+            ++state_.running_; // before the look: close() sees either the call or its refusal
+            if (state_.closed()) {
+                end();
+                throw client_error(error_kind::closed, "the session was closed");
+            }
             innermost_call() = &link_;
         }
         running_call(const running_call&) = delete;
         running_call& operator=(const running_call&) = delete;
         ~running_call() {
             innermost_call() = link_.outer;
-            const std::lock_guard<std::mutex> lock(state_.mutex_);
-            if (--state_.running_ == 0) state_.idle_.notify_all();
+            end();
         }
 
     private:
+        // Only close() waits for the last one, so that calls need no lock before it.
+        void end() {
+            if (--state_.running_ != 0 || !state_.closed()) return;
+            const std::lock_guard<std::mutex> lock(state_.mutex_);
+            state_.idle_.notify_all();
+        }
+
         session_state& state_;
         const thread_call link_{&state_, innermost_call()};
     };
@@ -3336,7 +4769,7 @@ private:
     probe_result probe(const exchange_context& call_context, const retry_policy& policy) {
         exchange_context context = call_context;
         context.read_timeout = config_.read_timeout;
-        const call what;
+        call what;
         http_request request = make_request(what);
         try {
             const response answer =
@@ -3366,10 +4799,10 @@ private:
                 const int status = sink.head().status;
                 if ((status >= 200 && status < 300 && !what.websocket) || (status == 101 && what.websocket)) {
                     budget_.refund(attempt > 1);
-                    return response(sink.head(), sink.take_body());
+                    return response(sink.take_head(), sink.take_body());
                 }
-                if (status < 400 && !what.check_status) return response(sink.head(), sink.take_body());
-                refused.emplace(make_api_error(sink.head(), sink.take_body(), signature_of(request)));
+                if (status < 400 && !what.check_status) return response(sink.take_head(), sink.take_body());
+                refused.emplace(make_api_error(sink.head(), sink.take_body(), secrets_of(request, what)));
             } catch (const client_error& e) {
                 failed.emplace(e);
             }
@@ -3380,13 +4813,14 @@ private:
             if (!delay || ends_before(context, *delay) || !budget_.take(timed_out)) {
                 if (failed) throw *failed;
                 if (what.check_status) throw *refused;
-                return response(sink.head(), refused->body());
+                return response(sink.take_head(), refused->body());
             }
             wait(*delay, context);
         }
     }
 
-    http_request make_request(const call& what) const {
+    // Takes the body out of the call.
+    http_request make_request(call& what) const {
         http_request request;
         if (!is_token(what.method))
             throw client_error(error_kind::argument, "not an HTTP method: \"" + what.method + '"');
@@ -3398,12 +4832,11 @@ private:
             require_field_value(header.second, "a header value");
         }
         try {
-            request.url = endpoint_;
-            const std::size_t question = what.path.find('?');
-            const std::string path = codec::canonical_path(what.path.substr(0, question));
-            request.url.path += path.empty() || path.front() != '/' ? '/' + path : path;
-            if (question != std::string::npos)
-                request.url.query = codec::canonical_query(what.path.substr(question + 1));
+            if (what.elsewhere) {
+                request.url = *what.elsewhere;
+            } else {
+                set_place(request, what);
+            }
         } catch (const codec::decode_error& e) {
             throw client_error(error_kind::argument, std::string("the path is not usable, ") + e.what());
         }
@@ -3411,9 +4844,20 @@ private:
             if (!request.url.query.empty()) request.url.query += '&';
             request.url.query += codec::make_query(what.query);
         }
-        request.body = what.body;
+        request.body = std::move(what.body);
         request.source = what.source;
         return request;
+    }
+
+    void set_place(http_request& request, const call& what) const {
+        request.url = endpoint_;
+        const std::size_t question = what.path.find('?');
+        std::string path = codec::canonical_path(what.path.substr(0, question));
+        if (path.empty() || path.front() != '/') path.insert(0, "/");
+        // A webserver has the manager's whole API below this, and a few paths of its own.
+        if (cookies_ && path.compare(0, 8, "/server/") != 0) request.url.path += "/func";
+        request.url.path += path;
+        if (question != std::string::npos) request.url.query = codec::canonical_query(what.path.substr(question + 1));
     }
 
     void attempt_once(http_request& request, const call& what, response_sink& sink, const exchange_context& context,
@@ -3421,14 +4865,16 @@ private:
         if (request.source) rewind(*request.source);
         sign(request, what, version);
         log_record record;
-        record.method = request.method;
-        record.path = request.url.path;
-        record.attempt = attempt;
         const auto start = exchange_context::clock::now();
+        const std::string asked = config_.on_log ? request.url.path : std::string(); // a redirect changes the request's
         const auto finish = [&] {
+            if (!config_.on_log) return;
+            record.method = request.method;
+            record.path = asked;
+            record.attempt = attempt;
             record.duration =
                 std::chrono::duration_cast<std::chrono::microseconds>(exchange_context::clock::now() - start);
-            if (config_.on_log) config_.on_log(record);
+            config_.on_log(record);
         };
         const codec::url original = request.url;
         try {
@@ -3436,6 +4882,7 @@ private:
                 const response_head head = what.websocket ? open_websocket(request, what, sink, context)
                                                           : transport_->exchange(request, sink, context);
                 record.status = head.status;
+                if (cookies_ && !what.elsewhere) cookies_->absorb(head, request.url, now());
                 const auto next = redirects < 5 ? redirect_target(request, head) : std::nullopt;
                 if (!next) break;
                 request.url.path = next->path;
@@ -3480,13 +4927,26 @@ private:
     }
 
     void sign(http_request& request, const call& what, const std::string& version) const {
-        request.headers = signed_headers(request, what.content_type, version);
+        if (what.elsewhere) {
+            request.headers = {{"User-Agent", *config_.user_agent}};
+            if (request.has_body()) request.headers.add("Content-Type", what.content_type);
+        } else {
+            request.headers = signed_headers(request, what.content_type, version);
+        }
         for (const auto& header : what.headers) request.headers.set(header.first, header.second);
     }
 
-    static std::string signature_of(const http_request& request) {
+    // What a server or proxy that echoes requests must not bring into a log.
+    static std::vector<std::string> secrets_of(const http_request& request, const call& what) {
         const std::string header = request.headers.get("Authorization");
-        return header.substr(header.rfind(':') + 1);
+        std::vector<std::string> secrets = {header.substr(header.rfind(':') + 1), what.secret};
+        const std::string cookies = request.headers.get("Cookie");
+        for (std::size_t at = 0; at < cookies.size();) {
+            const std::size_t end = (std::min)(cookies.find("; ", at), cookies.size());
+            secrets.push_back(cookies.substr(at, end - at).substr(cookies.find('=', at) + 1 - at));
+            at = end + 2;
+        }
+        return secrets;
     }
 
     // Where a redirect leads when it may be followed: a GET without a body that stays on the same origin.
@@ -3512,6 +4972,11 @@ private:
         return context.has_deadline() && exchange_context::clock::now() + delay >= context.deadline;
     }
 
+    void pause(std::chrono::milliseconds delay, const exchange_context& context) const {
+        wait(delay, context);
+        context.check(client_error::progress::maybe_sent);
+    }
+
     void wait(std::chrono::milliseconds delay, const exchange_context& context) const {
         if (config_.sleeper) {
             config_.sleeper(delay);
@@ -3532,13 +4997,14 @@ private:
     const api_config config_;
     codec::url endpoint_;
     const codec::signer signer_;
+    std::unique_ptr<cookie_jar> cookies_; // in place of signatures
     retry_budget budget_;
     std::unique_ptr<any_transport> transport_;
     version_negotiation negotiation_;
     cancel_source closing_;
     std::mutex mutex_;
     std::condition_variable idle_;
-    int running_ = 0;
+    std::atomic<int> running_{0};
     std::shared_ptr<executor> executor_;
 };
 
@@ -3569,27 +5035,6 @@ struct call_scope {
 BACKENDAI_NAMESPACE_END
 
 #endif
-
-#include <type_traits>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-
-/// Calls run on the calling thread and return their result.
-struct blocking {
-    template <class T>
-    using result = T;
-
-    template <class Body>
-    static auto run(const detail::call_scope& scope, Body&& body)
-        -> std::invoke_result_t<Body, const detail::call_scope&> {
-        return std::forward<Body>(body)(scope);
-    }
-};
-
-BACKENDAI_NAMESPACE_END
-
-#endif
 // ---- backendai/wire.hpp
 /// @file
 /// Reading the fields of an answer whose types are not to be trusted: each wrong type is a protocol error that names
@@ -3610,6 +5055,13 @@ namespace detail {
 
 [[noreturn]] inline void bad_answer(const std::string& what) {
     throw client_error(error_kind::protocol, "the answer is not usable: " + what, client_error::progress::maybe_sent);
+}
+
+/// Whether the server's refusal is of a type: the last part of its URI, "object-not-found".
+inline bool is_problem(const api_error& refused, std::string_view id) {
+    const std::string& type = refused.type();
+    return type.size() > id.size() && type.compare(type.size() - id.size(), id.size(), id) == 0 &&
+           type[type.size() - id.size() - 1] == '/';
 }
 
 /// The members of one JSON object of an answer.
@@ -3703,13 +5155,15 @@ BACKENDAI_NAMESPACE_END
 #include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
-
 namespace detail {
 
-inline bool is_problem(const api_error& refused, std::string_view id) {
-    const std::string& type = refused.type();
-    return type.size() > id.size() && type.compare(type.size() - id.size(), id.size(), id) == 0 &&
-           type[type.size() - id.size() - 1] == '/';
+/// Servers from 26.3 on have the envelope at the old path too: exactly `data` and `errors`.
+inline bool is_graphql_envelope(const json& answer) {
+    if (!answer.is_object() || answer.size() != 2 || !answer.contains("data") || !answer.contains("errors"))
+        return false;
+    const json& errors = answer["errors"];
+    return errors.is_null() ||
+           (errors.is_array() && !errors.empty() && errors[0].is_object() && errors[0].contains("message"));
 }
 
 /// Sends a GraphQL request and returns the data, in whichever envelope they come.
@@ -3737,7 +5191,7 @@ inline json admin_query(const call_scope& scope, const std::string& query, const
                             read_problems(refused.data()));
     }
     json data = answer->json();
-    if (!envelope) return data;
+    if (!envelope && !is_graphql_envelope(data)) return data;
     const wire_object fields(data, "the answer");
     if (const json* errors = fields.find("errors"); errors != nullptr && !errors->empty()) {
         api_error::details details;
@@ -3789,41 +5243,807 @@ inline json run_mutation(const call_scope& scope, const graphql_text& text) {
 
 } // namespace detail
 
-/// What admin().sessions() lists.
-struct session_filter {
-    /// PREPARING, BUILDING, RUNNING, RESTARTING, RESIZING, SUSPENDED, TERMINATING, TERMINATED or ERROR; with nothing
-    /// given the server decides.
-    std::optional<std::string> status = "RUNNING";
-    std::optional<std::string> access_key; ///< whose; needs admin rights
-    field_list fields; ///< default: sess_id image tag created_at terminated_at status occupied_slots mem_cur_bytes
-                       ///< mem_max_bytes cpu_using
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/pages.hpp
+/// @file
+/// Long listings, a page at a time.
+#ifndef BACKENDAI_API_PAGES_HPP
+#define BACKENDAI_API_PAGES_HPP
+
+// ---- backendai/mode.hpp
+/// @file
+/// The modes of a session. Every API function's body is written once, blocking; the mode decides how it is run.
+#ifndef BACKENDAI_MODE_HPP
+#define BACKENDAI_MODE_HPP
+
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// A stream's functions called where they are wanted. The asynchronous counterpart is async_stream_io.
+/// @tparam Body see stream_engine; and `value read()`, which waits
+template <class Body>
+class blocking_stream_io {
+public:
+    using value = typename Body::value;
+
+    template <class... Arguments>
+    explicit blocking_stream_io(const call_scope& /*scope*/, Arguments&&... arguments)
+        : body_(std::make_unique<Body>(std::forward<Arguments>(arguments)...)) {}
+    blocking_stream_io(blocking_stream_io&&) noexcept = default;
+    blocking_stream_io& operator=(blocking_stream_io&& other) noexcept {
+        if (this != &other) {
+            end();
+            body_ = std::move(other.body_);
+        }
+        return *this;
+    }
+    blocking_stream_io(const blocking_stream_io&) = delete;
+    blocking_stream_io& operator=(const blocking_stream_io&) = delete;
+    ~blocking_stream_io() { end(); }
+
+    Body& body() const noexcept { return *body_; }
+    value read() const { return body_->read(); }
+    template <class T>
+    T read_for(std::chrono::milliseconds limit, T (*convert)(std::optional<value>&&)) const {
+        return convert(body_->read_for(limit));
+    }
+    template <class Work>
+    void write(Work&& work) const {
+        std::forward<Work>(work)(*body_);
+    }
+
+private:
+    void end() noexcept {
+        if (body_) body_->end();
+    }
+
+    std::unique_ptr<Body> body_;
 };
 
-/// What admin().vfolders() lists.
-struct vfolder_filter {
-    std::optional<std::string> access_key; ///< whose; another one than the caller's needs admin rights
-    field_list fields;                     ///< default: name created_at last_used max_files max_size
+} // namespace detail
+
+/// Calls run on the calling thread and return their result.
+struct blocking {
+    template <class T>
+    using result = T;
+
+    template <class Body>
+    static auto run(const detail::call_scope& scope, Body&& body)
+        -> std::invoke_result_t<Body, const detail::call_scope&> {
+        return std::forward<Body>(body)(scope);
+    }
+
+    /// What connect_websocket() opens.
+    using stream = message_stream;
+    static std::unique_ptr<stream> wrap(const detail::call_scope& /*scope*/, std::unique_ptr<message_stream> opened) {
+        return opened;
+    }
+    template <class Body>
+    using stream_io = detail::blocking_stream_io<Body>;
+};
+
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Which part of a listing, and how it is put in order.
+struct page_query {
+    int page_size = 100;     ///< items of a page, 1 to 100
+    std::int64_t offset = 0; ///< items to leave out at the beginning
+    /// An expression of the server's, `status == "TERMINATED"`; from v6.20210815 on. What is put into it from outside
+    /// is the caller's to check: the expression is theirs, and only data that the caller may see anyway are listed.
+    std::optional<std::string> filter;
+    /// A field with `+` or `-` before it, "-created_at"; from 19.09 (v4.20190615) on, where there are pages.
+    std::optional<std::string> order;
+};
+
+/// One page of a listing.
+struct page_result {
+    std::vector<json> items;
+    std::int64_t total_count = 0; ///< of the whole listing, by the server's count at that time
 };
 
 namespace detail {
 
-inline std::vector<json> admin_sessions(const call_scope& scope, const session_filter& filter) {
-    graphql_text text("query", "compute_sessions");
-    // User keys have no such argument, so it is there only when it is used.
-    if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
-    text.argument("status", "String", filter.status ? json(*filter.status) : json());
-    text.select(select_fields(filter.fields, "sess_id image tag created_at terminated_at status occupied_slots "
-                                             "mem_cur_bytes mem_max_bytes cpu_using"));
-    return query_list(scope, text);
+/// A listing of one kind.
+struct listing {
+    const char* paged; ///< GraphQL field of a page: {items, total_count}
+    const char* plain; ///< GraphQL field of the whole list, where there are no pages
+    page_order dialect_rules::*order;
+    /// Adds what the listing is filtered by.
+    std::function<void(graphql_text&, const dialect&)> arguments;
+    std::function<std::string(const dialect&)> selection;
+};
+
+inline void check_page_query(const page_query& wanted) {
+    if (wanted.page_size < 1 || wanted.page_size > 100)
+        throw client_error(error_kind::argument, "page_size is not from 1 to 100");
+    if (wanted.offset < 0 || wanted.offset > INT32_MAX) // GraphQL's Int
+        throw client_error(error_kind::argument, "offset is out of range");
+    if (!wanted.order) return;
+    const std::string& order = *wanted.order;
+    const std::size_t name = order.find_first_not_of("+-");
+    bool good = name <= 1 && name < order.size() && is_name_start(order[name]);
+    for (std::size_t i = name; good && i < order.size(); ++i) good = is_name_character(order[i]);
+    if (!good) throw client_error(error_kind::argument, "order is not a field with + or - before it");
 }
 
-inline json admin_session(const call_scope& scope, const std::string& kernel_id, const field_list& fields) {
+inline void write_order(graphql_text& text, const page_query& wanted, page_order order) {
+    if (order == page_order::expressions) {
+        if (wanted.filter) text.argument("filter", "String", *wanted.filter);
+        if (wanted.order) text.argument("order", "String", *wanted.order);
+    } else if (wanted.order) {
+        text.argument("order_key", "String", wanted.order->substr(wanted.order->find_first_not_of("+-")));
+        text.argument("order_asc", "Boolean", wanted.order->front() != '-');
+    }
+}
+
+/// The whole list of a server without pages, from the offset on.
+inline page_result read_plain(std::vector<json> items, std::int64_t offset) {
+    page_result result;
+    result.total_count = static_cast<std::int64_t>(items.size());
+    const auto skipped = (std::min)(offset, result.total_count);
+    items.erase(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(skipped));
+    result.items = std::move(items);
+    return result;
+}
+
+/// Fetches one page; all of the rest where there are no pages.
+inline page_result fetch_page(const call_scope& scope, const listing& what, const page_query& wanted) {
+    check_page_query(wanted);
+    const dialect language = scope.negotiate();
+    const page_order order = language.*what.order;
+    if (wanted.filter) language.require(feature::page_filter);
+    if (wanted.order) language.require(feature::page_order);
+    if (order == page_order::none) {
+        if (wanted.order) throw client_error(error_kind::argument, "this server has no pages of it, and so no order");
+        graphql_text text("query", what.plain);
+        what.arguments(text, language);
+        text.select(what.selection(language));
+        return read_plain(query_list(scope, text), wanted.offset);
+    }
+    graphql_text text("query", what.paged);
+    text.argument("limit", "Int!", wanted.page_size).argument("offset", "Int!", wanted.offset);
+    write_order(text, wanted, order);
+    what.arguments(text, language);
+    text.select("items { " + what.selection(language) + " } total_count");
+    json found = query_field(scope, text);
+    const wire_object fields(found, '"' + text.field() + '"');
+    page_result result;
+    result.total_count = fields.integer("total_count");
+    fields.array_or_empty("items"); // of the right type
+    if (found["items"].is_array()) result.items = std::move(found["items"].get_ref<json::array_t&>());
+    return result;
+}
+
+/// The page that was asked for and no more, also where the server gives the whole list.
+inline page_result fetch_single_page(const call_scope& scope, const listing& what, const page_query& wanted) {
+    page_result result = fetch_page(scope, what, wanted);
+    if (result.items.size() > static_cast<std::size_t>(wanted.page_size))
+        result.items.resize(static_cast<std::size_t>(wanted.page_size));
+    return result;
+}
+
+/// Where an iteration stands. Thread-safe.
+class page_cursor {
+public:
+    page_cursor(listing what, page_query wanted) : what_(std::move(what)), wanted_(std::move(wanted)) {}
+
+    std::optional<json> next(const call_scope& scope) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (at_ == page_.items.size()) {
+            if (is_over_) return std::nullopt;
+            page_ = fetch_page(scope, what_, wanted_);
+            at_ = 0;
+            wanted_.offset += static_cast<std::int64_t>(page_.items.size());
+            is_over_ = page_.items.empty() || wanted_.offset >= page_.total_count;
+            if (page_.items.empty()) return std::nullopt;
+        }
+        return std::move(page_.items[at_++]);
+    }
+
+private:
+    std::mutex mutex_;
+    const listing what_;
+    page_query wanted_;
+    page_result page_;
+    std::size_t at_ = 0;
+    bool is_over_ = false;
+};
+
+} // namespace detail
+
+/// A listing that is fetched a page at a time while it is gone through, so that one page of it is in memory. Single
+/// pass; copies share the place. What the server adds or removes meanwhile may be missed or come twice, as it counts
+/// from the beginning for each page. Makes no request before the first item is asked for.
+///
+/// In blocking mode: `for (const json& item : range)`, or next() until there is none. In asynchronous mode next() is a
+/// future; ask for the next one when the one before has come. Errors as in api/admin.hpp; after one the same page can
+/// be asked for again.
+template <class Mode>
+class page_range {
+public:
+    page_range(detail::call_scope scope, detail::listing what, page_query wanted)
+        : scope_(std::move(scope)),
+          cursor_(std::make_shared<detail::page_cursor>(std::move(what), std::move(wanted))) {}
+
+    /// The next item, or nothing at the end. Retry class: safe.
+    typename Mode::template result<std::optional<json>> next() {
+        return Mode::run(scope_, [cursor = cursor_](const detail::call_scope& scope) { return cursor->next(scope); });
+    }
+
+    class iterator {
+    public:
+        using iterator_category = std::input_iterator_tag;
+        using value_type = json;
+        using difference_type = std::ptrdiff_t;
+        using pointer = const json*;
+        using reference = const json&;
+
+        iterator() = default;
+        explicit iterator(page_range& range) : range_(&range) { ++*this; }
+        const json& operator*() const { return *item_; }
+        const json* operator->() const { return item_.get(); }
+        iterator& operator++() {
+            std::optional<json> item = range_->next();
+            if (item) {
+                item_ = std::make_shared<const json>(std::move(*item));
+            } else {
+                range_ = nullptr;
+            }
+            return *this;
+        }
+        friend bool operator==(const iterator& a, const iterator& b) { return a.range_ == b.range_; }
+        friend bool operator!=(const iterator& a, const iterator& b) { return !(a == b); }
+
+    private:
+        page_range* range_ = nullptr;
+        std::shared_ptr<const json> item_; // copies of an iterator see the same item
+    };
+    iterator begin() {
+        static_assert(std::is_same_v<Mode, blocking>,
+                      "backendai: range-for over pages is for blocking sessions: use next(), which is a future here");
+        return iterator(*this);
+    }
+    iterator end() { return {}; }
+
+private:
+    detail::call_scope scope_;
+    std::shared_ptr<detail::page_cursor> cursor_;
+};
+
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/session_list.hpp
+/// @file
+/// Compute sessions as administrators and owners see them: listed, and looked at by id.
+#ifndef BACKENDAI_API_SESSION_LIST_HPP
+#define BACKENDAI_API_SESSION_LIST_HPP
+
+// ---- backendai/api/kernel_call.hpp
+/// @file
+/// Calls about one compute session.
+#ifndef BACKENDAI_API_KERNEL_CALL_HPP
+#define BACKENDAI_API_KERNEL_CALL_HPP
+
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+inline void require_single_name(const std::string& text, const char* what) {
+    if (text.empty() || has_control_character(text)) {
+        throw client_error(error_kind::argument, std::string(what) + " is empty or holds a control character");
+    }
+}
+
+/// The 36 characters of a UUID.
+inline bool is_uuid(std::string_view text) {
+    if (text.size() != 36) return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        const char c = text[i];
+        const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        if (dash ? c != '-' : !hex) return false;
+    }
+    return true;
+}
+
+/// A call about a session. Its path depends on the server's generation and is written at the end, with what @p more
+/// adds then.
+inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix = "",
+                        std::function<void(call&, const dialect&)> more = {}) {
+    require_single_name(kernel_id, "the session id");
+    call what;
+    what.method = method;
+    what.complete = [rest = '/' + codec::escape_segment(kernel_id) + suffix,
+                     more = std::move(more)](call& request, const dialect& language) {
+        request.path = std::string(language.session_path) + rest;
+        if (more) more(request, language);
+    };
+    return what;
+}
+
+/// The same for a function that not every server has.
+inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix, feature needed) {
+    return kernel_call(method, kernel_id, suffix,
+                       [needed](call& /*request*/, const dialect& language) { language.require(needed); });
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/kernel_create.hpp
+/// @file
+/// The creation of compute sessions: what can be asked for, how it is written for each generation of servers, and what
+/// the answer tells.
+#ifndef BACKENDAI_API_KERNEL_CREATE_HPP
+#define BACKENDAI_API_KERNEL_CREATE_HPP
+
+
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// An amount of a resource: a text ("0.5", "4g") or a number, sent as it was given.
+struct resource_amount {
+    resource_amount(const char* text) : value(text) {}            // NOLINT(google-explicit-constructor)
+    resource_amount(std::string text) : value(std::move(text)) {} // NOLINT(google-explicit-constructor)
+    template <class Number, std::enable_if_t<std::is_arithmetic_v<Number>, int> = 0>
+    resource_amount(Number number) : value(number) {} // NOLINT(google-explicit-constructor)
+    json value;
+};
+
+/// Options of get_or_create(). The servers that know an option first are named with it; setting one that the session's
+/// protocol version does not know is a client_error{argument}.
+struct create_options {
+    /// Names the session for reuse, 4 to 64 letters, digits, `_`, and `.` or `-` inside. None: a random name, hence a
+    /// new session.
+    std::optional<std::string> client_token;
+    std::vector<std::string> mounts;                      ///< virtual folders, besides api_config::vfolder_mounts
+    std::map<std::string, std::string> envs;              ///< environment variables of the session
+    std::map<std::string, resource_amount> resources;     ///< {"cpu", 1}, {"mem", "4g"}, {"cuda.shares", "0.5"} ...
+    std::map<std::string, resource_amount> resource_opts; ///< {"shmem", "64m"}
+    std::optional<std::string> scaling_group;             ///< which group of agents to run on
+    int cluster_size = 1;                                 ///< containers in the session, at least 1
+    std::optional<std::string> tag;                       ///< a note of your own
+
+    // 19.09 (v4.20190615) on
+    std::optional<std::string> type;            ///< "interactive" (default), "batch", "inference" (23.03 on)
+    std::optional<std::string> group;           ///< the project that pays, "default" when not given
+    std::optional<std::string> domain;          ///< "default" when not given
+    std::optional<std::string> startup_command; ///< what a batch session runs
+    bool enqueue_only = false;                  ///< return at once; status() is then "PENDING"
+    std::chrono::seconds max_wait{0};           ///< how long the server waits for the start; 0 = without limit. When it
+                                                ///< is over the session stays queued and status() is "TIMEOUT"
+    bool no_reuse = false;                      ///< a running session of that name is an error
+    std::optional<std::string> owner_access_key; ///< whose session it is to be; admins only
+
+    // 20.03 (v5.20191215) on
+    std::map<std::string, std::string> mount_map; ///< virtual folder -> absolute path in the session
+    std::vector<int> preopen_ports;               ///< ports of your own that are to be services too
+    std::optional<std::string> bootstrap_script;  ///< runs before the session can be used
+    std::optional<std::string> starts_at;         ///< ISO 8601; batch sessions only
+
+    // 20.09 (v6.20200815) on
+    std::optional<std::string> cluster_mode; ///< "single-node" (default) or "multi-node"
+    std::vector<std::string> agent_list;     ///< the agents to run on; super-admins only
+
+    // 22.03 (v6.20220315) on
+    std::vector<std::string> dependencies;   ///< sessions that have to succeed before, by name or UUID
+    std::optional<std::string> callback_url; ///< is told of the session's state
+    std::optional<std::string> architecture; ///< "x86_64" (default), "aarch64"
+
+    std::map<std::string, json> mount_options;       ///< folder -> {"permission": ...}; 24.03 (v8.20240315) on
+    std::optional<int> priority;                     ///< in the queue; 24.09 (v8.20240915) on
+    std::optional<std::string> attach_network;       ///< UUID of a network; 24.12 (v8.20240915) on
+    std::vector<std::string> mount_ids;              ///< folders by UUID; 25.12 (v9.20250722) on
+    std::map<std::string, std::string> mount_id_map; ///< folder's UUID -> path; 25.12 (v9.20250722) on
+};
+
+/// A network service inside a compute session.
+struct service_port {
+    std::string name;     ///< "jupyter"
+    std::string protocol; ///< "http", "tcp", "pty"
+    int container_port = 0;
+    int host_port = 0; ///< 0 where the server does not say
+    json raw;          ///< with all ports of a service that has several
+};
+
+/// What get_or_create() came to know.
+struct kernel_creation {
+    std::string kernel_id; ///< the client token, and the session's UUID from 20.03 on
+    std::string name;      ///< the client token
+    bool created = false;  ///< false when an existing session was reused
+    std::string status;    ///< "RUNNING", "PENDING", "TIMEOUT" ...; empty where the server does not say
+    std::vector<service_port> service_ports;
+    json raw;
+};
+
+namespace detail {
+
+// Client token: 4 to 64 characters, letters, digits and `_` at both ends, `.` and `-` allowed inside.
+inline void check_client_token(const std::string& token) {
+    const auto word = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+    };
+    bool good = token.size() >= 4 && token.size() <= 64 && word(token.front()) && word(token.back());
+    for (const char c : token) good = good && (word(c) || c == '.' || c == '-');
+    if (!good) {
+        throw client_error(error_kind::argument, "the client token \"" + token +
+                                                     "\" is not 4 to 64 letters, digits, '_', and '.' or '-' inside");
+    }
+}
+
+inline std::string random_token() {
+    std::random_device device;
+    std::string text;
+    for (int i = 0; i < 4; ++i) {
+        constexpr char digits[] = "0123456789abcdef";
+        unsigned value = device();
+        for (int j = 0; j < 8; ++j, value >>= 4) text += digits[value & 15];
+    }
+    return text;
+}
+
+/// Writes the options that not every server knows: those that are set, each refused where it is not known.
+class optional_members {
+public:
+    explicit optional_members(const dialect& language) : language_(language) {}
+
+    template <class T>
+    void add(json& to, const char* key, feature what, const std::optional<T>& value) const {
+        if (!value) return;
+        language_.require(what);
+        to[key] = *value;
+    }
+    /// A list or map; an empty one is not set.
+    template <class Container>
+    void add_all(json& to, const char* key, feature what, const Container& values) const {
+        if (values.empty()) return;
+        language_.require(what);
+        to[key] = values;
+    }
+    /// A number or switch that is set when it is not @p usual.
+    template <class T>
+    void add_unless(json& to, const char* key, feature what, const T& value, const T& usual) const {
+        if (value == usual) return;
+        language_.require(what);
+        to[key] = value;
+    }
+
+private:
+    const dialect& language_;
+};
+
+inline json write_amounts(const std::map<std::string, resource_amount>& amounts) {
+    json object = json::object();
+    for (const auto& [name, amount] : amounts) object[name] = amount.value;
+    return object;
+}
+
+/// The body of a creation. @param mounts those of the configuration included
+inline json write_creation(const std::string& image, const create_options& options,
+                           const std::vector<std::string>& mounts, const dialect& language) {
+    const optional_members maybe(language);
+    json config = {{"mounts", mounts}, {"environ", options.envs}, {"resources", write_amounts(options.resources)}};
+    if (!options.resource_opts.empty()) config["resource_opts"] = write_amounts(options.resource_opts);
+    if (options.scaling_group) config["scaling_group"] = *options.scaling_group;
+    maybe.add_all(config, "mount_map", feature::mount_map, options.mount_map);
+    maybe.add_all(config, "preopen_ports", feature::preopen_ports, options.preopen_ports);
+    maybe.add_all(config, "agent_list", feature::agent_list, options.agent_list);
+    maybe.add_all(config, "mount_options", feature::mount_options, options.mount_options);
+    maybe.add(config, "attach_network", feature::attach_network, options.attach_network);
+    maybe.add_all(config, "mount_ids", feature::mount_ids, options.mount_ids);
+    maybe.add_all(config, "mount_id_map", feature::mount_id_map, options.mount_id_map);
+
+    json body = {{std::string(language.image_key), image},
+                 {"tag", options.tag ? json(*options.tag) : json()},
+                 {std::string(language.session_name_key), options.client_token.value_or(random_token())}};
+    maybe.add(body, "type", feature::session_type, options.type);
+    maybe.add(body, "group", feature::group, options.group);
+    maybe.add(body, "domain", feature::domain, options.domain);
+    maybe.add(body, "startupCommand", feature::startup_command, options.startup_command);
+    maybe.add_unless(body, "enqueueOnly", feature::enqueue_only, options.enqueue_only, false);
+    maybe.add_unless(body, "maxWaitSeconds", feature::max_wait, options.max_wait.count(), std::chrono::seconds::rep{0});
+    maybe.add_unless(body, "reuseIfExists", feature::no_reuse, !options.no_reuse, true);
+    maybe.add(body, "owner_access_key", feature::owner_access_key, options.owner_access_key);
+    maybe.add(body, "bootstrap_script", feature::bootstrap_script, options.bootstrap_script);
+    maybe.add(body, "starts_at", feature::starts_at, options.starts_at);
+    maybe.add(body, "clusterMode", feature::cluster_mode, options.cluster_mode);
+    maybe.add_all(body, "dependencies", feature::dependencies, options.dependencies);
+    maybe.add(body, "callback_url", feature::callback_url, options.callback_url);
+    maybe.add(body, "architecture", feature::architecture, options.architecture);
+    maybe.add(body, "priority", feature::priority, options.priority);
+    (language.cluster_size_in_config ? config : body)["clusterSize"] = options.cluster_size;
+    body["config"] = std::move(config);
+    return body;
+}
+
+/// A port of a service: a number, or the first one of a list.
+inline int first_port(const wire_object& fields, const char* number, const char* list) {
+    if (const auto port = fields.optional_int(number)) return *port;
+    const json::array_t& ports = fields.array_or_empty(list);
+    if (ports.empty()) return 0;
+    if (!ports.front().is_number_integer()) bad_answer(std::string("a port in \"") + list + "\" is not a number");
+    return ports.front().get<int>();
+}
+
+// {name, protocol, container_port, host_port} in 19.03, {name, protocol, ports} later, {..., container_ports,
+// host_ports} of sessions that are reused.
+inline service_port read_service_port(const json& value) {
+    const wire_object fields(value, "a service port");
+    service_port port;
+    port.name = fields.string("name");
+    port.protocol = fields.string_or("protocol", "");
+    port.container_port =
+        first_port(fields, "container_port", fields.find("ports") != nullptr ? "ports" : "container_ports");
+    port.host_port = first_port(fields, "host_port", "host_ports");
+    port.raw = value;
+    return port;
+}
+
+/// @param id_key the member that holds the session's id
+inline kernel_creation read_creation(json answer, const std::string& id_key) {
+    kernel_creation made;
+    const wire_object fields(answer, "the created session");
+    made.kernel_id = fields.string(id_key.c_str());
+    if (made.kernel_id.empty()) bad_answer(id_key + " of the created session is empty");
+    made.name = fields.string_or("sessionName", made.kernel_id);
+    made.created = fields.boolean_or("created", true);
+    made.status = fields.string_or("status", "");
+    // A reused session tells its services under the other name.
+    for (const char* key : {"servicePorts", "service_ports"}) {
+        for (const json& port : fields.array_or_empty(key)) made.service_ports.push_back(read_service_port(port));
+    }
+    made.raw = std::move(answer);
+    return made;
+}
+
+inline void check_create_options(const std::string& lang, const create_options& options) {
+    require_single_name(lang, "the image name");
+    if (options.client_token) check_client_token(*options.client_token);
+    if (options.cluster_size < 1) throw client_error(error_kind::argument, "cluster_size must be at least 1");
+    if (options.max_wait.count() < 0) throw client_error(error_kind::argument, "max_wait must not be negative");
+    for (const std::string& mount : options.mounts) require_single_name(mount, "a mount");
+}
+
+inline kernel_creation kernel_get_or_create(const call_scope& scope, const std::string& lang,
+                                            const create_options& options) {
+    check_create_options(lang, options);
+    std::vector<std::string> mounts = *scope.state->config().vfolder_mounts;
+    for (const std::string& mount : options.mounts) {
+        if (std::find(mounts.begin(), mounts.end(), mount) == mounts.end()) mounts.push_back(mount);
+    }
+    call what;
+    what.method = "POST";
+    what.waits_for_compute = true;
+    // The client token makes it idempotent: a second try gets the session that the first one made.
+    what.retry = options.no_reuse ? retry_class::unsafe : retry_class::safe;
+    std::string id_key;
+    what.complete = [&](call& request, const dialect& language) {
+        id_key = language.session_id_key;
+        request.path = std::string(language.create_session_path);
+        request.set_json(write_creation(lang, options, mounts, language));
+    };
+    json answer = scope.perform(std::move(what)).json();
+    return read_creation(std::move(answer), id_key);
+}
+
+} // namespace detail
+
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/kernel_match.hpp
+/// @file
+/// Compute sessions looked up by name.
+#ifndef BACKENDAI_API_KERNEL_MATCH_HPP
+#define BACKENDAI_API_KERNEL_MATCH_HPP
+
+
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// A session that match() found.
+struct session_match {
+    std::string id; ///< UUID
+    std::string name, status;
+};
+
+namespace detail {
+
+inline std::vector<session_match> kernel_match(const call_scope& scope, const std::string& id) {
+    require_single_name(id, "the session id");
+    call what;
+    what.query.emplace_back("id", id);
+    what.complete = [](call& request, const dialect& language) {
+        language.require(feature::match);
+        request.path = std::string(language.session_path) + "/_/match";
+    };
+    const json answer = scope.perform(std::move(what)).json();
+    std::vector<session_match> matches;
+    for (const json& item : wire_object(answer, "the answer").array_or_empty("matches")) {
+        const wire_object fields(item, "a match");
+        matches.push_back({fields.string("id"), fields.string_or("name", ""), fields.string_or("status", "")});
+    }
+    return matches;
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/codec/uuid.hpp
+/// @file
+/// The textual form of UUIDs.
+#ifndef BACKENDAI_CODEC_UUID_HPP
+#define BACKENDAI_CODEC_UUID_HPP
+
+
+#include <cstddef>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Whether the text is a UUID: 36 characters, hexadecimal digits in any case and four dashes.
+inline bool is_uuid(std::string_view text) {
+    if (text.size() != 36) return false;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+        const char c = text[i];
+        const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+        if (dash ? c != '-' : !hex) return false;
+    }
+    return true;
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Which compute sessions are listed.
+struct session_filter {
+    /// PREPARING, BUILDING, RUNNING, RESTARTING, RESIZING, SUSPENDED, TERMINATING, TERMINATED, ERROR; from 20.03 on
+    /// more (PENDING, CANCELLED ...), and several with commas between. With nothing given the server decides.
+    std::optional<std::string> status = "RUNNING";
+    std::optional<std::string> access_key;  ///< whose; needs admin rights
+    std::optional<std::string> domain_name; ///< needs admin rights; 19.09 (v4.20190615) on
+    std::optional<std::string> group_id;    ///< UUID; 19.09 (v4.20190615) on
+    /// By the server's names; those of 19.03 (sess_id, lang) do on later servers too. Default: sess_id image tag
+    /// created_at terminated_at status occupied_slots, and mem_cur_bytes mem_max_bytes cpu_using before 20.03, id name
+    /// type from it on.
+    field_list fields;
+};
+
+namespace detail {
+
+/// The selection of session fields: old names come as aliases of what took their place.
+inline std::string select_session_fields(const field_list& fields, std::string_view fallback, const dialect& language) {
+    if (fields.empty()) return std::string(fallback);
+    std::string out;
+    for (const std::string& field : fields) {
+        std::string text = field_checker(field).check();
+        for (const field_rename& known : language.session_renames) {
+            if (text == known.from) text += ": " + std::string(known.to);
+        }
+        out += (out.empty() ? "" : " ") + text;
+    }
+    return out;
+}
+
+inline void filter_by_group(graphql_text& text, const dialect& language, const std::optional<std::string>& domain_name,
+                            const std::optional<std::string>& group_id) {
+    if (domain_name) {
+        language.require(feature::list_domain);
+        text.argument("domain_name", "String", *domain_name);
+    }
+    if (group_id) {
+        language.require(feature::list_group);
+        text.argument("group_id", std::string(language.group_id_type), *group_id);
+    }
+}
+
+inline listing session_listing(session_filter filter) {
+    listing what{"compute_session_list", "compute_sessions", &dialect_rules::session_pages, {}, {}};
+    what.selection = [fields = filter.fields](const dialect& language) {
+        return select_session_fields(fields, language.sessions_fields, language);
+    };
+    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+        // User keys have no such argument, so it is there only when it is used.
+        if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
+        filter_by_group(text, language, filter.domain_name, filter.group_id);
+        text.argument("status", "String", filter.status ? json(*filter.status) : json());
+    };
+    return what;
+}
+
+inline json session_by_uuid(const call_scope& scope, const std::string& id, const std::string& selection) {
     graphql_text text("query", "compute_session");
-    text.argument("sess_id", "String", kernel_id);
-    text.select(select_fields(
-        fields, "sess_id role image tag created_at terminated_at agent status status_info occupied_slots cpu_used "
-                "mem_cur_bytes mem_max_bytes num_queries net_rx_bytes net_tx_bytes io_read_bytes io_write_bytes "
-                "io_max_scratch_size io_cur_scratch_size cpu_using"));
+    text.argument("id", "UUID!", id).select(selection);
+    return query_field(scope, text);
+}
+
+inline json session_by_name(const call_scope& scope, const std::string& name, const std::string& selection,
+                            const dialect& language) {
+    check_client_token(name); // and so nothing that means something in a filter
+    if (language.session_pages == page_order::expressions) {
+        listing what{"compute_session_list", "", &dialect_rules::session_pages, [](graphql_text&, const dialect&) {},
+                     [&selection](const dialect&) { return selection; }};
+        page_query wanted;
+        wanted.page_size = 1;
+        wanted.filter = "name == \"" + name + '"';
+        wanted.order = "-created_at"; // names are used again: the newest
+        page_result found = fetch_page(scope, what, wanted);
+        return found.items.empty() ? json() : std::move(found.items.front());
+    }
+    for (const session_match& match : kernel_match(scope, name)) {
+        if (match.name == name) return session_by_uuid(scope, match.id, selection);
+    }
+    return {};
+}
+
+inline json session_info(const call_scope& scope, const std::string& kernel_id, const field_list& fields) {
+    const dialect language = scope.negotiate();
+    const std::string selection = select_session_fields(fields, language.session_fields, language);
+    if (language.session_by_uuid) {
+        return codec::is_uuid(kernel_id) ? session_by_uuid(scope, kernel_id, selection)
+                                         : session_by_name(scope, kernel_id, selection, language);
+    }
+    graphql_text text("query", "compute_session");
+    text.argument("sess_id", "String", kernel_id).select(selection);
     json found = query_field(scope, text);
     // 19.03 answers an unknown id with an object that is null in every field.
     bool empty = found.is_object();
@@ -3831,14 +6051,55 @@ inline json admin_session(const call_scope& scope, const std::string& kernel_id,
     return empty ? json() : found;
 }
 
-inline std::vector<json> admin_vfolders(const call_scope& scope, const vfolder_filter& filter) {
-    graphql_text text("query", "vfolders");
-    if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
-    text.select(select_fields(filter.fields, "name created_at last_used max_files max_size"));
-    return query_list(scope, text);
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/vfolder_list.hpp
+/// @file
+/// Virtual folders as administrators and owners see them: listed by GraphQL.
+#ifndef BACKENDAI_API_VFOLDER_LIST_HPP
+#define BACKENDAI_API_VFOLDER_LIST_HPP
+
+
+#include <optional>
+#include <string>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Which virtual folders are listed.
+struct vfolder_filter {
+    std::optional<std::string> access_key;  ///< whose; another one than the caller's needs admin rights
+    std::optional<std::string> domain_name; ///< needs admin rights; 19.09 (v4.20190615) on
+    std::optional<std::string> group_id;    ///< UUID; 19.09 (v4.20190615) on
+    field_list fields;                      ///< default: name created_at last_used max_files max_size
+};
+
+namespace detail {
+
+inline listing vfolder_listing(vfolder_filter filter) {
+    listing what{"vfolder_list", "vfolders", &dialect_rules::folder_pages, {}, {}};
+    what.selection = [fields = filter.fields](const dialect&) {
+        return select_fields(fields, "name created_at last_used max_files max_size");
+    };
+    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+        if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
+        filter_by_group(text, language, filter.domain_name, filter.group_id);
+    };
+    return what;
 }
 
 } // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
 
 /// Administration: `session.admin()`.
 template <class Transport, class Mode>
@@ -3849,7 +6110,8 @@ class basic_admin_functions {
 public:
     explicit basic_admin_functions(detail::call_scope scope) : scope_(std::move(scope)) {}
 
-    /// Runs a GraphQL document of the caller's and returns the data, as the server sent them: `POST /admin/graphql`.
+    /// Runs a GraphQL document of the caller's and returns the data, as the server sent them: `POST /admin/graphql`, or
+    /// `/admin/gql` from v6.20210815 on. The schema is the server's: see its version's manual.
     /// @param query     the document; put values into variables, not into its text
     /// @param variables an object, or null
     /// Retry class: safe for queries, unsafe for what holds a mutation.
@@ -3859,24 +6121,30 @@ public:
                              return detail::admin_query(scope, query, variables);
                          });
     }
-    /// The compute sessions that fit the filter, newest first, at most 100. Texts that hold JSON are decoded.
-    /// Retry class: safe.
+    /// The compute sessions that fit the filter, newest first, at most 100: kernel().paginated_list() gives all. Texts
+    /// that hold JSON are decoded. Retry class: safe.
     result<std::vector<json>> sessions(session_filter filter = {}) const {
         return Mode::run(scope_, [filter = std::move(filter)](const detail::call_scope& scope) {
-            return detail::admin_sessions(scope, filter);
+            return detail::fetch_single_page(scope, detail::session_listing(filter), {}).items;
         });
     }
-    /// One running compute session in detail, or null when there is none of that id. Retry class: safe.
+    /// One compute session in detail, or null when there is none of that id. Retry class: safe.
+    /// @param kernel_id client token, or UUID from 20.03 on; of several sessions of a token the newest, on 19.03 the
+    /// one
+    ///                  that runs
+    /// @param fields    default: what the dialect's server has of sess_id image tag created_at terminated_at status
+    ///                  status_info occupied_slots num_queries, and more
     result<json> session(std::string kernel_id, field_list fields = {}) const {
         return Mode::run(
             scope_, [kernel_id = std::move(kernel_id), fields = std::move(fields)](const detail::call_scope& scope) {
-                return detail::admin_session(scope, kernel_id, fields);
+                return detail::session_info(scope, kernel_id, fields);
             });
     }
-    /// The virtual folders of the caller or of the filter's access key. Retry class: safe.
+    /// The virtual folders of the caller or of the filter's access key, at most 100: vfolder().paginated_list() gives
+    /// all. Retry class: safe.
     result<std::vector<json>> vfolders(vfolder_filter filter = {}) const {
         return Mode::run(scope_, [filter = std::move(filter)](const detail::call_scope& scope) {
-            return detail::admin_vfolders(scope, filter);
+            return detail::fetch_single_page(scope, detail::vfolder_listing(filter), {}).items;
         });
     }
 
@@ -3901,6 +6169,13 @@ BACKENDAI_NAMESPACE_END
 
 BACKENDAI_NAMESPACE_BEGIN
 
+/// Which agents are listed a page at a time.
+struct agent_filter {
+    std::optional<std::string> status = "ALIVE"; ///< ALIVE, LOST, RESTARTING or TERMINATED; std::nullopt for all
+    std::optional<std::string> scaling_group;    ///< 19.09 (v4.20190615) on
+    field_list fields; ///< default: id addr status first_contact mem_slots cpu_slots gpu_slots
+};
+
 namespace detail {
 
 inline constexpr const char* default_agent_fields = "id addr status first_contact mem_slots cpu_slots gpu_slots";
@@ -3911,6 +6186,19 @@ inline std::vector<json> agent_list(const call_scope& scope, const std::optional
     text.argument("status", "String", status ? json(*status) : json());
     text.select(select_fields(fields, default_agent_fields));
     return query_list(scope, text);
+}
+
+inline listing agent_listing(agent_filter filter) {
+    listing what{"agent_list", "agents", &dialect_rules::agent_pages, {}, {}};
+    what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_agent_fields); };
+    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+        if (filter.scaling_group) {
+            language.require(feature::list_scaling_group);
+            text.argument("scaling_group", "String", *filter.scaling_group);
+        }
+        text.argument("status", "String", filter.status ? json(*filter.status) : json());
+    };
+    return what;
 }
 
 inline json agent_info(const call_scope& scope, const std::string& agent_id, const field_list& fields) {
@@ -3961,6 +6249,17 @@ public:
                          [status = std::move(status), fields = std::move(fields)](const detail::call_scope& scope) {
                              return detail::agent_list(scope, status, fields);
                          });
+    }
+    /// The agents that fit the filter, a page at a time; see page_range.
+    page_range<Mode> paginated_list(agent_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::agent_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    typename Mode::template result<page_result> list_page(agent_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::agent_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
     }
 
 private:
@@ -4059,9 +6358,636 @@ BACKENDAI_NAMESPACE_END
 /// Unless a function says otherwise it throws api_error when the server refuses, client_error{argument} for arguments
 /// that are wrong before anything is sent, and client_error of the other kinds when no usable answer came. All
 /// functions may be called from several threads at once; one run at a time makes sense in one compute session.
+///
+/// Paths are those of 19.03 (v4); from 20.03 (v5) on they begin with /session in place of /kernel. A function or
+/// argument that the session's protocol version does not have is client_error{argument}, which says since when there is
+/// one.
 #ifndef BACKENDAI_API_KERNEL_HPP
 #define BACKENDAI_API_KERNEL_HPP
 
+// ---- backendai/api/events.hpp
+/// @file
+/// What happens to compute sessions, told by the server while it happens (server-sent events).
+#ifndef BACKENDAI_API_EVENTS_HPP
+#define BACKENDAI_API_EVENTS_HPP
+
+// ---- backendai/api/event_pump.hpp
+/// @file
+/// Brings a stream of server-sent events from the network to whoever asks for the next one: a thread of its own that
+/// reads, connects anew, and waits when nobody takes what it has.
+#ifndef BACKENDAI_API_EVENT_PUMP_HPP
+#define BACKENDAI_API_EVENT_PUMP_HPP
+
+// ---- backendai/codec/sse.hpp
+/// @file
+/// Server-sent events, as the HTML standard defines them (section 9.2): a push parser without I/O.
+#ifndef BACKENDAI_CODEC_SSE_HPP
+#define BACKENDAI_CODEC_SSE_HPP
+
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// One event.
+struct sse_event {
+    std::string name = "message"; ///< of the `event` field
+    std::string data;             ///< the `data` fields, a line feed between them
+    std::string id;               ///< of this event or the last before it that had one
+};
+
+/// Takes a stream apart into events; one parser for each connection. Bytes are not changed and not checked for UTF-8.
+/// Not thread-safe.
+class sse_parser {
+public:
+    /// @param limit bytes of one event, its longest line included
+    explicit sse_parser(std::size_t limit = 1 << 20) : limit_(limit) {}
+
+    /// Takes the next bytes; calls `sink(sse_event)` for each event that is complete. What the stream ends with,
+    /// without the empty line behind it, is no event.
+    /// @throws decode_error when an event is larger than the limit (nothing may follow); what the sink throws
+    template <class Sink>
+    void feed(std::string_view bytes, Sink&& sink) {
+        if (failed_) throw decode_error("event stream: data after an error");
+        failed_ = true; // until the end of this call: also when the sink throws
+        bytes_ += bytes.size();
+        skip_mark(bytes);
+        while (!bytes.empty()) {
+            if (after_return_ && bytes.front() == '\n') bytes.remove_prefix(1); // the rest of a CR LF
+            after_return_ = false;
+            const std::size_t end = bytes.find_first_of("\r\n");
+            const std::string_view piece = bytes.substr(0, end);
+            if (piece.size() > limit_ - (std::min)(limit_, line_.size() + data_.size()))
+                throw decode_error("event stream: an event is larger than " + std::to_string(limit_) + " bytes");
+            line_ += piece;
+            if (end == std::string_view::npos) break;
+            after_return_ = bytes[end] == '\r';
+            bytes.remove_prefix(end + 1);
+            take_line(sink);
+        }
+        failed_ = false;
+    }
+
+    /// The id to go on after, for the header Last-Event-ID of the next connection; empty for none.
+    const std::string& last_event_id() const noexcept { return id_; }
+    void set_last_event_id(std::string id) { id_ = std::move(id); }
+    /// How long the server wants its clients to wait before they connect again, if it said so.
+    std::optional<std::chrono::milliseconds> retry() const noexcept { return retry_; }
+    /// Bytes taken until now, comments included, which servers send as a sign of life.
+    std::uint64_t bytes() const noexcept { return bytes_; }
+
+private:
+    // U+FEFF may stand before everything else.
+    void skip_mark(std::string_view& bytes) {
+        static constexpr std::string_view mark = "\xEF\xBB\xBF";
+        while (mark_seen_ < mark.size() && !bytes.empty()) {
+            if (bytes.front() != mark[mark_seen_]) {
+                line_ = mark.substr(0, mark_seen_); // it only began like one
+                mark_seen_ = mark.size();
+                return;
+            }
+            ++mark_seen_;
+            bytes.remove_prefix(1);
+        }
+    }
+
+    template <class Sink>
+    void take_line(Sink& sink) {
+        const std::string line = std::exchange(line_, {});
+        if (line.empty()) return dispatch(sink);
+        const std::size_t colon = line.find(':');
+        const std::string_view field = std::string_view(line).substr(0, colon);
+        std::string_view value =
+            colon == std::string::npos ? std::string_view() : std::string_view(line).substr(colon + 1);
+        if (!value.empty() && value.front() == ' ') value.remove_prefix(1);
+        if (field == "data") {
+            data_ += value;
+            data_ += '\n';
+        } else if (field == "event") {
+            name_ = value;
+        } else if (field == "id") {
+            if (value.find('\0') == std::string_view::npos) next_id_ = value;
+        } else if (field == "retry") {
+            set_retry(value);
+        } // else a comment (an empty field name), or a field of another time, which the standard says to ignore
+    }
+
+    template <class Sink>
+    void dispatch(Sink& sink) {
+        if (next_id_) id_ = std::move(*next_id_);
+        next_id_.reset();
+        std::string name = std::exchange(name_, {});
+        std::string data = std::exchange(data_, {});
+        if (data.empty()) return;
+        data.pop_back();
+        sink(sse_event{name.empty() ? "message" : std::move(name), std::move(data), id_});
+    }
+
+    void set_retry(std::string_view value) {
+        if (value.empty() || value.size() > 9 || value.find_first_not_of("0123456789") != std::string_view::npos)
+            return;
+        std::int64_t milliseconds = 0;
+        for (const char c : value) milliseconds = milliseconds * 10 + (c - '0');
+        retry_ = std::chrono::milliseconds(milliseconds);
+    }
+
+    std::size_t limit_;
+    std::string line_, name_, data_, id_;
+    std::optional<std::string> next_id_; // of the event that is coming
+    std::optional<std::chrono::milliseconds> retry_;
+    std::uint64_t bytes_ = 0;
+    std::size_t mark_seen_ = 0;
+    bool after_return_ = false, failed_ = false;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// One thread takes, cancel() may come from any.
+class event_pump {
+public:
+    using clock = std::chrono::steady_clock;
+
+    /// Opens the stream and returns when the server's answer has begun, within the limits of @p scope; its cancel token
+    /// holds on. @throws what the call throws; client_error{io} when no thread can be started
+    event_pump(const call_scope& scope, call what, int max_reconnects)
+        : scope_(scope.outside_task()),
+          what_(std::move(what)),
+          max_reconnects_(max_reconnects),
+          policy_(scope.options.retry ? *scope.options.retry : scope.state->config().retry),
+          opening_limit_(scope.options.timeout.value_or(scope.state->config().timeout)),
+          on_cancel_(scope.options.cancel, [this] { cancel(); }),
+          on_close_(scope_.state->closing(), [this] { stop_waiting(); }) {
+        scope_.options.cancel = stopping_.token();
+        scope_.options.timeout = std::chrono::milliseconds(0); // a stream is over when it is
+        what_.content_type = "application/octet-stream";
+        what_.headers = {{"Accept", "text/event-stream"}, {"Cache-Control", "no-cache"}};
+        what_.on_head = [this](const response_head& head) { begin(head); };
+        what_.receiver = [this](std::string_view bytes) { receive(bytes); };
+        const cancel_token of_task = scope.task ? scope.task->cancel.token() : cancel_token();
+        const auto start = scope.task ? scope.task->called : clock::now();
+        try {
+            thread_ = std::thread([this] { run(); });
+        } catch (const std::system_error& e) {
+            throw client_error(error_kind::io, std::string("no thread can be started: ") + e.what());
+        }
+        try {
+            const cancel_token::listener on_task_cancel(of_task, [this] { cancel(); });
+            wait_for_opening(deadline_of(opening_limit_, start));
+        } catch (...) {
+            cancel();
+            thread_.join();
+            throw;
+        }
+    }
+    event_pump(const event_pump&) = delete;
+    event_pump& operator=(const event_pump&) = delete;
+    ~event_pump() {
+        cancel();
+        thread_.join();
+    }
+
+    /// The next event, or nothing: when none came until @p limit, or, and then @p over is set, when there are no more.
+    std::optional<codec::sse_event> take(clock::time_point limit, bool& over) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        const auto ready = [this] { return cancelled_ || !events_.empty() || ended_; };
+        if (limit == (clock::time_point::max)()) {
+            changed_.wait(lock, ready);
+        } else if (!changed_.wait_until(lock, limit, ready)) {
+            return std::nullopt;
+        }
+        if (cancelled_) {
+            throw client_error(error_kind::cancelled, "the stream was cancelled", client_error::progress::maybe_sent);
+        }
+        if (events_.empty()) {
+            if (failure_) std::rethrow_exception(failure_);
+            over = true;
+            return std::nullopt;
+        }
+        std::optional<codec::sse_event> event = std::move(events_.front());
+        events_.pop_front();
+        lock.unlock();
+        changed_.notify_all();
+        return event;
+    }
+
+    void cancel() noexcept {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            cancelled_ = true;
+        }
+        stop_waiting();
+        stopping_.cancel();
+    }
+
+private:
+    static constexpr std::size_t most_events = 256; // that wait to be taken
+
+    // The end of one connection for which there is no other.
+    struct end_of_stream {};
+
+    // Of this object's own waits; transports end theirs by the tokens.
+    void stop_waiting() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            stopped_ = true;
+        }
+        changed_.notify_all();
+    }
+
+    void wait_for_opening(clock::time_point deadline) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        const auto ready = [this] { return opened_ || ended_; };
+        if (deadline == (clock::time_point::max)()) {
+            changed_.wait(lock, ready);
+        } else if (!changed_.wait_until(lock, deadline, ready)) {
+            throw client_error(error_kind::timeout, "the call's time limit was reached",
+                               client_error::progress::maybe_sent);
+        }
+        if (!opened_ && failure_) std::rethrow_exception(failure_);
+    }
+
+    // --- the thread --------------------------------------------------------------------------------------------------
+
+    void run() noexcept {
+        std::exception_ptr failure;
+        try {
+            for (int failures = 0; !failure;) {
+                const auto start = clock::now();
+                had_event_ = false;
+                failure = connect();
+                if (!failure) break; // ended for good
+                // A connection that was of use does not count as a failed one.
+                if (had_event_ || clock::now() - start > std::chrono::seconds(10)) failures = 0;
+                if (is_final_ || ++failures > max_reconnects_) break;
+                failure = nullptr;
+                wait_before(failures);
+            }
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            failure_ = failure;
+            ended_ = true;
+        }
+        changed_.notify_all();
+    }
+
+    // One connection from its beginning to its end. Returns why it ended; null when the server wants no other.
+    std::exception_ptr connect() {
+        is_final_ = true;
+        codec::sse_parser next;
+        if (parser_) next.set_last_event_id(parser_->last_event_id());
+        parser_.emplace(std::move(next));
+        if (!parser_->last_event_id().empty()) what_.headers.set("Last-Event-ID", parser_->last_event_id());
+        try {
+            scope_.perform(what_);
+            is_final_ = false;
+            return std::make_exception_ptr(client_error(error_kind::connect, "the server ended the event stream",
+                                                        client_error::progress::maybe_sent));
+        } catch (const end_of_stream&) {
+            return nullptr;
+        } catch (const api_error& e) {
+            is_final_ = !opened_ || (e.status() < 500 && e.status() != 429);
+            return std::current_exception();
+        } catch (const client_error& e) {
+            // A stream that is cut off comes out as an error of the HTTP protocol.
+            const bool lost =
+                e.kind() == error_kind::connect || e.kind() == error_kind::timeout || e.kind() == error_kind::protocol;
+            is_final_ = !opened_ || !lost || is_broken_;
+            return std::current_exception();
+        } catch (...) {
+            return std::current_exception();
+        }
+    }
+
+    void begin(const response_head& head) {
+        if (head.status == 204) throw end_of_stream(); // how the standard says "do not come again"
+        const std::string type = codec::media_type(head.headers.get("Content-Type"));
+        if (type != "text/event-stream") {
+            is_broken_ = true;
+            bad_answer("no event stream but \"" + codec::printable_text(type, 100) + '"');
+        }
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            opened_ = true;
+        }
+        changed_.notify_all();
+    }
+
+    void receive(std::string_view bytes) {
+        try {
+            parser_->feed(bytes, [this](codec::sse_event event) { put(std::move(event)); });
+        } catch (const codec::decode_error& e) {
+            is_broken_ = true;
+            bad_answer(e.what());
+        }
+    }
+
+    void put(codec::sse_event event) {
+        had_event_ = true;
+        std::unique_lock<std::mutex> lock(mutex_);
+        changed_.wait(lock, [this] { return stopped_ || events_.size() < most_events; });
+        if (stopped_) {
+            throw client_error(scope_.state->closed() && !cancelled_ ? error_kind::closed : error_kind::cancelled,
+                               "the stream was broken off", client_error::progress::maybe_sent);
+        }
+        events_.push_back(std::move(event));
+        lock.unlock();
+        changed_.notify_all();
+    }
+
+    // As long as the server asks for, else as between the attempts of a call.
+    void wait_before(int failures) {
+        if (parser_->retry()) server_delay_ = parser_->retry();
+        std::chrono::milliseconds delay = server_delay_.value_or(policy_.base_delay);
+        for (int i = 1; i < failures && delay < policy_.max_delay; ++i) delay *= 2;
+        delay = (std::min)(delay, policy_.max_delay);
+        std::unique_lock<std::mutex> lock(mutex_);
+        changed_.wait_for(lock, delay, [this] { return stopped_; });
+    }
+
+    call_scope scope_;
+    call what_;
+    const int max_reconnects_;
+    const retry_policy policy_;
+    const std::chrono::milliseconds opening_limit_;
+    cancel_source stopping_;
+    // Of the thread alone:
+    std::optional<codec::sse_parser> parser_;
+    std::optional<std::chrono::milliseconds> server_delay_;
+    bool had_event_ = false, is_final_ = true, is_broken_ = false;
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<codec::sse_event> events_;
+    std::exception_ptr failure_;
+    bool opened_ = false, ended_ = false, stopped_ = false, cancelled_ = false;
+    std::thread thread_;
+    cancel_token::listener on_cancel_, on_close_; // last: gone first, as they use the rest
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/stream_iterator.hpp
+/// @file
+/// Range-for over a stream whose next() returns an optional.
+#ifndef BACKENDAI_API_STREAM_ITERATOR_HPP
+#define BACKENDAI_API_STREAM_ITERATOR_HPP
+
+
+#include <cstddef>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Single pass: making one that is not the end reads the first event.
+template <class Stream, class Event>
+class stream_iterator {
+public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = Event;
+    using difference_type = std::ptrdiff_t;
+    using pointer = Event*;
+    using reference = Event&;
+
+    stream_iterator() = default;
+    explicit stream_iterator(Stream& stream) : stream_(&stream) { ++*this; }
+    Event& operator*() const { return *event_; }
+    Event* operator->() const { return event_.get(); }
+    stream_iterator& operator++() {
+        static_assert(std::is_same_v<decltype(stream_->next()), std::optional<Event>>,
+                      "backendai: a range-for waits for each event, which only a stream of a blocking session does: in "
+                      "asynchronous mode `while (auto event = co_await stream.next())`");
+        std::optional<Event> event = stream_->next();
+        if (event) {
+            event_ = std::make_shared<Event>(std::move(*event));
+        } else {
+            stream_ = nullptr;
+        }
+        return *this;
+    }
+    friend bool operator==(const stream_iterator& a, const stream_iterator& b) { return a.stream_ == b.stream_; }
+    friend bool operator!=(const stream_iterator& a, const stream_iterator& b) { return !(a == b); }
+
+private:
+    Stream* stream_ = nullptr;
+    std::shared_ptr<Event> event_; // copies of an iterator see the same event
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// One event in the life of a compute session.
+struct session_event {
+    /// "kernel_started", "session_terminated" and so on: session_ with enqueued, scheduled, preparing, started,
+    /// cancelled, terminating, terminated, success, failure; kernel_ with preparing, pulling, creating, started,
+    /// cancelled, terminating, terminated. Not every server sends all of them, and some send one twice.
+    std::string name;
+    std::string session_name, session_id; ///< the second is empty where the server does not tell it
+    std::string kernel_id;                ///< of the container, if it is about one
+    std::string reason;                   ///< "user-requested", for example; may be empty
+    std::string owner_access_key;
+    std::optional<int> exit_code;
+    std::string id; ///< of the event in the stream; servers of today send none
+    json raw;
+};
+
+/// Options of events().
+struct event_options {
+    std::string scope = "*";      ///< "*": all; "session" or "kernel": only events with names that begin so
+    std::string owner_access_key; ///< whose sessions, for administrators; empty: one's own
+    /// How often the stream connects anew in a row, without an event between, before it gives up.
+    int max_reconnects = 5;
+};
+
+namespace detail {
+
+inline session_event read_session_event(const codec::sse_event& event) {
+    session_event result;
+    result.name = event.name;
+    result.id = event.id;
+    try {
+        result.raw = codec::parse_json(event.data);
+    } catch (const codec::decode_error& e) {
+        bad_answer(std::string("the data of an event: ") + e.what());
+    }
+    const wire_object fields(result.raw, "an event");
+    result.session_name = fields.string_or("sessionName", "");
+    result.session_id = fields.string_or("sessionId", "");
+    result.kernel_id = fields.string_or("kernelId", "");
+    result.reason = fields.string_or("reason", "");
+    result.owner_access_key = fields.string_or("ownerAccessKey", "");
+    result.exit_code = fields.optional_int("exitCode");
+    return result;
+}
+
+} // namespace detail
+
+namespace detail {
+
+/// The events behind an event_stream, in blocking calls. One thread takes them; the rest may come from others.
+class event_feed {
+public:
+    using value = std::optional<session_event>; ///< nothing when there are no more
+
+    event_feed(const call_scope& scope, call what, int max_reconnects, std::string session)
+        : session_(std::move(session)), pump_(scope, std::move(what), max_reconnects) {}
+
+    value read() { return std::move(*read_until((std::chrono::steady_clock::time_point::max)())); }
+    std::optional<value> read_for(std::chrono::milliseconds limit) {
+        return read_until(std::chrono::steady_clock::now() + limit);
+    }
+    bool over() const noexcept { return over_; }
+    void end() noexcept { pump_.cancel(); }
+    void cancel() noexcept { pump_.cancel(); }
+
+private:
+    std::optional<value> read_until(std::chrono::steady_clock::time_point limit) {
+        while (!over_) {
+            bool ended = false;
+            std::optional<codec::sse_event> taken = pump_.take(limit, ended);
+            if (ended || (taken && taken->name == "server_close")) over_ = true;
+            if (over_) break;
+            if (!taken) return std::nullopt;
+            session_event event = read_session_event(*taken);
+            if (is_wanted(event)) return event;
+        }
+        return value();
+    }
+    // Some servers do not filter by id, and tell all of the user's events.
+    bool is_wanted(const session_event& event) const {
+        return session_.empty() || event.session_name == session_ || event.session_id == session_;
+    }
+
+    const std::string session_; // empty: all
+    event_pump pump_;
+    std::atomic<bool> over_{false};
+};
+
+} // namespace detail
+
+/// Events as they happen; connects anew when the connection is lost, and goes on behind the last event where the server
+/// numbers them. What happens between two connections is not told. One thread takes events; cancel() may come from any.
+///
+/// Errors of next(), and of the iteration: api_error when the server refuses a new connection; client_error{connect,
+/// timeout, tls} when there is none after event_options::max_reconnects; protocol for a stream that is none; cancelled,
+/// closed.
+///
+/// In asynchronous mode next() and next_for() return futures and take none of the session's threads while they wait;
+/// see async_message_stream for their order and their cancel().
+template <class Mode>
+class basic_event_stream {
+    template <class T>
+    using result = typename Mode::template result<T>;
+
+public:
+    basic_event_stream(const detail::call_scope& scope, detail::call what, int max_reconnects, std::string session)
+        : io_(scope, scope, std::move(what), max_reconnects, std::move(session)) {}
+
+    /// The next event; waits for it. Nothing when the server has ended the stream for good.
+    result<std::optional<session_event>> next() { return io_.read(); }
+    /// As next(), but nothing also when no event came within @p limit; over() tells which.
+    result<std::optional<session_event>> next_for(std::chrono::milliseconds limit) {
+        using next_one = std::optional<session_event>;
+        return io_.template read_for<next_one>(
+            limit, [](std::optional<next_one>&& event) { return event ? std::move(*event) : next_one(); });
+    }
+    /// Whether there will be no more events.
+    bool over() const noexcept { return io_.body().over(); }
+    /// Breaks the stream off from any thread: next() throws client_error{cancelled}.
+    void cancel() noexcept { io_.body().cancel(); }
+
+    /// For range-for: `for (auto&& event : stream)`. Single pass; begin() waits for the first event. Blocking mode
+    /// only.
+    using iterator = detail::stream_iterator<basic_event_stream, session_event>;
+    iterator begin() { return iterator(*this); }
+    iterator end() { return {}; }
+
+private:
+    typename Mode::template stream_io<detail::event_feed> io_;
+};
+
+/// The events of a blocking session.
+using event_stream = basic_event_stream<blocking>;
+
+namespace detail {
+
+template <class Mode>
+basic_event_stream<Mode> open_event_stream(const call_scope& scope, const std::string& session,
+                                           const event_options& options) {
+    if (options.scope != "*" && options.scope != "session" && options.scope != "kernel")
+        throw client_error(error_kind::argument, "the scope of events is *, session or kernel");
+    if (options.max_reconnects < 0) throw client_error(error_kind::argument, "max_reconnects is negative");
+    if (!session.empty()) require_single_name(session, "the session id");
+    call what;
+    what.complete = [session, options](call& request, const dialect& language) {
+        language.require(feature::events);
+        request.path = std::string(language.events_path);
+        request.query.clear(); // of the connection before
+        const bool by_id = !language.events_id_key.empty() && codec::is_uuid(session);
+        if (!session.empty()) {
+            request.query.emplace_back(by_id ? language.events_id_key : language.events_name_key, session);
+        }
+        if (options.scope != "*") {
+            language.require(feature::event_scope);
+            request.query.emplace_back("scope", options.scope);
+        }
+        if (!options.owner_access_key.empty()) request.query.emplace_back("ownerAccessKey", options.owner_access_key);
+    };
+    return {scope, std::move(what), options.max_reconnects, session};
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
 // ---- backendai/api/kernel_files.hpp
 /// @file
 /// Files of compute sessions: the bodies of kernel.upload(), download() and list_files().
@@ -4159,7 +7085,47 @@ inline file_entry read_file_entry(const json& item) {
     return entry;
 }
 
-/// {files: "<JSON text of a list>", errors, abspath}: `files` is a text that is JSON itself, empty on an error.
+/// The bits as `ls -l` writes them, after the letter of the kind.
+inline std::string mode_text(char kind, unsigned bits) {
+    std::string text(1, kind);
+    for (unsigned i = 0; i < 9; ++i) text += (bits & (0400U >> i)) != 0 ? "rwx"[i % 3] : '-';
+    return text;
+}
+
+inline std::chrono::system_clock::time_point time_from_text(const wire_object& fields, const char* key) {
+    const json* member = fields.find(key);
+    if (member == nullptr) return {};
+    if (member->is_number()) return time_from_seconds(member->get<double>(), key);
+    const auto time = codec::parse_iso_date(fields.string(key));
+    if (!time) bad_answer(std::string("a file's \"") + key + "\" is no date");
+    return std::chrono::time_point_cast<std::chrono::system_clock::duration>(*time);
+}
+
+/// An entry of the form that storage proxies have: {name, type, size, mode in octal digits, created, modified}.
+inline file_entry read_file_item(const json& item) {
+    const wire_object fields(item, "an entry of the file list");
+    file_entry entry;
+    entry.raw = item;
+    entry.filename = fields.string("name");
+    const std::string type = fields.string_or("type", "");
+    entry.is_directory = type == "DIRECTORY";
+    const std::string mode = fields.string_or("mode", "");
+    if (!mode.empty() && mode.size() < 8 && mode.find_first_not_of("01234567") == std::string::npos) {
+        entry.permissions = static_cast<unsigned>(std::stoul(mode, nullptr, 8)) & 07777U;
+        entry.mode = mode_text(entry.is_directory ? 'd' : type == "SYMBOLIC_LINK" ? 'l' : '-', *entry.permissions);
+    } else {
+        entry.mode = mode;
+    }
+    const std::int64_t size = fields.integer_or("size", 0);
+    if (size < 0) bad_answer("a file's size is negative");
+    entry.size = static_cast<std::uint64_t>(size);
+    entry.ctime = time_from_text(fields, "created");
+    entry.mtime = time_from_text(fields, "modified");
+    return entry;
+}
+
+/// {files: "<JSON text of a list>", errors, abspath}: `files` is a text that is JSON itself, empty on an error. Folders
+/// behind a storage proxy tell {items: [...]}, for some years with the older form beside it.
 inline file_listing read_file_listing(json answer) {
     file_listing listing;
     const wire_object fields(answer, "the file list");
@@ -4170,6 +7136,11 @@ inline file_listing read_file_listing(json answer) {
         } else if (!errors->empty()) {
             listing.errors = errors->dump();
         }
+    }
+    if (fields.find("items") != nullptr) {
+        for (const json& item : fields.array_or_empty("items")) listing.files.push_back(read_file_item(item));
+        listing.raw = std::move(answer);
+        return listing;
     }
     json items = json::array();
     if (const json* files = fields.find("files")) {
@@ -4193,530 +7164,238 @@ inline file_listing read_file_listing(json answer) {
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/api/kernel_types.hpp
+// ---- backendai/codec/name_collisions.hpp
 /// @file
-/// Options and results of the compute session functions.
-#ifndef BACKENDAI_API_KERNEL_TYPES_HPP
-#define BACKENDAI_API_KERNEL_TYPES_HPP
+/// Finds names that are different here and the same on file systems which do not tell upper from lower case.
+#ifndef BACKENDAI_CODEC_NAME_COLLISIONS_HPP
+#define BACKENDAI_CODEC_NAME_COLLISIONS_HPP
 
-// ---- backendai/media.hpp
+// ---- backendai/codec/path_rules.hpp
 /// @file
-/// Console records of a run: text, and media of any MIME type.
-#ifndef BACKENDAI_MEDIA_HPP
-#define BACKENDAI_MEDIA_HPP
+/// Which names from a server may be used below a destination directory.
+#ifndef BACKENDAI_CODEC_PATH_RULES_HPP
+#define BACKENDAI_CODEC_PATH_RULES_HPP
 
-// ---- backendai/codec/data_uri.hpp
-/// @file
-/// data: URIs (RFC 2397), the form in which images come in console records.
-#ifndef BACKENDAI_CODEC_DATA_URI_HPP
-#define BACKENDAI_CODEC_DATA_URI_HPP
-
-// ---- backendai/codec/base64.hpp
-/// @file
-/// Base64 (RFC 4648 section 4, with padding), by OpenSSL.
-#ifndef BACKENDAI_CODEC_BASE64_HPP
-#define BACKENDAI_CODEC_BASE64_HPP
-
-
-#include <openssl/evp.h>
 
 #include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// Encodes @p data with padding and without line breaks.
-inline std::string base64_encode(std::string_view data) {
-    // OpenSSL counts in int: work in pieces of a multiple of three bytes, which leave no padding in between.
-    constexpr std::size_t piece = std::size_t{3} << 20;
-    std::string text;
-    text.reserve((data.size() + 2) / 3 * 4 + 1);
-    while (!data.empty()) {
-        const std::size_t take = (std::min)(piece, data.size());
-        const std::size_t used = text.size();
-        text.resize(used + (take + 2) / 3 * 4 + 1); // EVP_EncodeBlock writes a closing NUL
-        const int written =
-            EVP_EncodeBlock(reinterpret_cast<unsigned char*>(&text[used]),
-                            reinterpret_cast<const unsigned char*>(data.data()), static_cast<int>(take));
-        text.resize(used + static_cast<std::size_t>(written));
-        data.remove_prefix(take);
-    }
-    return text;
-}
-
-/// Decodes padded base64; ASCII white space is allowed anywhere, as senders wrap long lines.
-/// @throws decode_error on a foreign character, misplaced padding or a length that is no multiple of four.
-inline std::string base64_decode(std::string_view text) {
-    std::string data;
-    data.reserve(text.size() / 4 * 3);
-    unsigned quantum = 0;
-    unsigned digits = 0;
-    unsigned padding = 0;
-    for (const char c : text) {
-        unsigned value = 0;
-        if (c >= 'A' && c <= 'Z') {
-            value = static_cast<unsigned>(c - 'A');
-        } else if (c >= 'a' && c <= 'z') {
-            value = static_cast<unsigned>(c - 'a') + 26;
-        } else if (c >= '0' && c <= '9') {
-            value = static_cast<unsigned>(c - '0') + 52;
-        } else if (c == '+') {
-            value = 62;
-        } else if (c == '/') {
-            value = 63;
-        } else if (c == '=') {
-            if (digits < 2) throw decode_error("base64: padding in the wrong place");
-            ++padding;
-        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
-            continue;
-        } else {
-            throw decode_error("base64: a character that does not belong to the alphabet");
-        }
-        if (padding != 0 && c != '=') throw decode_error("base64: data after the padding");
-        quantum = (quantum << 6) | value;
-        if (++digits < 4) continue;
-        data.push_back(static_cast<char>((quantum >> 16) & 0xff));
-        if (padding < 2) data.push_back(static_cast<char>((quantum >> 8) & 0xff));
-        if (padding < 1) data.push_back(static_cast<char>(quantum & 0xff));
-        quantum = 0;
-        digits = 0;
-    }
-    if (digits != 0) throw decode_error("base64: the text ends in the middle of a group of four");
-    return data;
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-// ---- backendai/codec/http_fields.hpp
-/// @file
-/// HTTP header fields as a list, and the syntax rules that every parser and writer of them needs (RFC 9110 section 5).
-#ifndef BACKENDAI_CODEC_HTTP_FIELDS_HPP
-#define BACKENDAI_CODEC_HTTP_FIELDS_HPP
-
-
-#include <cstddef>
-#include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace codec {
 
-/// Names and values in the order of the message; names compare without regard to case, and may repeat.
-using http_fields = std::vector<std::pair<std::string, std::string>>;
-
-/// Compares without regard to the case of ASCII letters.
-inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    if (a.size() != b.size()) return false;
-    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        if (lower(a[i]) != lower(b[i])) return false;
-    }
-    return true;
-}
-
-/// A token of RFC 9110 section 5.6.2: header names, subprotocols, methods.
-inline bool is_token(std::string_view text) noexcept {
-    for (const char c : text) {
-        const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-        if (!alphanumeric && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
-    }
-    return !text.empty();
-}
-
-/// A header's value may hold anything but control characters; tab is allowed. Keeps CR, LF and NUL out.
-inline bool is_field_value(std::string_view text) noexcept {
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if ((byte < 0x20 && byte != '\t') || byte == 0x7F) return false;
-    }
-    return true;
-}
-
-/// Without the spaces and tabs around it.
-inline std::string_view trim_field(std::string_view text) noexcept {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
-
-/// The first header of that name, or null.
-inline const std::string* find_field(const http_fields& fields, std::string_view name) noexcept {
-    for (const auto& field : fields) {
-        if (equals_ignoring_case(field.first, name)) return &field.second;
-    }
-    return nullptr;
-}
-
-/// How often the name occurs.
-inline std::size_t count_fields(const http_fields& fields, std::string_view name) noexcept {
-    std::size_t count = 0;
-    for (const auto& field : fields) {
-        if (equals_ignoring_case(field.first, name)) ++count;
-    }
-    return count;
-}
-
-/// The members of a comma-separated list, over all headers of that name, empty members left out.
-inline std::vector<std::string> list_members(const http_fields& fields, std::string_view name) {
-    std::vector<std::string> members;
-    for (const auto& field : fields) {
-        if (!equals_ignoring_case(field.first, name)) continue;
-        std::string_view rest = field.second;
-        for (;;) {
-            const std::size_t comma = rest.find(',');
-            const std::string_view member = trim_field(rest.substr(0, comma));
-            if (!member.empty()) members.emplace_back(member);
-            if (comma == std::string_view::npos) break;
-            rest.remove_prefix(comma + 1);
-        }
-    }
-    return members;
-}
-
-/// True when the comma-separated list of that name has this member, case ignored.
-inline bool list_has(const http_fields& fields, std::string_view name, std::string_view member) {
-    for (const std::string& candidate : list_members(fields, name)) {
-        if (equals_ignoring_case(candidate, member)) return true;
-    }
-    return false;
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <string>
-#include <string_view>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// The content of a data URI.
-struct data_uri {
-    std::string media_type; ///< with its parameters; "text/plain;charset=US-ASCII" when the URI names none
-    std::string bytes;
+/// How careful to be with a server's names.
+enum class path_policy {
+    /// Refuses everywhere what is special anywhere, so that one archive gives the same files, or the same error, on
+    /// Linux, macOS and Windows, and a tree that was downloaded may be copied to any of them.
+    portable,
+    /// For a destination on a POSIX file system only: lets through what is an ordinary character there and special
+    /// on Windows alone (colons, device names such as `aux.c`, names that end in a dot or a space).
+    posix
 };
 
-/// Whether @p text begins as a data URI does.
-inline bool is_data_uri(std::string_view text) {
-    return text.size() >= 5 && (text[0] == 'd' || text[0] == 'D') && (text[1] == 'a' || text[1] == 'A') &&
-           (text[2] == 't' || text[2] == 'T') && (text[3] == 'a' || text[3] == 'A') && text[4] == ':';
-}
-
-/// Decodes "data:[type][;parameter...][;base64],content".
-/// @throws decode_error when it is not a data URI or its base64 is broken.
-inline data_uri decode_data_uri(std::string_view text) {
-    if (!is_data_uri(text)) throw decode_error("data URI: does not begin with data:");
-    const std::size_t comma = text.find(',');
-    if (comma == std::string_view::npos) throw decode_error("data URI: the comma before the content is missing");
-    std::string_view head = text.substr(5, comma - 5);
-    const std::string_view content = text.substr(comma + 1);
-    constexpr std::string_view marker = ";base64";
-    const bool base64 =
-        head.size() >= marker.size() && equals_ignoring_case(head.substr(head.size() - marker.size()), marker);
-    if (base64) head.remove_suffix(marker.size());
-    data_uri result;
-    result.media_type = head.empty()          ? "text/plain;charset=US-ASCII"
-                        : head.front() == ';' ? "text/plain" + std::string(head)
-                                              : std::string(head);
-    const std::string plain = unescape(content, false);
-    result.bytes = base64 ? base64_decode(plain) : plain;
-    return result;
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <string>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-
-/// One record of a run's console: type "stdout" or "stderr" with text, or a MIME type with content.
-/// Binary images come as data URIs, SVG as XML, "text/html" as HTML, "application/x-sorna-drawing" as JSON text.
-struct console_record {
-    std::string type;
-    std::string payload;
-
-    bool is_stdout() const { return type == "stdout"; }
-    bool is_stderr() const { return type == "stderr"; }
-    bool is_media() const { return !is_stdout() && !is_stderr(); }
-};
-
-/// The content of a media record.
-struct media_content {
-    std::string mime_type;
-    std::string bytes;
-};
-
-/// The bytes and MIME type of a media record: a data URI is decoded, anything else is its own content.
-/// @throws client_error{protocol} for a broken data URI.
-inline media_content decode_media(const console_record& record) {
-    if (!codec::is_data_uri(record.payload)) return {record.type, record.payload};
-    try {
-        codec::data_uri content = codec::decode_data_uri(record.payload);
-        return {std::move(content.media_type), std::move(content.bytes)};
-    } catch (const codec::decode_error& e) {
-        throw client_error(error_kind::protocol, e.what(), client_error::progress::maybe_sent);
-    }
-}
-
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <chrono>
-#include <cstdint>
-#include <map>
-#include <optional>
-#include <random>
-#include <string>
-#include <type_traits>
-#include <utility>
-#include <vector>
-
-BACKENDAI_NAMESPACE_BEGIN
-
-/// An amount of a resource: a text ("0.5", "4g") or a number, sent as it was given.
-struct resource_amount {
-    resource_amount(const char* text) : value(text) {}            // NOLINT(google-explicit-constructor)
-    resource_amount(std::string text) : value(std::move(text)) {} // NOLINT(google-explicit-constructor)
-    template <class Number, std::enable_if_t<std::is_arithmetic_v<Number>, int> = 0>
-    resource_amount(Number number) : value(number) {} // NOLINT(google-explicit-constructor)
-    json value;
-};
-
-/// Options of get_or_create().
-struct create_options {
-    /// Names the session for reuse, 4 to 64 letters, digits, `_`, and `.` or `-` inside. None: a random name, hence a
-    /// new session.
-    std::optional<std::string> client_token;
-    std::vector<std::string> mounts;                  ///< virtual folders, besides api_config::vfolder_mounts
-    std::map<std::string, std::string> envs;          ///< environment variables of the session
-    std::map<std::string, resource_amount> resources; ///< {"cpu", 1}, {"mem", "4g"}, {"cuda.shares", "0.5"} ...
-    int cluster_size = 1;                             ///< containers in the session, at least 1
-    std::optional<std::string> tag;                   ///< a note of your own
-};
-
-/// A network service inside a compute session.
-struct service_port {
-    std::string name;     ///< "jupyter"
-    std::string protocol; ///< "http", "tcp", "pty"
-    int container_port = 0;
-    int host_port = 0;
-    json raw;
-};
-
-/// What get_or_create() came to know.
-struct kernel_creation {
-    std::string kernel_id;
-    bool created = false; ///< false when an existing session was reused
-    std::vector<service_port> service_ports;
-    json raw;
-};
-
-/// The state of a compute session. Counters the server does not keep are -1.
-struct kernel_info {
-    std::string lang, image, registry, tag;
-    std::chrono::milliseconds age{0};
-    std::int64_t memory_limit_kib = -1;
-    std::int64_t num_queries_executed = -1;
-    std::int64_t idle_timeout_ms = -1;
-    json raw;
-};
-
-/// What destroy() reports of the session that ended; null when the server has no statistics.
-struct destroy_result {
-    json stats;
-};
-
-/// The kind of one step of a run.
-enum class execute_mode {
-    query,     ///< a code snippet
-    batch,     ///< shell commands, see batch_commands
-    continue_, ///< wait on for the run; the code must be empty. NOLINT(readability-identifier-naming)
-    input,     ///< the code is what the user typed
-    complete   ///< completion candidates, the legacy way
-};
-
-/// What is to happen after a step.
-enum class run_status {
-    continued,      ///< still running: call again with execute_mode::continue_
-    clean_finished, ///< a batch's clean command ended; continue
-    build_finished, ///< a batch's build command ended; continue
-    finished,       ///< the run is over
-    waiting_input,  ///< the code reads a line: call again with execute_mode::input
-    exec_timeout    ///< the server ended the run for its time limit
-};
-
-/// A file that the code made and the server offers for download.
-struct generated_file {
-    std::string name;
-    std::string url;
-};
-
-/// One step of a run.
-struct execute_result {
-    run_status status = run_status::finished;
-    std::string run_id;           ///< names the run in later steps
-    std::optional<int> exit_code; ///< set when a phase ended
-    std::vector<console_record> console;
-    bool is_password = false; ///< with waiting_input: do not echo what the user types
-    std::vector<generated_file> files;
-    json options; ///< the server's options object, or null
-    json raw;
-};
-
-/// The commands of a batch run; unset ones are skipped, "*" asks for the language's default.
-struct batch_commands {
-    std::optional<std::string> clean, build, exec;
-    bool build_log = false; ///< show the build's output
-};
-
-/// Where the cursor is, for complete().
-struct completion_options {
-    int row = 0, col = 0;
-    std::string line; ///< the whole line
-    std::string post; ///< what follows the cursor
+/// What to do with a name that means the destination directory itself, such as `.` or `./`
+/// (`tar -C directory .` writes one as its first entry).
+enum class root_name {
+    refuse,
+    allow ///< safe_relative_path returns no components for it
 };
 
 namespace detail {
 
-inline service_port read_service_port(const json& value) {
-    const wire_object fields(value, "a service port");
-    service_port port;
-    port.name = fields.string("name");
-    port.protocol = fields.string_or("protocol", "");
-    port.container_port = fields.optional_int("container_port").value_or(0);
-    port.host_port = fields.optional_int("host_port").value_or(0);
-    port.raw = value;
-    return port;
+inline char ascii_upper(char c) noexcept {
+    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
 }
 
-inline kernel_creation read_creation(json answer) {
-    kernel_creation made;
-    const wire_object fields(answer, "the created session");
-    made.kernel_id = fields.string("kernelId");
-    if (made.kernel_id.empty()) bad_answer("kernelId of the created session is empty");
-    made.created = fields.boolean_or("created", true);
-    for (const json& port : fields.array_or_empty("servicePorts"))
-        made.service_ports.push_back(read_service_port(port));
-    made.raw = std::move(answer);
-    return made;
-}
-
-inline kernel_info read_info(json answer) {
-    kernel_info info;
-    const wire_object fields(answer, "the session's information");
-    info.lang = fields.string_or("lang", "");
-    info.image = fields.string_or("image", "");
-    info.registry = fields.string_or("registry", "");
-    info.tag = fields.string_or("tag", "");
-    info.age = std::chrono::milliseconds(fields.integer_or("age", 0));
-    info.memory_limit_kib = fields.integer_or("memoryLimit", -1);
-    info.num_queries_executed = fields.integer_or("numQueriesExecuted", -1);
-    info.idle_timeout_ms = fields.integer_or("idleTimeout", -1);
-    info.raw = std::move(answer);
-    return info;
-}
-
-inline const char* mode_name(execute_mode mode) {
-    switch (mode) {
-    case execute_mode::query: return "query";
-    case execute_mode::batch: return "batch";
-    case execute_mode::continue_: return "continue";
-    case execute_mode::input: return "input";
-    case execute_mode::complete: return "complete";
+/// Whether Windows opens a device instead of a file of this name. It looks at what stands before the first dot (or
+/// colon), without trailing spaces, in any case: `nul`, `Com1.txt`, `aux .c`; the superscript digits count as digits.
+inline bool is_windows_device_name(std::string_view component) {
+    std::string_view stem = component.substr(0, component.find_first_of(".:"));
+    while (!stem.empty() && stem.back() == ' ') stem.remove_suffix(1);
+    std::string upper;
+    for (const char c : stem) upper += ascii_upper(c);
+    for (const char* device : {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"}) {
+        if (upper == device) return true;
     }
-    throw client_error(error_kind::argument, "not an execute_mode");
+    if (upper.compare(0, 3, "COM") != 0 && upper.compare(0, 3, "LPT") != 0) return false;
+    const std::string_view number = std::string_view(upper).substr(3);
+    if (number.size() == 1) return number[0] >= '0' && number[0] <= '9';
+    return number == "\xC2\xB9" || number == "\xC2\xB2" || number == "\xC2\xB3"; // superscript 1, 2, 3 in UTF-8
 }
 
-inline run_status read_status(const std::string& text) {
-    if (text == "continued") return run_status::continued;
-    if (text == "clean-finished") return run_status::clean_finished;
-    if (text == "build-finished") return run_status::build_finished;
-    if (text == "finished") return run_status::finished;
-    if (text == "waiting-input") return run_status::waiting_input;
-    if (text == "exec-timeout") return run_status::exec_timeout;
-    bad_answer("unknown run status \"" + text.substr(0, 40) + '"');
+[[noreturn]] inline void refuse_name(std::string_view what, std::string_view name, std::string_view why) {
+    std::string message(what);
+    message += ' ';
+    message += printable(name);
+    message += ": ";
+    message += why;
+    throw decode_error(message);
 }
 
-inline console_record read_console_record(const json& value) {
-    if (!value.is_array() || value.size() < 2 || !value[0].is_string())
-        bad_answer("a console record is no [type, payload]");
-    // Some kinds carry an object in place of text.
-    return {value[0].get<std::string>(), value[1].is_string() ? value[1].get<std::string>() : value[1].dump()};
-}
-
-inline execute_result read_execute_result(json value) {
-    execute_result result;
-    const wire_object fields(value, "the run's result");
-    result.status = read_status(fields.string("status"));
-    result.run_id = fields.string_or("runId", "");
-    result.exit_code = fields.optional_int("exitCode");
-    for (const json& record : fields.array_or_empty("console")) result.console.push_back(read_console_record(record));
-    for (const json& file : fields.array_or_empty("files")) {
-        const wire_object entry(file, "a generated file");
-        result.files.push_back({entry.string("name"), entry.string_or("url", "")});
+/// The checks that regard characters, wherever in the name they stand.
+inline void check_path_characters(std::string_view what, std::string_view name, path_policy policy) {
+    std::string_view rest = name;
+    while (!rest.empty()) {
+        const utf8_character next = decode_utf8_character(rest);
+        // Bytes that are not UTF-8 are no name on macOS and Windows, and hide slashes in overlong forms; servers send
+        // names in JSON and tar as UTF-8, so such a name is damaged or made to deceive.
+        if (next.length == 0) refuse_name(what, name, "is not valid UTF-8");
+        if (next.code_point == 0) refuse_name(what, name, "contains a NUL byte");
+        if (is_control_character(next.code_point)) refuse_name(what, name, "contains a control character");
+        // Not only on Windows: a Windows server's separators would make one flat file named 'a\b' elsewhere.
+        if (next.code_point == '\\') refuse_name(what, name, "contains a backslash");
+        if (next.code_point == ':' && policy == path_policy::portable)
+            refuse_name(what, name, "contains a colon, which means a drive or a stream on Windows");
+        rest.remove_prefix(next.length);
     }
-    if (const json* options = fields.find("options")) {
-        result.options = *options;
-        result.is_password = wire_object(*options, "the run's options").boolean_or("is_password", false);
+}
+
+/// The checks that regard one component, neither empty nor `.`.
+inline void check_path_component(std::string_view what, std::string_view name, std::string_view component,
+                                 path_policy policy) {
+    constexpr std::size_t longest_component = 255; // bytes; NAME_MAX of Linux, macOS and NTFS (there in UTF-16 units)
+    if (component.size() > longest_component) refuse_name(what, name, "has a component of more than 255 bytes");
+    if (policy != path_policy::portable) return;
+    if (component.back() == '.' || component.back() == ' ')
+        refuse_name(what, name, "has a component that ends in a dot or a space, which Windows drops");
+    if (is_windows_device_name(component)) refuse_name(what, name, "names a device on Windows");
+}
+
+constexpr std::size_t longest_path = 4096; // bytes; Linux's PATH_MAX
+constexpr std::size_t deepest_path = 256;  // components; what one entry of a few bytes can make of a disk has an end
+
+} // namespace detail
+
+/// Decides whether `name`, which came from a server, may be used below a destination directory.
+///
+/// Refused are: the empty name, absolute names, `..` anywhere, NUL and other control characters, backslashes, bytes
+/// that are not UTF-8, components longer than 255 bytes, names longer than 4096 bytes or deeper than 256 components,
+/// and by path_policy::portable also colons (drives, streams), Windows device names, and components that end in a dot
+/// or a space. Empty components and `.` are dropped (`./a`, `a//b`, `a/./b` and `a/` are ordinary output of archivers).
+/// Everything else goes through: UTF-8, spaces, quotes, percent signs, leading dots and dashes.
+///
+/// It says nothing about links that already exist below the destination: the caller must not walk through those.
+///
+/// @return the components, outermost first; empty only for a root name with root_name::allow.
+/// @throws decode_error that names the entry (escaped, see printable()). Pure; thread-safe.
+inline std::vector<std::string> safe_relative_path(std::string_view name, root_name root = root_name::refuse,
+                                                   path_policy policy = path_policy::portable) {
+    static constexpr std::string_view what = "unsafe file name";
+    if (name.empty()) detail::refuse_name(what, name, "is empty");
+    if (name.size() > detail::longest_path) detail::refuse_name(what, name, "is longer than 4096 bytes");
+    if (name.front() == '/') detail::refuse_name(what, name, "is absolute");
+    detail::check_path_characters(what, name, policy);
+    std::vector<std::string> components;
+    for (std::size_t begin = 0; begin <= name.size();) {
+        const std::size_t end = (std::min)(name.find('/', begin), name.size());
+        const std::string_view component = name.substr(begin, end - begin);
+        begin = end + 1;
+        if (component.empty() || component == ".") continue;
+        if (component == "..") detail::refuse_name(what, name, "leads out of its directory");
+        detail::check_path_component(what, name, component, policy);
+        if (components.size() == detail::deepest_path) detail::refuse_name(what, name, "is deeper than 256 components");
+        components.emplace_back(component);
     }
-    result.raw = std::move(value);
+    if (components.empty() && root == root_name::refuse) detail::refuse_name(what, name, "names no file");
+    return components;
+}
+
+/// The components joined by `/`, the normal form of a name in this SDK.
+inline std::string join_path(const std::vector<std::string>& components) {
+    std::string result;
+    for (const std::string& component : components) {
+        if (!result.empty()) result += '/';
+        result += component;
+    }
     return result;
 }
 
-inline json batch_options(const batch_commands& commands) {
-    const auto text = [](const std::optional<std::string>& command) { return command ? json(*command) : json(); };
-    return {{"clean", text(commands.clean)},
-            {"build", text(commands.build)},
-            {"buildLog", commands.build_log},
-            {"exec", text(commands.exec)}};
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+namespace detail {
+
+/// Lower case of the scripts that have one, letter by letter as file systems do it. Rare letters are left out: what is
+/// missed here meets the file system's own rule.
+inline std::uint32_t lower_case(std::uint32_t c) noexcept {
+    const auto within = [c](std::uint32_t first, std::uint32_t last) { return c >= first && c <= last; };
+    if (within('A', 'Z')) return c + 32;
+    if (within(0xC0, 0xDE) && c != 0xD7) return c + 32; // Latin-1, but for the multiplication sign
+    if (c == 0x178) return 0xFF;
+    // Pairs, the upper case first: even numbers, and odd ones in two stretches.
+    if (within(0x139, 0x148) || within(0x179, 0x17E)) return c + c % 2;
+    if ((within(0x100, 0x177) && c != 0x130 && c != 0x131 && c != 0x138) || within(0x460, 0x481) ||
+        within(0x48A, 0x4BF) || within(0x4D0, 0x52F) || within(0x1E00, 0x1E95) || within(0x1EA0, 0x1EFF)) {
+        return c | 1U;
+    }
+    if (within(0x391, 0x3AB) && c != 0x3A2) return c + 32; // Greek
+    if (c == 0x386) return 0x3AC;
+    if (within(0x388, 0x38A)) return c + 37;
+    if (within(0x410, 0x42F)) return c + 32; // Cyrillic
+    if (within(0x400, 0x40F)) return c + 80;
+    if (within(0x531, 0x556)) return c + 48;   // Armenian
+    if (within(0xFF21, 0xFF3A)) return c + 32; // full width
+    return c;
 }
 
-// Client token: 4 to 64 characters, letters, digits and `_` at both ends, `.` and `-` allowed inside.
-inline void check_client_token(const std::string& token) {
-    const auto word = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    };
-    bool good = token.size() >= 4 && token.size() <= 64 && word(token.front()) && word(token.back());
-    for (const char c : token) good = good && (word(c) || c == '.' || c == '-');
-    if (!good) {
-        throw client_error(error_kind::argument, "the client token \"" + token +
-                                                     "\" is not 4 to 64 letters, digits, '_', and '.' or '-' inside");
+/// A name's key: equal for names that differ by case only. @p name is UTF-8.
+inline std::u32string case_key(std::string_view name) {
+    std::u32string key;
+    while (!name.empty()) {
+        const utf8_character next = decode_utf8_character(name);
+        if (next.length == 0) break; // not from safe_relative_path()
+        key += static_cast<char32_t>(lower_case(next.code_point));
+        name.remove_prefix(next.length);
     }
-}
-
-inline std::string random_token() {
-    std::random_device device;
-    std::string text;
-    for (int i = 0; i < 4; ++i) {
-        constexpr char digits[] = "0123456789abcdef";
-        unsigned value = device();
-        for (int j = 0; j < 8; ++j, value >>= 4) text += digits[value & 15];
-    }
-    return text;
-}
-
-inline void require_single_name(const std::string& text, const char* what) {
-    if (text.empty() || has_control_character(text)) {
-        throw client_error(error_kind::argument, std::string(what) + " is empty or holds a control character");
-    }
+    return key;
 }
 
 } // namespace detail
 
+/// The names of one transfer. On macOS and Windows `README` and `readme` are one file, of which the second would
+/// replace the first unseen. Not thread-safe. Memory: linear in the components of the names.
+class name_collisions {
+public:
+    /// @param name from safe_relative_path(); the same one again is no collision
+    /// @throws decode_error when an earlier name, or a directory of one, is spelled differently by case only
+    void add(const std::vector<std::string>& name) {
+        std::size_t at = 0; // the number of the directory
+        for (const std::string& component : name) {
+            const auto added = known_.try_emplace({at, detail::case_key(component)});
+            spelling& known = added.first->second;
+            if (added.second) {
+                known = {component, known_.size()};
+            } else if (known.text != component) {
+                detail::refuse_name("unsafe file name", join_path(name),
+                                    "differs only by case from an earlier name with " + printable(known.text));
+            }
+            at = known.number;
+        }
+    }
+
+private:
+    struct spelling {
+        std::string text;
+        std::size_t number = 0;
+    };
+    std::map<std::pair<std::size_t, std::u32string>, spelling> known_;
+};
+
+} // namespace codec
 BACKENDAI_NAMESPACE_END
 
 #endif
@@ -4747,7 +7426,7 @@ namespace codec {
 enum class tar_type { regular, hard_link, symbolic_link, character_device, block_device, directory, fifo };
 
 /// One entry of a tar archive, by the letter of the archive: nothing in it has been checked against escaping from a
-/// destination (safe_relative_path(), safe_link_target()), and the mode may have set-user-id bits.
+/// destination (safe_relative_path()), and the mode may have set-user-id bits.
 struct tar_entry {
     std::string name;      ///< as in the archive; a directory's may end in a slash
     std::string link_name; ///< of hard and symbolic links
@@ -5254,662 +7933,12 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_FILES_DESTINATION_HPP
 #define BACKENDAI_FILES_DESTINATION_HPP
 
-// ---- backendai/codec/path_rules.hpp
-/// @file
-/// Which names from a server may be used below a destination directory.
-#ifndef BACKENDAI_CODEC_PATH_RULES_HPP
-#define BACKENDAI_CODEC_PATH_RULES_HPP
-
-
-#include <algorithm>
-#include <cstddef>
-#include <string>
-#include <string_view>
-#include <vector>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// How careful to be with a server's names.
-enum class path_policy {
-    /// Refuses everywhere what is special anywhere, so that one archive gives the same files, or the same error, on
-    /// Linux, macOS and Windows, and a tree that was downloaded may be copied to any of them.
-    portable,
-    /// For a destination on a POSIX file system only: lets through what is an ordinary character there and special
-    /// on Windows alone (colons, device names such as `aux.c`, names that end in a dot or a space).
-    posix
-};
-
-/// What to do with a name that means the destination directory itself, such as `.` or `./`
-/// (`tar -C directory .` writes one as its first entry).
-enum class root_name {
-    refuse,
-    allow ///< safe_relative_path returns no components for it
-};
-
-namespace detail {
-
-inline char ascii_upper(char c) noexcept {
-    return c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
-}
-
-/// Whether Windows opens a device instead of a file of this name. It looks at what stands before the first dot (or
-/// colon), without trailing spaces, in any case: `nul`, `Com1.txt`, `aux .c`; the superscript digits count as digits.
-inline bool is_windows_device_name(std::string_view component) {
-    std::string_view stem = component.substr(0, component.find_first_of(".:"));
-    while (!stem.empty() && stem.back() == ' ') stem.remove_suffix(1);
-    std::string upper;
-    for (const char c : stem) upper += ascii_upper(c);
-    for (const char* device : {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"}) {
-        if (upper == device) return true;
-    }
-    if (upper.compare(0, 3, "COM") != 0 && upper.compare(0, 3, "LPT") != 0) return false;
-    const std::string_view number = std::string_view(upper).substr(3);
-    if (number.size() == 1) return number[0] >= '0' && number[0] <= '9';
-    return number == "\xC2\xB9" || number == "\xC2\xB2" || number == "\xC2\xB3"; // superscript 1, 2, 3 in UTF-8
-}
-
-[[noreturn]] inline void refuse_name(std::string_view what, std::string_view name, std::string_view why) {
-    std::string message(what);
-    message += ' ';
-    message += printable(name);
-    message += ": ";
-    message += why;
-    throw decode_error(message);
-}
-
-/// The checks that regard characters, wherever in the name they stand.
-inline void check_path_characters(std::string_view what, std::string_view name, path_policy policy) {
-    std::string_view rest = name;
-    while (!rest.empty()) {
-        const utf8_character next = decode_utf8_character(rest);
-        // Bytes that are not UTF-8 are no name on macOS and Windows, and hide slashes in overlong forms; servers send
-        // names in JSON and tar as UTF-8, so such a name is damaged or made to deceive.
-        if (next.length == 0) refuse_name(what, name, "is not valid UTF-8");
-        if (next.code_point == 0) refuse_name(what, name, "contains a NUL byte");
-        if (is_control_character(next.code_point)) refuse_name(what, name, "contains a control character");
-        // Not only on Windows: a Windows server's separators would make one flat file named 'a\b' elsewhere.
-        if (next.code_point == '\\') refuse_name(what, name, "contains a backslash");
-        if (next.code_point == ':' && policy == path_policy::portable)
-            refuse_name(what, name, "contains a colon, which means a drive or a stream on Windows");
-        rest.remove_prefix(next.length);
-    }
-}
-
-/// The checks that regard one component, neither empty nor `.`.
-inline void check_path_component(std::string_view what, std::string_view name, std::string_view component,
-                                 path_policy policy) {
-    constexpr std::size_t longest_component = 255; // bytes; NAME_MAX of Linux, macOS and NTFS (there in UTF-16 units)
-    if (component.size() > longest_component) refuse_name(what, name, "has a component of more than 255 bytes");
-    if (policy != path_policy::portable) return;
-    if (component.back() == '.' || component.back() == ' ')
-        refuse_name(what, name, "has a component that ends in a dot or a space, which Windows drops");
-    if (is_windows_device_name(component)) refuse_name(what, name, "names a device on Windows");
-}
-
-constexpr std::size_t longest_path = 4096; // bytes; Linux's PATH_MAX
-
-} // namespace detail
-
-/// Decides whether `name`, which came from a server, may be used below a destination directory.
-///
-/// Refused are: the empty name, absolute names, `..` anywhere, NUL and other control characters, backslashes, bytes
-/// that are not UTF-8, components longer than 255 bytes, names longer than 4096 bytes, and by path_policy::portable
-/// also colons (drives, streams), Windows device names, and components that end in a dot or a space.
-/// Empty components and `.` are dropped (`./a`, `a//b`, `a/./b` and `a/` are ordinary output of archivers). Everything
-/// else goes through: UTF-8, spaces, quotes, percent signs, leading dots and dashes.
-///
-/// It says nothing about links that already exist below the destination: the caller must not walk through those.
-///
-/// @return the components, outermost first; empty only for a root name with root_name::allow.
-/// @throws decode_error that names the entry (escaped, see printable()). Pure; thread-safe.
-inline std::vector<std::string> safe_relative_path(std::string_view name, root_name root = root_name::refuse,
-                                                   path_policy policy = path_policy::portable) {
-    static constexpr std::string_view what = "unsafe file name";
-    if (name.empty()) detail::refuse_name(what, name, "is empty");
-    if (name.size() > detail::longest_path) detail::refuse_name(what, name, "is longer than 4096 bytes");
-    if (name.front() == '/') detail::refuse_name(what, name, "is absolute");
-    detail::check_path_characters(what, name, policy);
-    std::vector<std::string> components;
-    for (std::size_t begin = 0; begin <= name.size();) {
-        const std::size_t end = (std::min)(name.find('/', begin), name.size());
-        const std::string_view component = name.substr(begin, end - begin);
-        begin = end + 1;
-        if (component.empty() || component == ".") continue;
-        if (component == "..") detail::refuse_name(what, name, "leads out of its directory");
-        detail::check_path_component(what, name, component, policy);
-        components.emplace_back(component);
-    }
-    if (components.empty() && root == root_name::refuse) detail::refuse_name(what, name, "names no file");
-    return components;
-}
-
-/// The components joined by `/`, the normal form of a name in this SDK.
-inline std::string join_path(const std::vector<std::string>& components) {
-    std::string result;
-    for (const std::string& component : components) {
-        if (!result.empty()) result += '/';
-        result += component;
-    }
-    return result;
-}
-
-/// Decides whether a symbolic link at `link` (components from safe_relative_path) may point to `target`.
-///
-/// The target must be relative and stay below the destination. `..` may only stand at its front: after a name it
-/// would go up from wherever that name, if it is itself a link, leads. What `..` goes up from is the directory of the
-/// link, so the caller must have made sure that this one is a real directory.
-///
-/// @return the components of the place that the link means, from the destination (empty: the destination itself).
-/// @throws decode_error that names the link and its target. Pure; thread-safe.
-inline std::vector<std::string> safe_link_target(const std::vector<std::string>& link, std::string_view target,
-                                                 path_policy policy = path_policy::portable) {
-    const std::string what = "unsafe target of link " + printable(join_path(link)) + ":";
-    if (link.empty()) detail::refuse_name(what, target, "the destination itself cannot be a link");
-    if (target.empty()) detail::refuse_name(what, target, "is empty");
-    if (target.size() > detail::longest_path) detail::refuse_name(what, target, "is longer than 4096 bytes");
-    if (target.front() == '/') detail::refuse_name(what, target, "is absolute");
-    detail::check_path_characters(what, target, policy);
-    std::vector<std::string> place(link.begin(), link.end() - 1);
-    bool at_front = true;
-    for (std::size_t begin = 0; begin <= target.size();) {
-        const std::size_t end = (std::min)(target.find('/', begin), target.size());
-        const std::string_view component = target.substr(begin, end - begin);
-        begin = end + 1;
-        if (component.empty() || component == ".") continue;
-        if (component == "..") {
-            if (!at_front) detail::refuse_name(what, target, "goes up after a name");
-            if (place.empty()) detail::refuse_name(what, target, "leads out of the destination");
-            place.pop_back();
-            continue;
-        }
-        at_front = false;
-        detail::check_path_component(what, target, component, policy);
-        place.emplace_back(component);
-    }
-    return place;
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
 // ---- backendai/files/io_error.hpp
 /// @file
 /// Failures of the local file system as client_error{io}, with the path.
 #ifndef BACKENDAI_FILES_IO_ERROR_HPP
 #define BACKENDAI_FILES_IO_ERROR_HPP
 
-// ---- backendai/os/file.hpp
-/// @file
-/// Files and directories, where systems differ: directories are walked without following links, files are created
-/// exclusively and get their name at the end. Failures are std::system_error.
-#ifndef BACKENDAI_OS_FILE_HPP
-#define BACKENDAI_OS_FILE_HPP
-
-
-#include <cstddef>
-#include <cstdint>
-#include <filesystem>
-#include <string>
-#include <string_view>
-#include <utility>
-
-#ifdef _WIN32
-// ---- backendai/os/file_windows.hpp
-/// @file
-/// Files and directories of Windows; include <backendai/os/file.hpp>.
-///
-/// Windows has no openat: a directory is its path, and each name is checked to be no reparse point (link, junction)
-/// before it is used. Somebody who may write to the destination could swap a directory between check and use; against
-/// such a one the destination itself must be protected.
-#ifndef BACKENDAI_OS_FILE_WINDOWS_HPP
-#define BACKENDAI_OS_FILE_WINDOWS_HPP
-#ifdef _WIN32
-
-// ---- backendai/os/file_types.hpp
-/// @file
-/// What the file headers of all systems share.
-#ifndef BACKENDAI_OS_FILE_TYPES_HPP
-#define BACKENDAI_OS_FILE_TYPES_HPP
-
-
-#include <cstdint>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace os {
-
-/// What a name stands for; links are not followed.
-enum class file_kind { none, regular, directory, symbolic_link, other };
-
-/// A point in time as file systems keep it.
-struct file_time {
-    std::int64_t seconds = 0; ///< since 1970, rounded down
-    std::uint32_t nanoseconds = 0;
-};
-
-} // namespace os
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <algorithm>
-#include <cerrno>
-#include <cstddef>
-#include <cstdint>
-#include <filesystem>
-#include <string>
-#include <string_view>
-#include <system_error>
-#include <utility>
-
-#ifndef NOMINMAX
-#define NOMINMAX
-#endif
-#ifndef WIN32_LEAN_AND_MEAN
-#define WIN32_LEAN_AND_MEAN
-#endif
-#include <windows.h>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace os {
-namespace detail {
-
-[[noreturn]] inline void throw_last_error(const char* what) {
-    throw std::system_error(static_cast<int>(GetLastError()), std::system_category(), what);
-}
-
-inline std::filesystem::path utf8_path(const std::string& name) {
-#if defined(__cpp_char8_t)
-    return std::filesystem::path(std::u8string(name.begin(), name.end()));
-#else
-    return std::filesystem::u8path(name);
-#endif
-}
-
-inline file_kind kind_of_path(const std::filesystem::path& path) {
-    const DWORD attributes = GetFileAttributesW(path.c_str());
-    if (attributes == INVALID_FILE_ATTRIBUTES) {
-        const DWORD code = GetLastError();
-        if (code == ERROR_FILE_NOT_FOUND || code == ERROR_PATH_NOT_FOUND) return file_kind::none;
-        throw_last_error("stat");
-    }
-    if ((attributes & FILE_ATTRIBUTE_REPARSE_POINT) != 0) return file_kind::symbolic_link;
-    if ((attributes & FILE_ATTRIBUTE_DIRECTORY) != 0) return file_kind::directory;
-    return (attributes & FILE_ATTRIBUTE_DEVICE) != 0 ? file_kind::other : file_kind::regular;
-}
-
-} // namespace detail
-
-/// An open file. Not thread-safe.
-class open_file {
-public:
-    open_file() = default;
-    explicit open_file(HANDLE handle) noexcept : handle_(handle) {}
-    open_file(open_file&& other) noexcept : handle_(std::exchange(other.handle_, INVALID_HANDLE_VALUE)) {}
-    open_file& operator=(open_file&& other) noexcept {
-        std::swap(handle_, other.handle_);
-        return *this;
-    }
-    ~open_file() {
-        if (is_open()) CloseHandle(handle_);
-    }
-
-    bool is_open() const noexcept { return handle_ != INVALID_HANDLE_VALUE; }
-
-    std::size_t read(char* buffer, std::size_t capacity) {
-        DWORD count = 0;
-        if (!ReadFile(handle_, buffer, static_cast<DWORD>((std::min)(capacity, std::size_t{1} << 30)), &count, nullptr))
-            detail::throw_last_error("read");
-        return count;
-    }
-    void write(std::string_view bytes) {
-        while (!bytes.empty()) {
-            DWORD count = 0;
-            const auto wanted = static_cast<DWORD>((std::min)(bytes.size(), std::size_t{1} << 30));
-            if (!WriteFile(handle_, bytes.data(), wanted, &count, nullptr)) detail::throw_last_error("write");
-            bytes.remove_prefix(count);
-        }
-    }
-    std::uint64_t size() const {
-        LARGE_INTEGER size{};
-        if (!GetFileSizeEx(handle_, &size)) detail::throw_last_error("stat");
-        return static_cast<std::uint64_t>(size.QuadPart);
-    }
-    /// Windows has no permission bits.
-    void set_mode(unsigned /*mode*/) {}
-    void set_modified(file_time time) {
-        constexpr std::int64_t epoch = 11'644'473'600; // seconds from 1601 to 1970
-        const auto ticks = static_cast<std::uint64_t>((time.seconds + epoch) * 10'000'000 + time.nanoseconds / 100);
-        FILETIME value{static_cast<DWORD>(ticks), static_cast<DWORD>(ticks >> 32)};
-        if (!SetFileTime(handle_, nullptr, nullptr, &value)) detail::throw_last_error("setting the time");
-    }
-    void close() {
-        if (!CloseHandle(std::exchange(handle_, INVALID_HANDLE_VALUE))) detail::throw_last_error("close");
-    }
-
-private:
-    HANDLE handle_ = INVALID_HANDLE_VALUE;
-};
-
-/// Opens a regular file, through links. @throws std::system_error also when it is no regular file.
-inline open_file open_for_reading(const std::filesystem::path& path) {
-    open_file result(CreateFileW(path.c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
-                                 nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
-    if (!result.is_open()) detail::throw_last_error("open");
-    return result;
-}
-
-/// An open directory. Names are single components; links among them are never followed. Not thread-safe.
-class directory {
-public:
-    directory() = default;
-    explicit directory(const std::filesystem::path& path) : path_(path) {
-        if (!std::filesystem::is_directory(path)) throw std::system_error(ENOTDIR, std::generic_category(), "open");
-    }
-
-    bool is_open() const noexcept { return !path_.empty(); }
-    file_kind kind_of(const std::string& name) const { return detail::kind_of_path(at(name)); }
-    directory open_child(const std::string& name) const {
-        if (kind_of(name) != file_kind::directory) throw std::system_error(ENOTDIR, std::generic_category(), "open");
-        return directory(at(name));
-    }
-    bool make_child(const std::string& name) const {
-        if (CreateDirectoryW(at(name).c_str(), nullptr)) return true;
-        if (GetLastError() == ERROR_ALREADY_EXISTS) return false;
-        detail::throw_last_error("mkdir");
-    }
-    open_file create(const std::string& name, unsigned /*mode*/) const {
-        open_file result(CreateFileW(at(name).c_str(), GENERIC_WRITE | FILE_WRITE_ATTRIBUTES, 0, nullptr, CREATE_NEW,
-                                     FILE_ATTRIBUTE_NORMAL, nullptr));
-        if (!result.is_open()) detail::throw_last_error("create");
-        return result;
-    }
-    void rename(const std::string& from, const std::string& to) const {
-        if (!MoveFileExW(at(from).c_str(), at(to).c_str(), MOVEFILE_REPLACE_EXISTING))
-            detail::throw_last_error("rename");
-    }
-    bool rename_new(const std::string& from, const std::string& to) const {
-        if (MoveFileExW(at(from).c_str(), at(to).c_str(), 0)) return true;
-        const DWORD code = GetLastError();
-        if (code == ERROR_ALREADY_EXISTS || code == ERROR_FILE_EXISTS) return false;
-        detail::throw_last_error("rename");
-    }
-    bool remove_file(const std::string& name) const noexcept { return DeleteFileW(at(name).c_str()) != 0; }
-    bool remove_directory(const std::string& name) const noexcept { return RemoveDirectoryW(at(name).c_str()) != 0; }
-    directory duplicate() const { return *this; }
-    /// A directory's time is of no use on Windows, where every change inside sets it.
-    void set_metadata(unsigned /*mode*/, file_time /*modified*/) const {}
-
-private:
-    std::filesystem::path at(const std::string& name) const { return path_ / detail::utf8_path(name); }
-
-    std::filesystem::path path_;
-};
-
-} // namespace os
-BACKENDAI_NAMESPACE_END
-
-#endif // _WIN32
-#endif
-#else
-// ---- backendai/os/file_posix.hpp
-/// @file
-/// Files and directories of POSIX systems; include <backendai/os/file.hpp>.
-///
-/// Directories are descriptors and names are looked up in them (openat and its kin, with O_NOFOLLOW), so that nobody
-/// can slip a link into a path between its check and its use.
-#ifndef BACKENDAI_OS_FILE_POSIX_HPP
-#define BACKENDAI_OS_FILE_POSIX_HPP
-
-// ---- backendai/os/file_types.hpp
-/// @file
-/// What the file headers of all systems share.
-#ifndef BACKENDAI_OS_FILE_TYPES_HPP
-#define BACKENDAI_OS_FILE_TYPES_HPP
-
-
-#include <cstdint>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace os {
-
-/// What a name stands for; links are not followed.
-enum class file_kind { none, regular, directory, symbolic_link, other };
-
-/// A point in time as file systems keep it.
-struct file_time {
-    std::int64_t seconds = 0; ///< since 1970, rounded down
-    std::uint32_t nanoseconds = 0;
-};
-
-} // namespace os
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <cerrno>
-#include <cstddef>
-#include <cstdint>
-#include <cstdio>
-#include <fcntl.h>
-#include <filesystem>
-#include <limits>
-#include <string>
-#include <string_view>
-#include <sys/stat.h>
-#include <sys/types.h>
-#include <system_error>
-#include <unistd.h>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace os {
-namespace detail {
-
-[[noreturn]] inline void throw_errno(int code, const char* what) {
-    throw std::system_error(code, std::generic_category(), what);
-}
-
-/// A call that a signal may interrupt, until it is through.
-template <class Call>
-auto retry_interrupted(Call&& call) -> decltype(call()) {
-    for (;;) {
-        const auto result = call();
-        if (result >= 0 || errno != EINTR) return result;
-    }
-}
-
-/// A descriptor that closes itself.
-class owned_descriptor {
-public:
-    explicit owned_descriptor(int number = -1) noexcept : number_(number) {}
-    owned_descriptor(owned_descriptor&& other) noexcept : number_(std::exchange(other.number_, -1)) {}
-    owned_descriptor& operator=(owned_descriptor&& other) noexcept {
-        std::swap(number_, other.number_);
-        return *this;
-    }
-    ~owned_descriptor() { release(); }
-    int get() const noexcept { return number_; }
-    int release() noexcept { return number_ >= 0 ? ::close(std::exchange(number_, -1)) : 0; }
-
-private:
-    int number_;
-};
-
-inline file_kind kind_of_mode(mode_t mode) noexcept {
-    if (S_ISREG(mode)) return file_kind::regular;
-    if (S_ISDIR(mode)) return file_kind::directory;
-    return S_ISLNK(mode) ? file_kind::symbolic_link : file_kind::other;
-}
-
-} // namespace detail
-
-/// An open file. Not thread-safe.
-class open_file {
-public:
-    open_file() = default;
-    explicit open_file(int descriptor) noexcept : descriptor_(descriptor) {}
-
-    bool is_open() const noexcept { return descriptor_.get() >= 0; }
-
-    /// Up to @p capacity bytes; 0 at the end.
-    std::size_t read(char* buffer, std::size_t capacity) {
-        const ssize_t count = detail::retry_interrupted([&] { return ::read(descriptor_.get(), buffer, capacity); });
-        if (count < 0) detail::throw_errno(errno, "read");
-        return static_cast<std::size_t>(count);
-    }
-    void write(std::string_view bytes) {
-        while (!bytes.empty()) {
-            const ssize_t count =
-                detail::retry_interrupted([&] { return ::write(descriptor_.get(), bytes.data(), bytes.size()); });
-            if (count < 0) detail::throw_errno(errno, "write");
-            bytes.remove_prefix(static_cast<std::size_t>(count));
-        }
-    }
-    std::uint64_t size() const {
-        struct stat data {};
-        if (::fstat(descriptor_.get(), &data) != 0) detail::throw_errno(errno, "fstat");
-        return static_cast<std::uint64_t>(data.st_size);
-    }
-    /// @param mode the nine permission bits
-    void set_mode(unsigned mode) {
-        if (::fchmod(descriptor_.get(), static_cast<mode_t>(mode & 0777U)) != 0) detail::throw_errno(errno, "chmod");
-    }
-    void set_modified(file_time time) {
-        struct timespec times[2] = {};
-        times[0].tv_nsec = UTIME_OMIT; // the time of access
-        times[1].tv_sec = static_cast<time_t>(time.seconds);
-        times[1].tv_nsec = static_cast<long>(time.nanoseconds);
-        if (::futimens(descriptor_.get(), times) != 0) detail::throw_errno(errno, "setting the time");
-    }
-    /// Reports what the system kept back until now (a network file system's full disk, say).
-    void close() {
-        if (descriptor_.release() != 0 && errno != EINTR) detail::throw_errno(errno, "close");
-    }
-
-private:
-    detail::owned_descriptor descriptor_;
-};
-
-/// Opens a regular file, through links. @throws std::system_error also when it is no regular file.
-inline open_file open_for_reading(const std::filesystem::path& path) {
-    // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
-    const int descriptor =
-        detail::retry_interrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
-    if (descriptor < 0) detail::throw_errno(errno, "open");
-    open_file result(descriptor);
-    struct stat data {};
-    if (::fstat(descriptor, &data) != 0) detail::throw_errno(errno, "fstat");
-    if (!S_ISREG(data.st_mode)) detail::throw_errno(S_ISDIR(data.st_mode) ? EISDIR : EINVAL, "open");
-    return result;
-}
-
-/// An open directory. Names are single components; links among them are never followed. Not thread-safe.
-class directory {
-public:
-    directory() = default;
-    /// Opens a directory by its path, through links.
-    explicit directory(const std::filesystem::path& path) : directory(AT_FDCWD, path.c_str(), 0) {}
-
-    bool is_open() const noexcept { return descriptor_.get() >= 0; }
-
-    file_kind kind_of(const std::string& name) const {
-        struct stat data {};
-        if (::fstatat(descriptor_.get(), name.c_str(), &data, AT_SYMLINK_NOFOLLOW) == 0)
-            return detail::kind_of_mode(data.st_mode);
-        if (errno == ENOENT) return file_kind::none;
-        detail::throw_errno(errno, "stat");
-    }
-    /// @throws std::system_error{ENOTDIR or ELOOP} also when the name is a link, wherever it leads.
-    directory open_child(const std::string& name) const {
-        return directory(descriptor_.get(), name.c_str(), O_NOFOLLOW);
-    }
-    /// False when there is something of that name.
-    bool make_child(const std::string& name) const {
-        if (::mkdirat(descriptor_.get(), name.c_str(), 0777) == 0) return true;
-        if (errno == EEXIST) return false;
-        detail::throw_errno(errno, "mkdir");
-    }
-    /// Creates a file that must not exist. @param mode of the new file, less the process's umask
-    open_file create(const std::string& name, unsigned mode) const {
-        const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
-        const int descriptor = detail::retry_interrupted(
-            [&] { return ::openat(descriptor_.get(), name.c_str(), flags, static_cast<mode_t>(mode)); });
-        if (descriptor < 0) detail::throw_errno(errno, "create");
-        return open_file(descriptor);
-    }
-    /// Gives a file another name, in place of the file or link of that name, if any.
-    void rename(const std::string& from, const std::string& to) const {
-        if (::renameat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str()) != 0)
-            detail::throw_errno(errno, "rename");
-    }
-    /// Gives a file another name unless that is taken; false when it is.
-    bool rename_new(const std::string& from, const std::string& to) const {
-        if (::linkat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str(), 0) == 0) {
-            remove_file(from);
-            return true;
-        }
-        if (errno == EEXIST) return false;
-        // A file system without hard links: the check and the renaming are two steps there.
-        if (kind_of(to) != file_kind::none) return false;
-        rename(from, to);
-        return true;
-    }
-    bool remove_file(const std::string& name) const noexcept {
-        return ::unlinkat(descriptor_.get(), name.c_str(), 0) == 0;
-    }
-    /// Removes an empty directory.
-    bool remove_directory(const std::string& name) const noexcept {
-        return ::unlinkat(descriptor_.get(), name.c_str(), AT_REMOVEDIR) == 0;
-    }
-    directory duplicate() const { return open_child("."); }
-    /// Mode and time of the directory itself.
-    void set_metadata(unsigned mode, file_time modified) const {
-        open_file self(::fcntl(descriptor_.get(), F_DUPFD_CLOEXEC, 0));
-        if (!self.is_open()) detail::throw_errno(errno, "dup");
-        self.set_mode(mode);
-        self.set_modified(modified);
-    }
-
-private:
-    directory(int parent, const char* name, int flags)
-        : descriptor_(detail::retry_interrupted(
-              [&] { return ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags); })) {
-        if (!is_open()) detail::throw_errno(errno, "open");
-    }
-
-    detail::owned_descriptor descriptor_;
-};
-
-} // namespace os
-BACKENDAI_NAMESPACE_END
-
-#endif
-#endif
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace os {
-
-/// A path as UTF-8 with `/` between its components: what goes into requests and messages.
-inline std::string path_text(const std::filesystem::path& path) {
-    const auto text = path.generic_u8string(); // std::u8string from C++20 on
-    return std::string(text.begin(), text.end());
-}
-
-/// The path that UTF-8 text means.
-inline std::filesystem::path text_path(std::string_view text) {
-#if defined(__cpp_char8_t)
-    return std::filesystem::path(std::u8string(text.begin(), text.end()));
-#else
-    return std::filesystem::u8path(text.begin(), text.end());
-#endif
-}
-
-} // namespace os
-BACKENDAI_NAMESPACE_END
-
-#endif
 
 #include <filesystem>
 #include <string>
@@ -6031,6 +8060,8 @@ BACKENDAI_NAMESPACE_END
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <string>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -6047,6 +8078,17 @@ struct upload_options {
     std::filesystem::path basedir = {};
     progress_callback progress = {};
     special_files special = special_files::refuse;
+    /// What a file is called on the server, from the name it would have without this; unset: that one. For two files of
+    /// one name client_error{argument} comes before anything is sent.
+    std::function<std::string(const std::string&)> rename = {};
+    /// Virtual folders behind a storage proxy only: bytes sent in one request, so that no more than these are sent
+    /// again when a connection is lost.
+    std::uint64_t chunk_size = std::uint64_t{16} << 20;
+    /// Virtual folders behind a storage proxy only: where to note, as long as the upload is not complete, what a later
+    /// call needs to go on where this one stops, be the program killed. That call must be for the same folder; files
+    /// that have changed since are sent anew. It holds tokens and is for its owner only (mode 0600); two uploads at a
+    /// time must not use the same. Empty: nothing is noted.
+    std::filesystem::path resume_file = {};
 };
 
 /// What a download does where a file of that name exists.
@@ -6060,18 +8102,26 @@ enum class existing_files {
 struct download_options {
     existing_files existing = existing_files::overwrite;
     progress_callback progress = {};
-    /// Which names from the server are acceptable. The default refuses what is special on any system; `posix` lets
-    /// colons, `aux.c` and the like through.
+    /// Which names are acceptable. The default refuses what is special on any system, and names that differ from each
+    /// other by case only; `posix` lets colons, `aux.c`, `README` beside `readme` and the like through.
     codec::path_policy names = codec::path_policy::portable;
     /// More decoded bytes than this in one call are an error; 0: as many as the server announces, or without limit
     /// when it announces nothing and compresses nothing.
     std::uint64_t max_bytes = 0;
+    /// Virtual folders behind a storage proxy only: what a download does with the links in a directory.
+    special_files special = special_files::refuse;
+    /// Virtual folders behind a storage proxy only: what has come of a file stays when the download fails or the
+    /// program is killed, under a hidden name (.backendai-*) beside it, and a later call with this option goes on
+    /// there, unless the file has changed on the server.
+    bool resume = false;
 };
 
 BACKENDAI_NAMESPACE_END
 
 #endif
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -6133,29 +8183,90 @@ public:
         });
     }
 
+    /// Whether there is a directory of this name; a link to one is none.
+    bool is_directory(const components& name) const {
+        return with_io_errors(path_of(name), [&] {
+            if (!std::filesystem::exists(root_path_)) return false;
+            os::directory holder(root_path_);
+            for (const std::string& part : name) {
+                if (holder.kind_of(part) != os::file_kind::directory) return false;
+                holder = holder.open_child(part);
+            }
+            return true;
+        });
+    }
+
     /// Begins a file; data follows by write(), end_file() completes it. A file that is not wanted takes its data and
     /// drops it. Without metadata it gets the usual mode of new files and the present time.
     void begin_file(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
         with_io_errors(current_path_, [&] {
-            const os::directory holder = open_parent(name);
+            const os::directory holder = make_parent(name);
             const std::string key = codec::join_path(name);
             if (!wanted(holder.kind_of(name.back()), current_path_)) return;
             staged next;
             next.name = name;
             next.temporary = ".backendai-" + random_digits() + ".part";
-            // With metadata: readable by nobody else until its mode is set, which may be narrower than the usual one.
-            file_ = holder.create(next.temporary, metadata ? 0600 : 0666);
             next.metadata = metadata;
-            const auto known = staged_.find(key); // in an archive a later entry replaces an earlier one
-            if (known != staged_.end()) {
-                holder.remove_file(known->second.temporary);
-                known->second = std::move(next);
-            } else {
-                staged_.emplace(key, std::move(next));
-            }
             current_ = key;
+            // In an archive a later entry replaces an earlier one. It is noted before there is a file, so that
+            // discard() finds it whatever fails.
+            const auto known = staged_.try_emplace(key);
+            staged& entry = known.first->second;
+            if (!known.second) holder.remove_file(entry.temporary);
+            entry = std::move(next);
+            // With metadata: readable by nobody else until its mode is set, which may be narrower than the usual one.
+            file_ = holder.create(entry.temporary, metadata ? 0600 : 0666);
         });
+    }
+    /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on
+    /// with, and discard() leaves it. Returns how many bytes that is.
+    std::uint64_t begin_kept_file(const components& name, const std::string& temporary,
+                                  std::optional<file_metadata> metadata = std::nullopt) {
+        current_path_ = path_of(name);
+        return with_io_errors(current_path_, [&]() -> std::uint64_t {
+            const os::directory holder = make_parent(name);
+            if (holder.kind_of(temporary) == os::file_kind::none) {
+                file_ = holder.create(temporary, metadata ? 0600 : 0666);
+            } else {
+                file_ = holder.open_file_for_writing(temporary);
+            }
+            current_ = codec::join_path(name);
+            staged_[current_] = {name, temporary, metadata, true};
+            const std::uint64_t size = file_.size();
+            file_.seek(size);
+            return size;
+        });
+    }
+    /// Cuts the file that was begun off; what follows goes there.
+    void cut_file(std::uint64_t size) {
+        with_io_errors(current_path_, [&] {
+            file_.resize(size);
+            file_.seek(size);
+        });
+    }
+    /// A small file beside @p name, for what is to be known of it later; nothing when there is none.
+    std::optional<std::string> read_note(const components& name, const std::string& note) {
+        return with_io_errors(path_of(name), [&]() -> std::optional<std::string> {
+            const os::directory holder = make_parent(name);
+            if (holder.kind_of(note) != os::file_kind::regular) return {};
+            os::open_file file = holder.open_file_for_reading(note);
+            std::string text(4096, '\0');
+            text.resize(file.read(&text[0], text.size()));
+            return text;
+        });
+    }
+    void write_note(const components& name, const std::string& note, std::string_view text) {
+        with_io_errors(path_of(name), [&] {
+            const os::directory holder = make_parent(name);
+            holder.remove_file(note);
+            os::open_file file = holder.create(note, 0600);
+            file.write(text);
+            file.close();
+        });
+    }
+    void remove_note(const components& name, const std::string& note) {
+        with_io_errors(path_of(name), [&] { open_parent(name).remove_file(note); });
     }
     void write(std::string_view data) {
         if (!file_.is_open()) return;
@@ -6175,19 +8286,34 @@ public:
 
     /// Makes a directory, or takes the one that is there. Mode and time are set by commit(), for new ones only, since a
     /// directory without write permission could not be filled.
-    void make_directory(const components& name, const file_metadata& metadata) {
+    void make_directory(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         with_io_errors(path_of(name), [&] {
             components inside = name;
             inside.emplace_back(); // the parent of a nameless entry is the directory
-            open_parent(inside);
-            for (made_directory& made : made_) {
-                if (made.name == name) made.metadata = metadata;
-            }
+            std::size_t number = 0;
+            make_parent(inside, &number);
+            if (directories_[number].made) directories_[number].metadata = metadata;
         });
     }
 
-    /// Gives all staged files their names. The last thing that can fail is checked for all of them first.
+    /// Gives all staged files their names, and the directories that were made their modes. The last thing that can fail
+    /// is checked for all of them first.
     void commit() {
+        commit_files();
+        // Inner ones first: what a directory's mode forbids and its time says holds once all is in it.
+        for (std::size_t i = directories_.size(); i-- > 1;) {
+            if (!directories_[i].metadata) continue;
+            components name = name_of(i);
+            with_io_errors(path_of(name), [&] {
+                name.emplace_back();
+                open_parent(name).set_metadata(directories_[i].metadata->mode, directories_[i].metadata->modified);
+            });
+        }
+        forget_directories();
+        made_above_.clear();
+    }
+    /// The first half of that: more files may follow, into directories that are to be read-only at the end.
+    void commit_files() {
         for (const auto& item : staged_) {
             const staged& file = item.second;
             with_io_errors(path_of(file.name),
@@ -6198,33 +8324,26 @@ public:
             with_io_errors(path_of(file.name), [&] { put_in_place(file); });
             staged_.erase(staged_.begin());
         }
-        for (auto made = made_.rbegin(); made != made_.rend(); ++made) {
-            if (!made->metadata) continue;
-            with_io_errors(path_of(made->name), [&] {
-                components inside = made->name;
-                inside.emplace_back();
-                open_parent(inside).set_metadata(made->metadata->mode, made->metadata->modified);
-            });
-        }
-        made_.clear();
-        made_above_.clear();
     }
 
-    /// Removes what was staged and the directories that were made for it.
+    /// Removes what was staged and the directories that were made for it, where they still are. Files are removed also
+    /// when memory is used up, which may be why.
     void discard() noexcept {
         file_ = os::open_file();
         for (const auto& item : staged_) {
             const staged& file = item.second;
+            if (file.kept) continue;
             try_to([&] { open_parent(file.name).remove_file(file.temporary); });
         }
         staged_.clear();
-        for (auto made = made_.rbegin(); made != made_.rend(); ++made)
-            try_to([&] { open_parent(made->name).remove_directory(made->name.back()); });
-        made_.clear();
+        for (std::size_t i = directories_.size(); i-- > 1;) {
+            if (directories_[i].made) try_to([&] { open_parent(name_of(i)).remove_directory(directories_[i].name); });
+        }
+        forget_directories();
         root_ = os::directory();
-        std::error_code ignored; // not empty: somebody else has put something into it
+        // One that is not empty stays: somebody else has put something into it.
         for (auto made = made_above_.rbegin(); made != made_above_.rend(); ++made)
-            std::filesystem::remove(*made, ignored);
+            try_to([&] { os::directory(made->parent_path()).remove_directory(os::path_text(made->filename())); });
         made_above_.clear();
     }
 
@@ -6233,9 +8352,14 @@ private:
         components name;
         std::string temporary;
         std::optional<file_metadata> metadata;
+        bool kept = false; // by discard()
     };
-    struct made_directory {
-        components name;
+    // A directory inside the destination that was walked through. The first is the destination itself; each one's
+    // parent stands before it. With names as a whole, deep ones would cost memory by the square of their depth.
+    struct known_directory {
+        std::size_t parent = 0;
+        std::string name;
+        bool made = false; // by this object
         std::optional<file_metadata> metadata;
     };
 
@@ -6265,10 +8389,12 @@ private:
     }
 
     void check_directory(os::file_kind kind, const components& name, std::size_t depth) const {
+        if (kind == os::file_kind::directory) return;
         const std::filesystem::path path =
             path_of(components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(depth)));
         if (kind == os::file_kind::symbolic_link) io_failure(path, "is a symbolic link, which is not followed");
-        if (kind != os::file_kind::directory) io_failure(path, "is not a directory");
+        if (kind == os::file_kind::none) io_failure(path, "was removed during the transfer");
+        io_failure(path, "is not a directory");
     }
 
     bool wanted(os::file_kind kind, const std::filesystem::path& path) const {
@@ -6285,26 +8411,57 @@ private:
         std::vector<std::filesystem::path> above;
         for (; !std::filesystem::exists(missing) && missing.has_relative_path(); missing = missing.parent_path())
             above.push_back(missing);
+        made_above_.reserve(above.size()); // what is made is noted without fail
         for (auto path = above.rbegin(); path != above.rend(); ++path) {
-            if (std::filesystem::create_directory(*path)) made_above_.push_back(*path);
+            if (std::filesystem::create_directory(*path)) made_above_.push_back(std::move(*path));
         }
         root_ = os::directory(root_path_);
     }
 
-    // The directory that holds @p name, made where it is missing.
-    os::directory open_parent(const components& name) {
+    // The directory that holds @p name, made where it is missing; its number.
+    os::directory make_parent(const components& name, std::size_t* number = nullptr) {
         open_root();
         os::directory holder = root_.duplicate();
+        std::size_t at = 0;
         for (std::size_t i = 0; i + 1 < name.size(); ++i) {
-            const bool made = holder.make_child(name[i]);
-            if (made) {
-                made_.push_back({components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(i) + 1), {}});
+            if (directories_.size() == directories_.capacity()) directories_.reserve(2 * directories_.size());
+            known_directory next{at, name[i], false, {}};
+            // Noted before it is made, so that discard() finds it whatever fails.
+            const auto added = numbers_.try_emplace({at, name[i]}, directories_.size());
+            if (added.second) directories_.push_back(std::move(next));
+            at = added.first->second;
+            if (holder.make_child(name[i])) {
+                directories_[at].made = true;
             } else {
                 check_directory(holder.kind_of(name[i]), name, i + 1);
             }
             holder = holder.open_child(name[i]);
         }
+        if (number != nullptr) *number = at;
         return holder;
+    }
+
+    // The directory that holds @p name, which was there before: one that somebody took away is not made again. Needs no
+    // memory while all is well.
+    os::directory open_parent(const components& name) const {
+        os::directory holder = root_.duplicate();
+        for (std::size_t i = 0; i + 1 < name.size(); ++i) {
+            check_directory(holder.kind_of(name[i]), name, i + 1);
+            holder = holder.open_child(name[i]);
+        }
+        return holder;
+    }
+
+    components name_of(std::size_t number) const {
+        components name;
+        for (; number != 0; number = directories_[number].parent) name.push_back(directories_[number].name);
+        std::reverse(name.begin(), name.end());
+        return name;
+    }
+
+    void forget_directories() {
+        numbers_.clear();
+        directories_.resize(1);
     }
 
     void put_in_place(const staged& file) {
@@ -6323,8 +8480,9 @@ private:
     existing_files policy_;
     os::directory root_;
     std::map<std::string, staged> staged_;
-    std::vector<made_directory> made_;              // inside the destination, outermost first
-    std::vector<std::filesystem::path> made_above_; // the destination itself and what it lies in
+    std::vector<known_directory> directories_ = std::vector<known_directory>(1);
+    std::map<std::pair<std::size_t, std::string>, std::size_t> numbers_; // by parent and name
+    std::vector<std::filesystem::path> made_above_;                      // the destination itself and what it lies in
     std::filesystem::path current_path_;
     std::string current_;
     os::open_file file_;
@@ -6347,6 +8505,106 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_CODEC_MIME_PARAMETERS_HPP
 #define BACKENDAI_CODEC_MIME_PARAMETERS_HPP
 
+// ---- backendai/codec/http_fields.hpp
+/// @file
+/// HTTP header fields as a list, and the syntax rules that every parser and writer of them needs (RFC 9110 section 5).
+#ifndef BACKENDAI_CODEC_HTTP_FIELDS_HPP
+#define BACKENDAI_CODEC_HTTP_FIELDS_HPP
+
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Names and values in the order of the message; names compare without regard to case, and may repeat.
+using http_fields = std::vector<std::pair<std::string, std::string>>;
+
+/// Compares without regard to the case of ASCII letters.
+inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
+    if (a.size() != b.size()) return false;
+    const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        if (lower(a[i]) != lower(b[i])) return false;
+    }
+    return true;
+}
+
+/// A token of RFC 9110 section 5.6.2: header names, subprotocols, methods.
+inline bool is_token(std::string_view text) noexcept {
+    for (const char c : text) {
+        const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+        if (!alphanumeric && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
+    }
+    return !text.empty();
+}
+
+/// A header's value may hold anything but control characters; tab is allowed. Keeps CR, LF and NUL out.
+inline bool is_field_value(std::string_view text) noexcept {
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if ((byte < 0x20 && byte != '\t') || byte == 0x7F) return false;
+    }
+    return true;
+}
+
+/// Without the spaces and tabs around it.
+inline std::string_view trim_field(std::string_view text) noexcept {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
+
+/// The first header of that name, or null.
+inline const std::string* find_field(const http_fields& fields, std::string_view name) noexcept {
+    for (const auto& field : fields) {
+        if (equals_ignoring_case(field.first, name)) return &field.second;
+    }
+    return nullptr;
+}
+
+/// How often the name occurs.
+inline std::size_t count_fields(const http_fields& fields, std::string_view name) noexcept {
+    std::size_t count = 0;
+    for (const auto& field : fields) {
+        if (equals_ignoring_case(field.first, name)) ++count;
+    }
+    return count;
+}
+
+/// The members of a comma-separated list, over all headers of that name, empty members left out.
+inline std::vector<std::string> list_members(const http_fields& fields, std::string_view name) {
+    std::vector<std::string> members;
+    for (const auto& field : fields) {
+        if (!equals_ignoring_case(field.first, name)) continue;
+        std::string_view rest = field.second;
+        for (;;) {
+            const std::size_t comma = rest.find(',');
+            const std::string_view member = trim_field(rest.substr(0, comma));
+            if (!member.empty()) members.emplace_back(member);
+            if (comma == std::string_view::npos) break;
+            rest.remove_prefix(comma + 1);
+        }
+    }
+    return members;
+}
+
+/// True when the comma-separated list of that name has this member, case ignored.
+inline bool list_has(const http_fields& fields, std::string_view name, std::string_view member) {
+    for (const std::string& candidate : list_members(fields, name)) {
+        if (equals_ignoring_case(candidate, member)) return true;
+    }
+    return false;
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
 
 #include <cstddef>
 #include <string>
@@ -6802,7 +9060,8 @@ inline std::string format_form_data(std::string_view name, const std::optional<s
     std::string plain;
     for (const char c : *filename) {
         const bool ascii = c >= ' ' && c <= '~';
-        const bool awkward = c == '"' || c == '\\' || c == ';' || c == '%' || (c >= 0 && c < ' ') || c == 0x7F;
+        const bool awkward =
+            c == '"' || c == '\\' || c == ';' || c == '%' || static_cast<unsigned char>(c) < ' ' || c == 0x7F;
         needs_extended = needs_extended || awkward || !ascii;
         if (awkward) {
             detail::put_escaped(plain, static_cast<unsigned char>(c));
@@ -7836,6 +10095,7 @@ BACKENDAI_NAMESPACE_END
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -7862,7 +10122,7 @@ struct upload_entry {
 /// in.
 class upload_lister {
 public:
-    explicit upload_lister(const upload_options& options) : special_(options.special) {
+    explicit upload_lister(const upload_options& options) : special_(options.special), rename_(options.rename) {
         const std::filesystem::path base = options.basedir.empty() ? std::filesystem::path(".") : options.basedir;
         base_ = with_io_errors(base, [&] { return std::filesystem::canonical(base); });
         if (!std::filesystem::is_directory(base_)) wrong(base, "the base directory is not a directory");
@@ -7916,7 +10176,17 @@ private:
         if (!fs::is_regular_file(status)) return special(path, "is neither a file nor a directory");
         check_name(path, name);
         // Opened for a moment, so that a file which cannot be read is told before anything is sent.
-        if (names_.insert(name).second) entries_.push_back({path, name, os::open_for_reading(path).size()});
+        if (!names_.insert(name).second) return;
+        entries_.push_back({path, renamed(path, name), os::open_for_reading(path).size()});
+    }
+
+    std::string renamed(const std::filesystem::path& path, const std::string& name) {
+        if (!rename_) return name;
+        std::string other = rename_(name);
+        check_name(path, other);
+        if (other.empty() || !new_names_.insert(other).second)
+            wrong(path, "upload_options::rename gives it no name, or one that another file has");
+        return other;
     }
 
     void walk(const std::filesystem::path& path, const std::string& name) {
@@ -7948,9 +10218,10 @@ private:
     }
 
     special_files special_;
+    std::function<std::string(const std::string&)> rename_;
     std::filesystem::path base_;
     std::vector<upload_entry> entries_;
-    std::set<std::string> names_;
+    std::set<std::string> names_, new_names_;
     std::vector<std::filesystem::path> open_; // the directories the walk is in, links resolved
 };
 
@@ -8028,8 +10299,9 @@ namespace detail {
 /// FIFOs. Throws codec::decode_error that names the entry before anything of it is written; client_error{io}.
 class tar_extractor final : public codec::tar_handler {
 public:
-    tar_extractor(destination& target, codec::path_policy names, transfer_meter& meter)
-        : target_(target), names_(names), meter_(meter) {}
+    /// @param known the names of the whole transfer, of which this may be one archive among several
+    tar_extractor(destination& target, codec::path_policy names, codec::name_collisions& known, transfer_meter& meter)
+        : target_(target), names_(names), known_(known), meter_(meter) {}
 
     void on_entry(const codec::tar_entry& entry) override {
         if (entry.type != codec::tar_type::regular && entry.type != codec::tar_type::directory) {
@@ -8039,6 +10311,7 @@ public:
         const bool is_directory = entry.type == codec::tar_type::directory;
         const std::vector<std::string> name = codec::safe_relative_path(
             entry.name, is_directory ? codec::root_name::allow : codec::root_name::refuse, names_);
+        if (names_ == codec::path_policy::portable) known_.add(name);
         file_metadata metadata;
         metadata.mode = entry.mode & 0777U;
         metadata.modified = {entry.mtime_seconds, entry.mtime_nanoseconds};
@@ -8071,6 +10344,7 @@ private:
 
     destination& target_;
     codec::path_policy names_;
+    codec::name_collisions& known_;
     transfer_meter& meter_;
     std::string name_;
     bool is_file_ = false;
@@ -8101,21 +10375,27 @@ inline constexpr std::size_t kernel_upload_files = 20;
 inline constexpr std::uint64_t kernel_upload_bytes = 1024 * 1024; // a file must be smaller
 inline constexpr std::size_t kernel_download_files = 5;           // of one request
 
-/// A call about the files of a session. Its path depends on the server's generation and is written at the end.
-inline call kernel_files_call(const char* method, const std::string& kernel_id, const char* suffix) {
-    require_single_name(kernel_id, "the session id");
-    call what;
-    what.method = method;
-    what.complete = [kernel_id, suffix](call& self, const dialect& language) {
-        self.path = std::string(language.session_path) + '/' + codec::escape_segment(kernel_id) + suffix;
-    };
+/// A call with arguments that some servers read from the body, others from the query: both have them.
+inline call kernel_query_call(const std::string& kernel_id, const char* suffix, const json& arguments) {
+    call what = kernel_call("GET", kernel_id, suffix, [arguments](call& request, const dialect& language) {
+        if (!language.arguments_in_query_too) return;
+        for (const auto& item : arguments.items()) {
+            if (item.value().is_string()) {
+                request.query.emplace_back(item.key(), item.value().get<std::string>());
+            } else {
+                for (const json& each : item.value()) request.query.emplace_back(item.key(), each.get<std::string>());
+            }
+        }
+    });
+    what.set_json(arguments);
     return what;
 }
 
 inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
                           const std::vector<std::filesystem::path>& files, const upload_options& options) {
+    if (!options.resume_file.empty()) throw client_error(error_kind::argument, "resume_file is for virtual folders");
     // Sending the same files again leaves the same files behind.
-    call what = kernel_files_call("POST", kernel_id, "/upload");
+    call what = kernel_call("POST", kernel_id, "/upload");
     what.retry = retry_class::safe;
     what.waits_for_compute = true;
     const std::vector<upload_entry> list = upload_lister(options).list(files);
@@ -8138,11 +10418,11 @@ inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
 class kernel_download_sink final : public multipart_download {
 public:
     kernel_download_sink(std::vector<std::string> files, destination& target, const download_options& options,
-                         transfer_meter& meter)
+                         codec::name_collisions& known, transfer_meter& meter)
         : multipart_download(std::move(files)),
           target_(target),
           limit_(options.max_bytes),
-          extractor_(target, options.names, meter) {}
+          extractor_(target, options.names, known, meter) {}
 
 protected:
     void on_answer(const response_head& /*head*/) override {}
@@ -8170,9 +10450,28 @@ inline std::string archive_name(std::string_view file) {
     return std::string(file.substr(file.rfind('/') + 1)); // npos + 1 is 0
 }
 
+/// One request of a download.
+inline void kernel_download_some(const call_scope& scope, const std::string& kernel_id, std::vector<std::string> files,
+                                 destination& target, const download_options& options, codec::name_collisions& known,
+                                 transfer_meter& meter) {
+    const session_download method = scope.negotiate().download;
+    call what = kernel_query_call(kernel_id, "/download", {{"files", files}});
+    if (method == session_download::post) what.method = "POST";
+    try {
+        kernel_download_sink sink(files, target, options, known, meter);
+        sink.perform(scope, what);
+    } catch (const api_error& refused) {
+        if (method != session_download::get_or_post || !is_problem(refused, "deprecated")) throw;
+        what.method = "POST";
+        kernel_download_sink sink(std::move(files), target, options, known, meter);
+        sink.perform(scope, std::move(what));
+    }
+}
+
 inline void kernel_download(const call_scope& scope, const std::string& kernel_id,
                             const std::vector<std::string>& files, const std::filesystem::path& dest,
                             const download_options& options) {
+    if (options.resume) throw client_error(error_kind::argument, "resume is for virtual folders");
     std::set<std::string> names;
     for (const std::string& file : files) {
         if (file.empty() || has_control_character(file))
@@ -8184,27 +10483,446 @@ inline void kernel_download(const call_scope& scope, const std::string& kernel_i
                                                                               "directories would replace each other");
         }
     }
-    const call what = kernel_files_call("GET", kernel_id, "/download");
+    require_single_name(kernel_id, "the session id");
     destination target(dest, options.existing);
+    codec::name_collisions known;
     transfer_meter meter(options.progress);
     for (std::size_t begin = 0; begin < files.size(); begin += kernel_download_files) {
         const std::size_t end = (std::min)(files.size(), begin + kernel_download_files);
         std::vector<std::string> some(files.begin() + static_cast<std::ptrdiff_t>(begin),
                                       files.begin() + static_cast<std::ptrdiff_t>(end));
-        call step = what;
-        step.set_json({{"files", some}});
-        kernel_download_sink sink(std::move(some), target, options, meter);
-        sink.perform(scope, std::move(step));
+        kernel_download_some(scope, kernel_id, std::move(some), target, options, known, meter);
     }
 }
 
 inline file_listing kernel_list_files(const call_scope& scope, const std::string& kernel_id, const std::string& path) {
-    call what = kernel_files_call("GET", kernel_id, "/files");
-    what.set_json({{"path", path}});
-    return read_file_listing(scope.perform(std::move(what)).json());
+    return read_file_listing(scope.perform(kernel_query_call(kernel_id, "/files", {{"path", path}})).json());
 }
 
 } // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/kernel_services.hpp
+/// @file
+/// The network services in compute sessions: which there are, starting and ending them.
+#ifndef BACKENDAI_API_KERNEL_SERVICES_HPP
+#define BACKENDAI_API_KERNEL_SERVICES_HPP
+
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Options of start_service().
+struct service_options {
+    std::optional<int> port;                 ///< one of the service's ports; default: its first
+    std::map<std::string, std::string> envs; ///< environment variables of the service
+    json arguments;                          ///< an object of command-line arguments, or null for none
+    std::optional<std::string> login_session_token;
+};
+
+/// Where a service that was started can be reached, by a proxy of the cluster's.
+struct service_address {
+    std::string token; ///< opens it: a secret
+    std::string wsproxy_addr;
+    json raw;
+};
+
+namespace detail {
+
+inline service_address kernel_start_service(const call_scope& scope, const std::string& kernel_id,
+                                            const std::string& app, const service_options& options) {
+    require_single_name(app, "the service's name");
+    if (!options.arguments.is_null() && !options.arguments.is_object())
+        throw client_error(error_kind::argument, "the arguments of a service are a JSON object");
+    json body = {{"app", app}};
+    if (options.port) body["port"] = *options.port;
+    // Texts that are JSON themselves.
+    if (!options.envs.empty()) body["envs"] = json_text(options.envs);
+    if (!options.arguments.is_null()) body["arguments"] = json_text(options.arguments);
+    if (options.login_session_token) body["login_session_token"] = *options.login_session_token;
+    call what = kernel_call("POST", kernel_id, "/start-service", feature::start_service);
+    what.waits_for_compute = true;
+    what.retry = retry_class::unsafe;
+    what.set_json(body);
+    service_address address;
+    address.raw = scope.perform(std::move(what)).json();
+    const wire_object fields(address.raw, "the service's address");
+    address.token = fields.string_or("token", "");
+    address.wsproxy_addr = fields.string_or("wsproxy_addr", "");
+    return address;
+}
+
+inline void kernel_shutdown_service(const call_scope& scope, const std::string& kernel_id, const std::string& app) {
+    require_single_name(app, "the service's name");
+    call what = kernel_call("POST", kernel_id, "/shutdown-service", feature::shutdown_service);
+    // In the query and with no body: all servers read it there.
+    what.query.emplace_back("service_name", app);
+    scope.perform(std::move(what));
+}
+
+inline std::vector<service_port> kernel_apps(const call_scope& scope, const std::string& kernel_id) {
+    require_single_name(kernel_id, "the session id");
+    call what;
+    what.complete = [rest = '/' + codec::escape_segment(kernel_id) + "/apps"](call& request, const dialect& language) {
+        language.require(feature::service_list);
+        request.path = std::string(language.stream_path) + rest;
+    };
+    const json answer = scope.perform(std::move(what)).json();
+    if (!answer.is_array()) bad_answer("the services are not a list");
+    std::vector<service_port> services;
+    for (const json& item : answer) services.push_back(read_service_port(item));
+    return services;
+}
+
+} // namespace detail
+
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/kernel_types.hpp
+/// @file
+/// Options and results of the compute session functions; those of the creation are in kernel_create.hpp.
+#ifndef BACKENDAI_API_KERNEL_TYPES_HPP
+#define BACKENDAI_API_KERNEL_TYPES_HPP
+
+// ---- backendai/media.hpp
+/// @file
+/// Console records of a run: text, and media of any MIME type.
+#ifndef BACKENDAI_MEDIA_HPP
+#define BACKENDAI_MEDIA_HPP
+
+// ---- backendai/codec/data_uri.hpp
+/// @file
+/// data: URIs (RFC 2397), the form in which images come in console records.
+#ifndef BACKENDAI_CODEC_DATA_URI_HPP
+#define BACKENDAI_CODEC_DATA_URI_HPP
+
+// ---- backendai/codec/base64.hpp
+/// @file
+/// Base64 (RFC 4648 section 4, with padding), by OpenSSL.
+#ifndef BACKENDAI_CODEC_BASE64_HPP
+#define BACKENDAI_CODEC_BASE64_HPP
+
+
+#include <openssl/evp.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Encodes @p data with padding and without line breaks.
+inline std::string base64_encode(std::string_view data) {
+    // OpenSSL counts in int: work in pieces of a multiple of three bytes, which leave no padding in between.
+    constexpr std::size_t piece = std::size_t{3} << 20;
+    std::string text;
+    text.reserve((data.size() + 2) / 3 * 4 + 1);
+    while (!data.empty()) {
+        const std::size_t take = (std::min)(piece, data.size());
+        const std::size_t used = text.size();
+        text.resize(used + (take + 2) / 3 * 4 + 1); // EVP_EncodeBlock writes a closing NUL
+        const int written =
+            EVP_EncodeBlock(reinterpret_cast<unsigned char*>(&text[used]),
+                            reinterpret_cast<const unsigned char*>(data.data()), static_cast<int>(take));
+        text.resize(used + static_cast<std::size_t>(written));
+        data.remove_prefix(take);
+    }
+    return text;
+}
+
+/// Decodes padded base64; ASCII white space is allowed anywhere, as senders wrap long lines.
+/// @throws decode_error on a foreign character, misplaced padding or a length that is no multiple of four.
+inline std::string base64_decode(std::string_view text) {
+    std::string data;
+    data.reserve(text.size() / 4 * 3);
+    unsigned quantum = 0;
+    unsigned digits = 0;
+    unsigned padding = 0;
+    for (const char c : text) {
+        unsigned value = 0;
+        if (c >= 'A' && c <= 'Z') {
+            value = static_cast<unsigned>(c - 'A');
+        } else if (c >= 'a' && c <= 'z') {
+            value = static_cast<unsigned>(c - 'a') + 26;
+        } else if (c >= '0' && c <= '9') {
+            value = static_cast<unsigned>(c - '0') + 52;
+        } else if (c == '+') {
+            value = 62;
+        } else if (c == '/') {
+            value = 63;
+        } else if (c == '=') {
+            if (digits < 2) throw decode_error("base64: padding in the wrong place");
+            ++padding;
+        } else if (c == ' ' || c == '\t' || c == '\r' || c == '\n') {
+            continue;
+        } else {
+            throw decode_error("base64: a character that does not belong to the alphabet");
+        }
+        if (padding != 0 && c != '=') throw decode_error("base64: data after the padding");
+        quantum = (quantum << 6) | value;
+        if (++digits < 4) continue;
+        data.push_back(static_cast<char>((quantum >> 16) & 0xff));
+        if (padding < 2) data.push_back(static_cast<char>((quantum >> 8) & 0xff));
+        if (padding < 1) data.push_back(static_cast<char>(quantum & 0xff));
+        quantum = 0;
+        digits = 0;
+    }
+    if (digits != 0) throw decode_error("base64: the text ends in the middle of a group of four");
+    return data;
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// The content of a data URI.
+struct data_uri {
+    std::string media_type; ///< with its parameters; "text/plain;charset=US-ASCII" when the URI names none
+    std::string bytes;
+};
+
+/// Whether @p text begins as a data URI does.
+inline bool is_data_uri(std::string_view text) {
+    return text.size() >= 5 && (text[0] == 'd' || text[0] == 'D') && (text[1] == 'a' || text[1] == 'A') &&
+           (text[2] == 't' || text[2] == 'T') && (text[3] == 'a' || text[3] == 'A') && text[4] == ':';
+}
+
+/// Decodes "data:[type][;parameter...][;base64],content".
+/// @throws decode_error when it is not a data URI or its base64 is broken.
+inline data_uri decode_data_uri(std::string_view text) {
+    if (!is_data_uri(text)) throw decode_error("data URI: does not begin with data:");
+    const std::size_t comma = text.find(',');
+    if (comma == std::string_view::npos) throw decode_error("data URI: the comma before the content is missing");
+    std::string_view head = text.substr(5, comma - 5);
+    const std::string_view content = text.substr(comma + 1);
+    constexpr std::string_view marker = ";base64";
+    const bool base64 =
+        head.size() >= marker.size() && equals_ignoring_case(head.substr(head.size() - marker.size()), marker);
+    if (base64) head.remove_suffix(marker.size());
+    data_uri result;
+    result.media_type = head.empty()          ? "text/plain;charset=US-ASCII"
+                        : head.front() == ';' ? "text/plain" + std::string(head)
+                                              : std::string(head);
+    const std::string plain = unescape(content, false);
+    result.bytes = base64 ? base64_decode(plain) : plain;
+    return result;
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <string>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// One record of a run's console: type "stdout" or "stderr" with text, or a MIME type with content.
+/// Binary images come as data URIs, SVG as XML, "text/html" as HTML, "application/x-sorna-drawing" as JSON text.
+struct console_record {
+    std::string type;
+    std::string payload;
+
+    bool is_stdout() const { return type == "stdout"; }
+    bool is_stderr() const { return type == "stderr"; }
+    bool is_media() const { return !is_stdout() && !is_stderr(); }
+};
+
+/// The content of a media record.
+struct media_content {
+    std::string mime_type;
+    std::string bytes;
+};
+
+/// The bytes and MIME type of a media record: a data URI is decoded, anything else is its own content.
+/// @throws client_error{protocol} for a broken data URI.
+inline media_content decode_media(const console_record& record) {
+    if (!codec::is_data_uri(record.payload)) return {record.type, record.payload};
+    try {
+        codec::data_uri content = codec::decode_data_uri(record.payload);
+        return {std::move(content.media_type), std::move(content.bytes)};
+    } catch (const codec::decode_error& e) {
+        throw client_error(error_kind::protocol, e.what(), client_error::progress::maybe_sent);
+    }
+}
+
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// The state of a compute session. Counters the server does not keep are -1.
+struct kernel_info {
+    std::string lang, image, registry, tag;
+    std::string status; ///< "RUNNING" ...; empty where the server does not say
+    std::chrono::milliseconds age{0};
+    std::int64_t memory_limit_kib = -1;
+    std::int64_t num_queries_executed = -1;
+    std::int64_t idle_timeout_ms = -1;
+    json raw;
+};
+
+/// Options of destroy().
+struct destroy_options {
+    bool forced = false;                         ///< whatever the session's state is; 20.03 (v5.20191215) on
+    std::optional<std::string> owner_access_key; ///< whose session it is; admins only, 19.09 (v4.20190615) on
+};
+
+/// What destroy() reports of the session that ended; null when the server has no statistics.
+struct destroy_result {
+    json stats;
+};
+
+/// The kind of one step of a run.
+enum class execute_mode {
+    query,     ///< a code snippet
+    batch,     ///< shell commands, see batch_commands
+    continue_, ///< wait on for the run; the code must be empty. NOLINT(readability-identifier-naming)
+    input,     ///< the code is what the user typed
+    complete   ///< completion candidates, the legacy way
+};
+
+/// What is to happen after a step.
+enum class run_status {
+    continued,      ///< still running: call again with execute_mode::continue_
+    clean_finished, ///< a batch's clean command ended; continue
+    build_finished, ///< a batch's build command ended; continue
+    finished,       ///< the run is over
+    waiting_input,  ///< the code reads a line: call again with execute_mode::input
+    exec_timeout    ///< the server ended the run for its time limit
+};
+
+/// A file that the code made and the server offers for download.
+struct generated_file {
+    std::string name;
+    std::string url;
+};
+
+/// One step of a run.
+struct execute_result {
+    run_status status = run_status::finished;
+    std::string run_id;           ///< names the run in later steps
+    std::optional<int> exit_code; ///< set when a phase ended
+    std::vector<console_record> console;
+    bool is_password = false; ///< with waiting_input: do not echo what the user types
+    std::vector<generated_file> files;
+    json options; ///< the server's options object, or null
+    json raw;
+};
+
+/// The commands of a batch run; unset ones are skipped, "*" asks for the language's default.
+struct batch_commands {
+    std::optional<std::string> clean, build, exec;
+    bool build_log = false; ///< show the build's output
+};
+
+/// Where the cursor is, for complete().
+struct completion_options {
+    int row = 0, col = 0;
+    std::string line; ///< the whole line
+    std::string post; ///< what follows the cursor
+};
+
+namespace detail {
+
+inline kernel_info read_info(json answer) {
+    kernel_info info;
+    const wire_object fields(answer, "the session's information");
+    info.lang = fields.string_or("lang", "");
+    info.image = fields.string_or("image", "");
+    info.registry = fields.string_or("registry", "");
+    info.tag = fields.string_or("tag", "");
+    info.status = fields.string_or("status", "");
+    info.age = std::chrono::milliseconds(fields.integer_or("age", 0));
+    info.memory_limit_kib = fields.integer_or("memoryLimit", -1);
+    info.num_queries_executed = fields.integer_or("numQueriesExecuted", -1);
+    info.idle_timeout_ms = fields.integer_or("idleTimeout", -1);
+    info.raw = std::move(answer);
+    return info;
+}
+
+inline const char* mode_name(execute_mode mode) {
+    switch (mode) {
+    case execute_mode::query: return "query";
+    case execute_mode::batch: return "batch";
+    case execute_mode::continue_: return "continue";
+    case execute_mode::input: return "input";
+    case execute_mode::complete: return "complete";
+    }
+    throw client_error(error_kind::argument, "not an execute_mode");
+}
+
+inline run_status read_status(const std::string& text) {
+    if (text == "continued") return run_status::continued;
+    if (text == "clean-finished") return run_status::clean_finished;
+    if (text == "build-finished") return run_status::build_finished;
+    if (text == "finished") return run_status::finished;
+    if (text == "waiting-input") return run_status::waiting_input;
+    if (text == "exec-timeout") return run_status::exec_timeout;
+    bad_answer("unknown run status \"" + text.substr(0, 40) + '"');
+}
+
+inline console_record read_console_record(const json& value) {
+    if (!value.is_array() || value.size() < 2 || !value[0].is_string())
+        bad_answer("a console record is no [type, payload]");
+    // Some kinds carry an object in place of text.
+    return {value[0].get<std::string>(), value[1].is_string() ? value[1].get<std::string>() : value[1].dump()};
+}
+
+inline execute_result read_execute_result(json value) {
+    execute_result result;
+    const wire_object fields(value, "the run's result");
+    result.status = read_status(fields.string("status"));
+    result.run_id = fields.string_or("runId", "");
+    result.exit_code = fields.optional_int("exitCode");
+    for (const json& record : fields.array_or_empty("console")) result.console.push_back(read_console_record(record));
+    for (const json& file : fields.array_or_empty("files")) {
+        const wire_object entry(file, "a generated file");
+        result.files.push_back({entry.string("name"), entry.string_or("url", "")});
+    }
+    if (const json* options = fields.find("options")) {
+        result.options = *options;
+        result.is_password = wire_object(*options, "the run's options").boolean_or("is_password", false);
+    }
+    result.raw = std::move(value);
+    return result;
+}
+
+inline json batch_options(const batch_commands& commands) {
+    const auto text = [](const std::optional<std::string>& command) { return command ? json(*command) : json(); };
+    return {{"clean", text(commands.clean)},
+            {"build", text(commands.build)},
+            {"buildLog", commands.build_log},
+            {"exec", text(commands.exec)}};
+}
+
+} // namespace detail
+
 BACKENDAI_NAMESPACE_END
 
 #endif
@@ -8373,12 +11091,12 @@ BACKENDAI_NAMESPACE_END
 
 
 #include <atomic>
-#include <cstddef>
+#include <chrono>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -8422,6 +11140,83 @@ inline client_error closed_early(const stream_message& end, const char* what) {
     return client_error(error_kind::connect, text, client_error::progress::maybe_sent);
 }
 
+/// The run behind an execute_stream: what goes over its websocket, in blocking calls. One thread reads; the rest may
+/// come from others.
+class execute_run {
+public:
+    using value = std::optional<execute_result>;
+
+    execute_run(std::unique_ptr<message_stream> stream, const json& command, std::function<void()> interrupt)
+        : stream_(std::move(stream)), interrupt_(std::move(interrupt)) {
+        stream_->send_text(command.dump());
+    }
+
+    value read() {
+        if (is_over()) return std::nullopt;
+        return take(stream_->receive());
+    }
+    std::optional<value> read_for(std::chrono::milliseconds limit) {
+        if (is_over()) return value();
+        std::optional<stream_message> message = stream_->receive_for(limit);
+        if (!message) return std::nullopt;
+        return take(*message);
+    }
+
+    /// To be said before answer(): the next question may come while that still sends.
+    void expect_answer() noexcept { waits_for_input_ = false; }
+    void answer(std::string_view text) { stream_->send_text(text); }
+
+    /// Interrupts the code unless the run is over, and closes the stream.
+    void end() noexcept {
+        const auto quietly = [](const auto& step) {
+            try {
+                step();
+            } catch (const std::exception&) {
+                // The caller goes away. An interrupt that fails, since the connection or the session is gone, leaves
+                // the code to the server's own care.
+            }
+        };
+        quietly([this] {
+            if (!over_.exchange(true)) interrupt_();
+        });
+        quietly([this] { stream_->close(); });
+    }
+    void cancel() noexcept { stream_->cancel(); }
+
+private:
+    bool is_over() const {
+        if (over_) return true;
+        if (waits_for_input_) {
+            throw client_error(error_kind::argument, "the code waits for input: answer with send_input()",
+                               client_error::progress::maybe_sent);
+        }
+        return false;
+    }
+
+    value take(const stream_message& message) {
+        if (message.is_closed()) {
+            if (over_.exchange(true)) return std::nullopt; // we have ended it meanwhile
+            // The server ended it, so that there is nothing left to interrupt.
+            throw closed_early(message, "the run's stream before its end,");
+        }
+        json object = read_stream_object(message);
+        const wire_object fields(object, "the event");
+        const std::string status = fields.string("status");
+        if (status == "error" || status == "server-restarting") {
+            over_ = true;
+            throw stream_error(status, object, message.data);
+        }
+        execute_result event = read_execute_result(std::move(object));
+        if (event.status == run_status::finished || event.status == run_status::exec_timeout) over_ = true;
+        waits_for_input_ = event.status == run_status::waiting_input;
+        return event;
+    }
+
+    const std::unique_ptr<message_stream> stream_;
+    const std::function<void()> interrupt_;
+    std::atomic<bool> over_{false}, waits_for_input_{false};
+};
+
 } // namespace detail
 
 /// A run under way. One thread iterates; send_input(), and cancel() at any time, may come from others.
@@ -8433,134 +11228,63 @@ inline client_error closed_early(const stream_message& end, const char* what) {
 /// Errors of next(), and of the iteration: api_error without an HTTP status when the server reports one in the stream,
 /// type() "error" or "server-restarting"; client_error{connect} when the stream ends before the run does, protocol,
 /// cancelled, closed; argument when input was asked for and none was sent.
-class execute_stream {
+///
+/// In asynchronous mode the calls return futures and take none of the session's threads while they wait; see
+/// async_message_stream for their order and their cancel().
+template <class Mode>
+class basic_execute_stream {
+    template <class T>
+    using result = typename Mode::template result<T>;
+
 public:
     /// @param interrupt tells the server to interrupt the code; called at most once
-    execute_stream(std::unique_ptr<message_stream> stream, const json& command, std::function<void()> interrupt)
-        : run_(std::make_unique<run>()) {
-        run_->stream = std::move(stream);
-        run_->interrupt = std::move(interrupt);
-        run_->stream->send_text(command.dump());
-    }
-    execute_stream(execute_stream&&) noexcept = default;
-    execute_stream& operator=(execute_stream&&) noexcept = default;
-    ~execute_stream() = default; // of the run, see there
+    basic_execute_stream(const detail::call_scope& scope, std::unique_ptr<message_stream> stream, const json& command,
+                         std::function<void()> interrupt)
+        : io_(scope, std::move(stream), command, std::move(interrupt)) {}
 
     /// The next event; nothing after `finished`.
-    std::optional<execute_result> next() { return run_->next(); }
+    result<std::optional<execute_result>> next() { return io_.read(); }
 
     /// Answers the code that waits for a line. @param text the line, without its line break
     /// @throws client_error{argument} when it is not UTF-8, else as message_stream::send_text()
-    void send_input(std::string_view text) {
-        run_->waits_for_input = false; // before: the next question may come while this still sends
-        run_->stream->send_text(text);
+    result<void> send_input(std::string text) {
+        io_.body().expect_answer();
+        return io_.write([text = std::move(text)](detail::execute_run& run) { run.answer(text); });
     }
 
     /// Ends the run early, as the destructor does: interrupts the code and closes the stream. Harmless afterwards.
-    void close() noexcept { run_->end(); }
+    result<void> close() {
+        return io_.write([](detail::execute_run& run) { run.end(); });
+    }
 
     /// Breaks the stream off from any thread: next() throws client_error{cancelled}.
-    void cancel() noexcept { run_->stream->cancel(); }
+    void cancel() noexcept { io_.body().cancel(); }
 
-    /// For range-for: `for (auto&& event : stream)`. Single pass; begin() reads the first event.
-    class iterator {
-    public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = execute_result;
-        using difference_type = std::ptrdiff_t;
-        using pointer = execute_result*;
-        using reference = execute_result&;
-
-        iterator() = default;
-        explicit iterator(execute_stream& stream) : stream_(&stream) { ++*this; }
-        execute_result& operator*() const { return *event_; }
-        execute_result* operator->() const { return event_.get(); }
-        iterator& operator++() {
-            std::optional<execute_result> event = stream_->next();
-            if (event) {
-                event_ = std::make_shared<execute_result>(std::move(*event));
-            } else {
-                stream_ = nullptr;
-            }
-            return *this;
-        }
-        friend bool operator==(const iterator& a, const iterator& b) { return a.stream_ == b.stream_; }
-        friend bool operator!=(const iterator& a, const iterator& b) { return !(a == b); }
-
-    private:
-        execute_stream* stream_ = nullptr;
-        std::shared_ptr<execute_result> event_; // copies of an iterator see the same event
-    };
+    /// For range-for: `for (auto&& event : stream)`. Single pass; begin() reads the first event. Blocking mode only.
+    using iterator = detail::stream_iterator<basic_execute_stream, execute_result>;
     iterator begin() { return iterator(*this); }
     iterator end() { return {}; }
 
 private:
-    struct run {
-        run() = default;
-        run(const run&) = delete;
-        run& operator=(const run&) = delete;
-        ~run() { end(); }
-
-        std::optional<execute_result> next() {
-            if (over) return std::nullopt;
-            if (waits_for_input) {
-                throw client_error(error_kind::argument, "the code waits for input: answer with send_input()",
-                                   client_error::progress::maybe_sent);
-            }
-            const stream_message message = stream->receive();
-            if (message.is_closed()) {
-                // The server ended it, so that there is nothing left to interrupt.
-                over = true;
-                throw detail::closed_early(message, "the run's stream before its end,");
-            }
-            json value = detail::read_stream_object(message);
-            const detail::wire_object fields(value, "the event");
-            const std::string status = fields.string("status");
-            if (status == "error" || status == "server-restarting") {
-                over = true;
-                throw detail::stream_error(status, value, message.data);
-            }
-            execute_result event = detail::read_execute_result(std::move(value));
-            over = event.status == run_status::finished || event.status == run_status::exec_timeout;
-            waits_for_input = event.status == run_status::waiting_input;
-            return event;
-        }
-
-        void end() noexcept {
-            if (!stream) return;
-            try {
-                if (!over) {
-                    over = true;
-                    interrupt();
-                }
-                stream->close();
-            } catch (const std::exception&) {
-                // The caller goes away. An interrupt that fails, since the connection or the session is gone, leaves
-                // the code to the server's own care.
-            }
-        }
-
-        std::unique_ptr<message_stream> stream;
-        std::function<void()> interrupt;
-        bool over = false;
-        std::atomic<bool> waits_for_input{false};
-    };
-
-    std::unique_ptr<run> run_;
+    typename Mode::template stream_io<detail::execute_run> io_;
 };
+
+/// The stream of a blocking session.
+using execute_stream = basic_execute_stream<blocking>;
 
 namespace detail {
 
-inline execute_stream open_execute_stream(const call_scope& scope, const std::string& kernel_id,
-                                          const std::string& code, execute_mode mode, const json& options,
-                                          std::function<void()> interrupt) {
+template <class Mode>
+basic_execute_stream<Mode> open_execute_stream(const call_scope& scope, const std::string& kernel_id,
+                                               const std::string& code, execute_mode mode, const json& options,
+                                               std::function<void()> interrupt) {
     if (mode != execute_mode::query && mode != execute_mode::batch) {
         throw client_error(error_kind::argument, "a stream runs in the modes query and batch");
     }
     if (!options.is_object()) throw client_error(error_kind::argument, "the options are not a JSON object");
     const json command = {{"mode", mode_name(mode)}, {"code", code}, {"options", options}};
     call().set_json(command); // finds text that is not UTF-8 before anything is sent
-    return execute_stream(scope.open_websocket(stream_call(kernel_id, "/execute")), command, std::move(interrupt));
+    return {scope, scope.open_websocket(stream_call(kernel_id, "/execute")), command, std::move(interrupt)};
 }
 
 } // namespace detail
@@ -8583,86 +11307,134 @@ BACKENDAI_NAMESPACE_END
 
 BACKENDAI_NAMESPACE_BEGIN
 
-/// An open terminal. One thread may read while others write, resize and so on; cancel() may come from any thread.
-/// Errors: client_error{connect} when the connection is lost or the server closes it for a failure, protocol,
-/// cancelled, closed; api_error when the server reports an error in the stream.
-class pty_stream {
-public:
-    explicit pty_stream(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
+namespace detail {
 
-    /// What the terminal shows next, bytes with escape sequences; waits for it. Nothing when the terminal has ended.
-    std::optional<std::string> read() {
+/// The terminal behind a pty_stream: what goes over its websocket, in blocking calls. One thread reads; the rest may
+/// come from others.
+class pty_link {
+public:
+    using value = std::optional<std::string>; ///< bytes; nothing at the end
+
+    explicit pty_link(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
+
+    value read() {
         for (;;) {
-            std::optional<std::string> bytes;
-            if (!take(stream_->receive(), bytes)) return std::nullopt;
-            if (bytes) return bytes;
+            if (std::optional<value> bytes = take(stream_->receive())) return std::move(*bytes);
         }
     }
-    /// As read(), but an empty text when nothing came within @p limit.
-    std::optional<std::string> read_for(std::chrono::milliseconds limit) {
+    std::optional<value> read_for(std::chrono::milliseconds limit) {
         const auto end = std::chrono::steady_clock::now() + limit;
         for (;;) {
             const auto left = end - std::chrono::steady_clock::now();
             const auto message = stream_->receive_for(std::chrono::duration_cast<std::chrono::milliseconds>(left));
-            if (!message) return std::string();
-            std::optional<std::string> bytes;
-            if (!take(*message, bytes)) return std::nullopt;
-            if (bytes) return bytes;
+            if (!message) return std::nullopt;
+            if (std::optional<value> bytes = take(*message)) return bytes;
         }
     }
-
-    /// Types bytes into the terminal.
-    void write(std::string_view bytes) {
-        if (!bytes.empty()) send({{"type", "stdin"}, {"chars", codec::base64_encode(bytes)}});
+    void send(const json& message) { stream_->send_text(message.dump()); }
+    void end() noexcept {
+        try {
+            stream_->close();
+        } catch (const std::exception&) {
+            // The owner lets go of it: there is nobody left to tell.
+        }
     }
-    /// Tells the terminal's size in characters, both at least 1. @throws client_error{argument}
-    void resize(int rows, int cols) {
-        if (rows < 1 || cols < 1)
-            throw client_error(error_kind::argument, "a terminal has at least one row and column");
-        send({{"type", "resize"}, {"rows", rows}, {"cols", cols}});
-    }
-    /// Starts the terminal's shell anew.
-    void restart() { send({{"type", "restart"}}); }
-    /// Keeps the session from being taken for idle.
-    void ping() { send({{"type", "ping"}}); }
-    /// Leaves the terminal; read() then ends. Harmless when it has ended.
-    void close() { stream_->close(); }
-    /// Breaks the connection off: read() throws client_error{cancelled}.
     void cancel() noexcept { stream_->cancel(); }
 
 private:
-    void send(const json& message) { stream_->send_text(message.dump()); }
-
-    // False at the end of the stream. Messages are text or binary frames, by the server's version.
-    static bool take(const stream_message& message, std::optional<std::string>& bytes) {
+    // Nothing for messages that show nothing. They are text or binary frames, by the server's version.
+    static std::optional<value> take(const stream_message& message) {
         if (message.is_closed()) {
             const bool is_end =
                 message.code == 1000 || message.code == 1001 || message.code == 1005 || message.code == 1006;
-            if (!is_end) throw detail::closed_early(message, "the terminal");
-            return false;
+            if (!is_end) throw closed_early(message, "the terminal");
+            return value();
         }
-        const json value = detail::read_stream_object(message);
-        const detail::wire_object fields(value, "the terminal's message");
+        const json object = read_stream_object(message);
+        const wire_object fields(object, "the terminal's message");
         const std::string type = fields.string_or("type", "");
-        if (type == "out") {
-            try {
-                bytes = codec::base64_decode(fields.string("data"));
-            } catch (const codec::decode_error&) {
-                detail::bad_answer("the terminal's output is not base64");
-            }
-        } else if (type == "error") {
-            throw detail::stream_error(type, value, message.data);
+        if (type == "error") throw stream_error(type, object, message.data);
+        if (type != "out") return std::nullopt; // types that are not known yet are for newer clients
+        try {
+            return value(codec::base64_decode(fields.string("data")));
+        } catch (const codec::decode_error&) {
+            bad_answer("the terminal's output is not base64");
         }
-        return true; // types that are not known yet are for newer clients
     }
 
-    std::unique_ptr<message_stream> stream_;
+    const std::unique_ptr<message_stream> stream_;
 };
+
+} // namespace detail
+
+/// An open terminal. One thread may read while others write, resize and so on; cancel() may come from any thread.
+/// Errors: client_error{connect} when the connection is lost or the server closes it for a failure, protocol,
+/// cancelled, closed; api_error when the server reports an error in the stream.
+///
+/// In asynchronous mode the calls return futures and take none of the session's threads while they wait; see
+/// async_message_stream for their order and their cancel().
+template <class Mode>
+class basic_pty_stream {
+    template <class T>
+    using result = typename Mode::template result<T>;
+
+public:
+    basic_pty_stream(const detail::call_scope& scope, std::unique_ptr<message_stream> stream)
+        : io_(scope, std::move(stream)) {}
+
+    /// What the terminal shows next, bytes with escape sequences; waits for it. Nothing when the terminal has ended.
+    result<std::optional<std::string>> read() { return io_.read(); }
+    /// As read(), but an empty text when nothing came within @p limit.
+    result<std::optional<std::string>> read_for(std::chrono::milliseconds limit) {
+        using shown = std::optional<std::string>;
+        return io_.template read_for<shown>(
+            limit, [](std::optional<shown>&& bytes) { return bytes ? std::move(*bytes) : shown(std::string()); });
+    }
+
+    /// Types bytes into the terminal.
+    result<void> write(std::string_view bytes) {
+        json message;
+        if (!bytes.empty()) message = {{"type", "stdin"}, {"chars", codec::base64_encode(bytes)}};
+        return io_.write([message = std::move(message)](detail::pty_link& link) {
+            if (!message.is_null()) link.send(message);
+        });
+    }
+    /// Tells the terminal's size in characters, both at least 1. @throws client_error{argument}
+    result<void> resize(int rows, int cols) {
+        return io_.write([rows, cols](detail::pty_link& link) {
+            if (rows < 1 || cols < 1) {
+                throw client_error(error_kind::argument, "a terminal has at least one row and column");
+            }
+            link.send({{"type", "resize"}, {"rows", rows}, {"cols", cols}});
+        });
+    }
+    /// Starts the terminal's shell anew.
+    result<void> restart() { return send({{"type", "restart"}}); }
+    /// Keeps the session from being taken for idle.
+    result<void> ping() { return send({{"type", "ping"}}); }
+    /// Leaves the terminal; read() then ends. Harmless when it has ended.
+    result<void> close() {
+        return io_.write([](detail::pty_link& link) { link.end(); });
+    }
+    /// Breaks the connection off: read() throws client_error{cancelled}.
+    void cancel() noexcept { io_.body().cancel(); }
+
+private:
+    result<void> send(json message) {
+        return io_.write([message = std::move(message)](detail::pty_link& link) { link.send(message); });
+    }
+
+    typename Mode::template stream_io<detail::pty_link> io_;
+};
+
+/// The terminal of a blocking session.
+using pty_stream = basic_pty_stream<blocking>;
 
 namespace detail {
 
-inline pty_stream open_pty_stream(const call_scope& scope, const std::string& kernel_id) {
-    return pty_stream(scope.open_websocket(stream_call(kernel_id, "/pty")));
+template <class Mode>
+basic_pty_stream<Mode> open_pty_stream(const call_scope& scope, const std::string& kernel_id) {
+    return {scope, scope.open_websocket(stream_call(kernel_id, "/pty"))};
 }
 
 } // namespace detail
@@ -8680,60 +11452,41 @@ BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix = "") {
-    require_single_name(kernel_id, "the session id");
-    call what;
-    what.method = method;
-    what.complete = [rest = '/' + codec::escape_segment(kernel_id) + suffix](call& request, const dialect& language) {
-        request.path = std::string(language.session_path) + rest;
-    };
-    return what;
-}
-
-inline kernel_creation kernel_get_or_create(const call_scope& scope, const std::string& lang,
-                                            const create_options& options) {
-    require_single_name(lang, "the image name");
-    if (options.client_token) check_client_token(*options.client_token);
-    if (options.cluster_size < 1) throw client_error(error_kind::argument, "cluster_size must be at least 1");
-    std::vector<std::string> mounts = *scope.state->config().vfolder_mounts;
-    for (const std::string& mount : options.mounts) {
-        require_single_name(mount, "a mount");
-        bool known = false;
-        for (const std::string& other : mounts) known = known || other == mount;
-        if (!known) mounts.push_back(mount);
-    }
-    json resources = json::object();
-    for (const auto& [name, amount] : options.resources) resources[name] = amount.value;
-    call what;
-    what.method = "POST";
-    what.path = "/kernel/create";
+inline destroy_result kernel_destroy(const call_scope& scope, const std::string& kernel_id,
+                                     const destroy_options& options) {
+    call what = kernel_call("DELETE", kernel_id, "", [options](call& request, const dialect& language) {
+        if (options.forced) {
+            language.require(feature::forced_destroy);
+            request.query.emplace_back("forced", "true");
+        }
+        if (options.owner_access_key) {
+            language.require(feature::owner_access_key);
+            request.query.emplace_back("owner_access_key", *options.owner_access_key);
+        }
+    });
     what.waits_for_compute = true;
-    // The client token makes it idempotent: a second try gets the session that the first one made.
-    what.retry = retry_class::safe;
-    what.complete = [&](call& request, const dialect& language) {
-        json config = {{"mounts", mounts}, {"environ", options.envs}, {"resources", resources}};
-        json body = {{std::string(language.image_key), lang},
-                     {"tag", options.tag ? json(*options.tag) : json()},
-                     {std::string(language.session_name_key), options.client_token.value_or(random_token())}};
-        (language.cluster_size_in_config ? config : body)["clusterSize"] = options.cluster_size;
-        body["config"] = std::move(config);
-        request.path = std::string(language.create_session_path);
-        request.set_json(body);
-    };
-    return read_creation(scope.perform(std::move(what)).json());
-}
-
-inline destroy_result kernel_destroy(const call_scope& scope, const std::string& kernel_id) {
-    call what = kernel_call("DELETE", kernel_id);
-    what.waits_for_compute = true;
-    const response answer = scope.perform(std::move(what));
     destroy_result result;
-    // Older servers answer 204 without a body.
-    if (!answer.text().empty()) {
-        const json body = answer.json();
-        if (const json* stats = wire_object(body, "the answer to destroy").find("stats")) result.stats = *stats;
+    try {
+        const response answer = scope.perform(std::move(what));
+        // Older servers answer 204 without a body.
+        if (!answer.text().empty()) {
+            const json body = answer.json();
+            if (const json* stats = wire_object(body, "the answer to destroy").find("stats")) result.stats = *stats;
+        }
+    } catch (const api_error& refused) {
+        // 19.03 answers so with null statistics; later servers refuse what is gone, also when the answer to a first
+        // try was lost.
+        if (refused.status() != 404 || !is_problem(refused, "object-not-found")) throw;
     }
     return result;
+}
+
+inline void kernel_rename(const call_scope& scope, const std::string& kernel_id, const std::string& name) {
+    check_client_token(name);
+    call what = kernel_call("POST", kernel_id, "/rename", feature::rename_session);
+    what.retry = retry_class::unsafe; // a handle by name would not find it the second time
+    what.set_json({{"name", name}});
+    scope.perform(std::move(what));
 }
 
 inline void kernel_restart(const call_scope& scope, const std::string& kernel_id) {
@@ -8792,15 +11545,26 @@ inline execute_result kernel_execute(const call_scope& scope, const std::string&
         throw client_error(error_kind::argument, "the code must be empty when a run is continued");
     }
     if (!options.is_object()) throw client_error(error_kind::argument, "the options of execute() are no JSON object");
-    call what = kernel_call("POST", kernel_id);
+    const json run = run_id.empty() ? json() : json(run_id);
+    json body = {{"mode", mode_name(mode)}, {"code", code}, {"runId", run}, {"options", options}};
+    call what = kernel_call("POST", kernel_id, "", [&body, &run](call& request, const dialect& language) {
+        if (!language.run_id_twice) return;
+        body["run_id"] = run;
+        request.set_json(body);
+    });
+    what.set_json(body);
     what.waits_for_compute = true;
     what.retry = retry_class::unsafe;
-    what.set_json({{"mode", mode_name(mode)},
-                   {"code", code},
-                   {"runId", run_id.empty() ? json() : json(run_id)},
-                   {"options", options}});
     const json answer = scope.perform(std::move(what)).json();
-    return read_execute_result(wire_object(answer, "the answer").require("result"));
+    const wire_object fields(answer, "the answer");
+    if (mode == execute_mode::complete && fields.find("result") == nullptr) {
+        // 23.03 to 25.8 lose the candidates on their way from the agent, see read_completions().
+        execute_result nothing;
+        nothing.run_id = run_id;
+        nothing.raw = nullptr;
+        return nothing;
+    }
+    return read_execute_result(fields.require("result"));
 }
 
 inline void kernel_interrupt_briefly(const std::shared_ptr<session_state>& state, const std::string& kernel_id) {
@@ -8835,8 +11599,14 @@ public:
     basic_kernel(detail::call_scope scope, kernel_creation creation)
         : scope_(std::move(scope)), creation_(std::move(creation)) {}
 
-    /// The session id or client token.
+    /// Names the session in calls: its UUID when get_or_create() was told one, else the client token or the id that the
+    /// handle was made with.
     const std::string& kernel_id() const noexcept { return creation_.kernel_id; }
+    /// The client token, also when get_or_create() chose one; of handles by id, the id.
+    const std::string& name() const noexcept { return creation_.name; }
+    /// The state that get_or_create() was told: "RUNNING", "PENDING", "TIMEOUT" ...; empty for handles by id and
+    /// on 19.03.
+    const std::string& status() const noexcept { return creation_.status; }
     /// Whether get_or_create() made it anew; false for reused ones and for handles by id.
     bool created() const noexcept { return creation_.created; }
     /// The network services in it, as told by get_or_create(); empty for handles by id.
@@ -8846,9 +11616,17 @@ public:
 
     /// Ends the compute session and whatever runs in it: `DELETE /kernel/ID`. Ending one that is gone is no error.
     /// Retry class: safe.
-    result<destroy_result> destroy() const {
-        return invoke(
-            [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_destroy(scope, id); });
+    result<destroy_result> destroy(destroy_options options = {}) const {
+        return invoke([options = std::move(options)](const detail::call_scope& scope, const std::string& id) {
+            return detail::kernel_destroy(scope, id, options);
+        });
+    }
+    /// Gives a running session another name: `POST /session/ID/rename`, from 21.09 (v6.20210815) on. Handles by the old
+    /// name find it no more. Retry class: unsafe. @throws client_error{argument} for a name that is no client token
+    result<void> rename(std::string name) const {
+        return invoke([name = std::move(name)](const detail::call_scope& scope, const std::string& id) {
+            detail::kernel_rename(scope, id, name);
+        });
     }
     /// Restarts the containers; files stay, state is lost: `PATCH /kernel/ID`. Retry class: unsafe.
     result<void> restart() const {
@@ -8878,6 +11656,27 @@ public:
     result<std::string> get_logs() const {
         return invoke(
             [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_get_logs(scope, id); });
+    }
+
+    /// The network services in the session: `GET /stream/session/ID/apps`, from 20.03 (v5.20191215) on.
+    /// Retry class: safe.
+    result<std::vector<service_port>> apps() const {
+        return invoke(
+            [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_apps(scope, id); });
+    }
+    /// Starts a service and has a proxy of the cluster's lead to it: `POST /session/ID/start-service`, from 21.09
+    /// (v6.20210815) on. Retry class: unsafe. @throws api_error service-unavailable where there is no such proxy
+    result<service_address> start_service(std::string app, service_options options = {}) const {
+        return invoke([app = std::move(app), options = std::move(options)](const detail::call_scope& scope,
+                                                                           const std::string& id) {
+            return detail::kernel_start_service(scope, id, app, options);
+        });
+    }
+    /// Ends a service: `POST /session/ID/shutdown-service`, from 20.09 (v6.20200815) on. Retry class: safe.
+    result<void> shutdown_service(std::string app) const {
+        return invoke([app = std::move(app)](const detail::call_scope& scope, const std::string& id) {
+            detail::kernel_shutdown_service(scope, id, app);
+        });
     }
 
     /// One step of a run: `POST /kernel/ID`. Returns after about 2 s at the latest even when the code goes on.
@@ -8948,33 +11747,43 @@ public:
     }
 
     /// Runs @p code over a websocket: `GET /stream/kernel/ID/execute`. Events come as they happen, see execute_stream.
-    /// The limits set by with() hold for the opening, its cancel token for the stream's whole life. In asynchronous
-    /// mode the opening is a future; the stream's own calls block. Retry class of the opening: safe.
+    /// The limits set by with() hold for the opening, its cancel token for the stream's whole life.
+    /// Retry class of the opening: safe.
     /// @param mode query or batch  @param options a JSON object of mode-specific options
-    result<execute_stream> stream_execute(std::string code, execute_mode mode = execute_mode::query,
-                                          json options = json::object()) const {
+    result<basic_execute_stream<Mode>> stream_execute(std::string code, execute_mode mode = execute_mode::query,
+                                                      json options = json::object()) const {
         static_assert(is_websocket_transport_v<Transport>,
                       "backendai: stream_execute needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
         return invoke([code = std::move(code), mode, options = std::move(options)](const detail::call_scope& scope,
                                                                                    const std::string& id) {
-            return detail::open_execute_stream(scope, id, code, mode, options, [state = scope.state, id] {
+            return detail::open_execute_stream<Mode>(scope, id, code, mode, options, [state = scope.state, id] {
                 detail::kernel_interrupt_briefly(state, id);
             });
         });
     }
     /// Runs the clean, build and exec commands over a websocket.
-    result<execute_stream> stream_execute(batch_commands commands) const {
+    result<basic_execute_stream<Mode>> stream_execute(batch_commands commands) const {
         return stream_execute({}, execute_mode::batch, detail::batch_options(commands));
+    }
+    /// What happens to the compute session from now on: `GET /events/session`, see event_stream. The stream does not
+    /// end by itself when the session ends. The limits set by with() hold for the opening, its cancel token for the
+    /// stream's whole life. Retry class: safe.
+    /// @throws client_error{argument} for servers before 19.09, and a scope with servers before 20.09
+    result<basic_event_stream<Mode>> events(event_options options = {}) const {
+        return invoke([options = std::move(options)](const detail::call_scope& scope, const std::string& id) {
+            return detail::open_event_stream<Mode>(scope, id, options);
+        });
     }
     /// Opens a terminal in the compute session: `GET /stream/kernel/ID/pty`. See pty_stream; limits as
     /// stream_execute().
-    result<pty_stream> stream_pty() const {
+    result<basic_pty_stream<Mode>> stream_pty() const {
         static_assert(is_websocket_transport_v<Transport>,
                       "backendai: stream_pty needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
-        return invoke(
-            [](const detail::call_scope& scope, const std::string& id) { return detail::open_pty_stream(scope, id); });
+        return invoke([](const detail::call_scope& scope, const std::string& id) {
+            return detail::open_pty_stream<Mode>(scope, id);
+        });
     }
 
 private:
@@ -8995,8 +11804,9 @@ class basic_kernel_functions {
 public:
     explicit basic_kernel_functions(detail::call_scope scope) : scope_(std::move(scope)) {}
 
-    /// Gets the compute session of that client token, or creates one: `POST /kernel/create`. The call waits until the
-    /// session can be used. Retry class: safe, as the client token makes it idempotent.
+    /// Gets the compute session of that client token, or creates one: `POST /kernel/create`, or `/session` from 20.03
+    /// (v5) on. The call waits until the session can be used, unless the options say otherwise. Retry class: safe, as
+    /// the client token makes it idempotent; with no_reuse unsafe.
     /// @param lang image name and tag, "python:3.6-ubuntu"
     /// @throws client_error{argument} for a bad token, cluster size or name; api_error kernel-already-exists when the
     ///         token belongs to a session of another image
@@ -9007,6 +11817,31 @@ public:
                              return basic_kernel<Transport, Mode>(scope.outside_task(),
                                                                   detail::kernel_get_or_create(scope, lang, options));
                          });
+    }
+    /// The compute sessions that fit the filter, a page at a time; see page_range. Of other users: needs admin rights.
+    page_range<Mode> paginated_list(session_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::session_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    typename Mode::template result<page_result> list_page(session_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::session_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
+    }
+    /// The caller's sessions of that name or UUID, terminated ones included: `GET /session/_/match`, from 20.03
+    /// (v5.20191215) on. Retry class: safe.
+    /// @param id a whole name or UUID: what some servers take for the beginning of one, others do not
+    typename Mode::template result<std::vector<session_match>> match(std::string id) const {
+        return Mode::run(
+            scope_, [id = std::move(id)](const detail::call_scope& scope) { return detail::kernel_match(scope, id); });
+    }
+
+    /// What happens to all of one's compute sessions from now on; as basic_kernel::events().
+    typename Mode::template result<basic_event_stream<Mode>> events(event_options options = {}) const {
+        return Mode::run(scope_, [options = std::move(options)](const detail::call_scope& scope) {
+            return detail::open_event_stream<Mode>(scope, {}, options);
+        });
     }
 
 private:
@@ -9049,6 +11884,13 @@ struct keypair_changes {
     std::optional<int> rate_limit, concurrency_limit;
 };
 
+/// Which key pairs are listed.
+struct keypair_filter {
+    std::optional<user_id> user = {};   ///< whose
+    std::optional<bool> is_active = {}; ///< active ones, inactive ones, or both
+    field_list fields = {};             ///< default: access_key secret_key is_active is_admin
+};
+
 /// A new key pair. The secret key cannot be asked for by anyone else later, so keep it.
 struct keypair_creation {
     std::string access_key, secret_key; ///< empty when the fields asked for left them out
@@ -9059,7 +11901,7 @@ namespace detail {
 
 inline constexpr const char* default_keypair_fields = "access_key secret_key is_active is_admin";
 
-inline void check_user(const call_scope& scope, const user_id& user) {
+inline void check_user(const user_id& user) {
     if (!user.is_number()) return;
     // GraphQL's Int has 32 bits.
     const json& number = user.value();
@@ -9067,10 +11909,11 @@ inline void check_user(const call_scope& scope, const user_id& user) {
                           ? number.get<std::uint64_t>() <= INT32_MAX
                           : number.get<std::int64_t>() >= INT32_MIN && number.get<std::int64_t>() <= INT32_MAX;
     if (!fits) throw client_error(error_kind::argument, "the user id is out of range");
-    if (!scope.negotiate().integer_user_ids) {
-        throw client_error(error_kind::argument,
-                           "user ids that are numbers ended with v4.20190315; use the e-mail address");
-    }
+}
+inline void check_user(const user_id& user, const dialect& language) {
+    if (!user.is_number() || language.integer_user_ids) return;
+    throw client_error(error_kind::argument,
+                       "user ids that are numbers ended with v4.20190315; use the e-mail address");
 }
 inline const char* user_type(const user_id& user) {
     return user.is_number() ? "Int!" : "String!";
@@ -9087,7 +11930,8 @@ inline keypair_creation keypair_create(const call_scope& scope, const user_id& u
                    {"concurrency_limit", options.concurrency_limit}},
                   "input");
     text.select("ok msg keypair { " + select_fields(options.fields, "access_key secret_key") + " }");
-    check_user(scope, user);
+    check_user(user);
+    check_user(user, scope.negotiate());
     const json answer = run_mutation(scope, text);
     keypair_creation made;
     made.raw = wire_object(answer, "the answer").require("keypair");
@@ -9097,14 +11941,26 @@ inline keypair_creation keypair_create(const call_scope& scope, const user_id& u
     return made;
 }
 
-inline std::vector<json> keypair_list(const call_scope& scope, const std::optional<user_id>& user,
-                                      const std::optional<bool>& is_active, const field_list& fields) {
-    graphql_text text("query", "keypairs");
-    if (user) text.argument("user_id", user_type(*user), user->value());
-    text.argument("is_active", "Boolean", is_active ? json(*is_active) : json());
-    text.select(select_fields(fields, default_keypair_fields));
-    if (user) check_user(scope, *user);
-    return query_list(scope, text);
+inline listing keypair_listing(keypair_filter filter) {
+    listing what{"keypair_list", "keypairs", &dialect_rules::keypair_pages, {}, {}};
+    what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_keypair_fields); };
+    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+        if (filter.user) {
+            check_user(*filter.user, language);
+            const std::string key(language.keypair_user_key);
+            text.argument(key.c_str(), user_type(*filter.user), filter.user->value());
+        }
+        text.argument("is_active", "Boolean", filter.is_active ? json(*filter.is_active) : json());
+    };
+    return what;
+}
+
+inline std::vector<json> keypair_list(const call_scope& scope, keypair_filter filter) {
+    if (filter.user) check_user(*filter.user);
+    page_cursor cursor(keypair_listing(std::move(filter)), {});
+    std::vector<json> all;
+    while (auto item = cursor.next(scope)) all.push_back(std::move(*item));
+    return all;
 }
 
 inline json keypair_info(const call_scope& scope, const std::string& access_key, const field_list& fields) {
@@ -9140,16 +11996,19 @@ inline void keypair_update(const call_scope& scope, const std::string& access_ke
             changes.resource_policy = fields.string("resource_policy");
         }
     }
-    const auto maybe = [](const auto& value) { return value ? json(*value) : json(); };
+    // What stays is left out: 23.09 takes a null for the new value, where 23.03 and 19.03 leave things as they are.
+    json input = json::object();
+    const auto maybe = [&](const char* name, const auto& value) {
+        if (value || language.keypair_input_is_whole) input[name] = value ? json(*value) : json();
+    };
+    maybe("is_active", changes.is_active);
+    maybe("is_admin", changes.is_admin);
+    maybe("resource_policy", changes.resource_policy);
+    maybe("rate_limit", changes.rate_limit);
+    maybe("concurrency_limit", changes.concurrency_limit);
     graphql_text text("mutation", "modify_keypair");
     text.argument("access_key", "String!", access_key);
-    text.argument("props", std::string(language.keypair_input) + '!',
-                  {{"is_active", maybe(changes.is_active)},
-                   {"is_admin", maybe(changes.is_admin)},
-                   {"resource_policy", maybe(changes.resource_policy)},
-                   {"rate_limit", maybe(changes.rate_limit)},
-                   {"concurrency_limit", maybe(changes.concurrency_limit)}},
-                  "input");
+    text.argument("props", std::string(language.keypair_input) + '!', std::move(input), "input");
     text.select("ok msg");
     run_mutation(scope, text);
 }
@@ -9227,15 +12086,25 @@ public:
                              return detail::keypair_create(scope, user, options);
                          });
     }
-    /// The key pairs of a user, or of all; active ones, inactive ones, or both. Needs admin rights.
+    /// The key pairs of a user, or of all; active ones, inactive ones, or both, in as many requests as it takes. Needs
+    /// admin rights.
     /// @param fields default: access_key secret_key is_active is_admin
     /// Retry class: safe.
     result<std::vector<json>> list(std::optional<user_id> user = {}, std::optional<bool> is_active = {},
                                    field_list fields = {}) const {
-        return Mode::run(
-            scope_, [user = std::move(user), is_active, fields = std::move(fields)](const detail::call_scope& scope) {
-                return detail::keypair_list(scope, user, is_active, fields);
-            });
+        return Mode::run(scope_, [filter = keypair_filter{std::move(user), is_active, std::move(fields)}](
+                                     const detail::call_scope& scope) { return detail::keypair_list(scope, filter); });
+    }
+    /// The key pairs that fit the filter, a page at a time; see page_range. Needs admin rights.
+    page_range<Mode> paginated_list(keypair_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::keypair_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    result<page_result> list_page(keypair_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::keypair_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
     }
 
 private:
@@ -9342,6 +12211,12 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_API_VFOLDER_FILES_HPP
 #define BACKENDAI_API_VFOLDER_FILES_HPP
 
+// ---- backendai/api/vfolder_call.hpp
+/// @file
+/// What requests about one virtual folder have in common.
+#ifndef BACKENDAI_API_VFOLDER_CALL_HPP
+#define BACKENDAI_API_VFOLDER_CALL_HPP
+
 // ---- backendai/api/vfolder_types.hpp
 /// @file
 /// Results of the virtual folder functions, and the rules for folder names.
@@ -9349,12 +12224,39 @@ BACKENDAI_NAMESPACE_END
 #define BACKENDAI_API_VFOLDER_TYPES_HPP
 
 
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
+
+/// Options of create(). Setting one that the session's protocol version does not know is a client_error{argument}.
+struct vfolder_create_options {
+    std::string host;                      ///< the storage to lie on; empty for the server's default
+    std::optional<std::string> group;      ///< whose it is to be, in place of the caller's: UUID, or name before 26.3;
+                                           ///< 19.09 (v4.20190615) on
+    std::optional<std::string> usage_mode; ///< "general" (default), "model", "data"; 20.03 (v5.20191215) on
+    std::optional<std::string> permission; ///< "ro", "rw" (default), "wd"; 20.03 (v5.20191215) on
+    std::optional<std::string> unmanaged_path; ///< a place on the host that exists; admins only, 20.03 (v5.20191215) on
+    std::optional<bool> cloneable;             ///< others may copy it; 20.09 (v6.20200815) on
+    std::optional<std::string> quota;          ///< "10g"; 20.09 (v6.20200815) on, not every storage has it
+};
+
+/// Options of mkdir(); what is not the default is known from 20.09 (v6.20200815) on.
+struct mkdir_options {
+    bool parents = true;   ///< make those that are missing
+    bool exist_ok = false; ///< one that exists is no error
+};
+
+/// Where folders can be made.
+struct vfolder_hosts {
+    std::optional<std::string> default_host; ///< where they are made when create() names none
+    std::vector<std::string> allowed;
+    json raw;
+};
 
 /// What create() made.
 struct vfolder_creation {
@@ -9385,21 +12287,24 @@ struct vfolder_info {
 struct vfolder_invitation {
     std::string id;
     std::string inviter; ///< e-mail address
+    std::string invitee; ///< e-mail address; empty where the server does not say
     std::string permission;
     std::string state; ///< "pending"
     std::string created_at;
     std::string vfolder_id;
+    std::string vfolder_name; ///< empty where the server does not say
     json raw;
 };
 
 namespace detail {
 
-/// `[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?`. @throws client_error{argument}
+/// `.?[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?`. @throws client_error{argument}
 inline void check_vfolder_name(const std::string& name) {
     const auto alphanumeric = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     };
-    bool valid = !name.empty() && alphanumeric(name.front()) && alphanumeric(name.back());
+    const std::size_t first = name.rfind('.', 0) == 0 ? 1 : 0;
+    bool valid = name.size() > first && alphanumeric(name[first]) && alphanumeric(name.back());
     for (const char c : name) valid = valid && (alphanumeric(c) || c == '.' || c == '_' || c == '-');
     if (!valid) {
         throw client_error(error_kind::argument,
@@ -9407,6 +12312,12 @@ inline void check_vfolder_name(const std::string& name) {
                                " is no name for a virtual folder: letters and digits, and '.', '_' "
                                "or '-' between them");
     }
+}
+
+/// The same by the server's version: 19.03 knows no names with a dot in front.
+inline void check_vfolder_name(const std::string& name, const dialect& language) {
+    check_vfolder_name(name);
+    if (name.front() == '.') language.require(feature::dot_folders);
 }
 
 /// Ids are UUIDs, in text; some servers have numbers.
@@ -9449,12 +12360,25 @@ inline vfolder_info read_vfolder_info(json answer) {
     folder.id = id_text(fields, "id");
     folder.name = fields.string("name");
     folder.host = fields.string_or("host", "");
-    folder.num_files = fields.integer_or("numFiles", 0);
-    folder.created = fields.string_or("created", "");
+    // Both names are sent by servers of the years between.
+    folder.num_files = fields.integer_or("num_files", fields.integer_or("numFiles", 0));
+    folder.created = fields.string_or("created_at", fields.string_or("created", ""));
     folder.is_owner = fields.boolean_or("is_owner", false);
     folder.permission = fields.string_or("permission", "");
     folder.raw = std::move(answer);
     return folder;
+}
+
+inline vfolder_hosts read_vfolder_hosts(json answer) {
+    const wire_object fields(answer, "the hosts");
+    vfolder_hosts hosts;
+    if (fields.find("default") != nullptr) hosts.default_host = fields.string("default");
+    for (const json& host : fields.array_or_empty("allowed")) {
+        if (!host.is_string()) bad_answer("a host's name is not a text");
+        hosts.allowed.push_back(host.get<std::string>());
+    }
+    hosts.raw = std::move(answer);
+    return hosts;
 }
 
 inline std::vector<vfolder_invitation> read_vfolder_invitations(const json& answer) {
@@ -9464,15 +12388,1348 @@ inline std::vector<vfolder_invitation> read_vfolder_invitations(const json& answ
         vfolder_invitation invitation;
         invitation.id = id_text(fields, "id");
         invitation.inviter = fields.string_or("inviter", "");
+        invitation.invitee = fields.string_or("invitee", "");
         invitation.permission = fields.string_or("perm", "");
         invitation.state = fields.string_or("state", "");
         invitation.created_at = fields.string_or("created_at", "");
         invitation.vfolder_id = id_text(fields, "vfolder_id");
+        invitation.vfolder_name = fields.string_or("vfolder_name", "");
         invitation.raw = item;
         invitations.push_back(std::move(invitation));
     }
     return invitations;
 }
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// A call about a folder; @p more adds what depends on the server's generation.
+inline call vfolder_call(const char* method, const std::string& name, const char* suffix = "",
+                         std::function<void(call&, const dialect&)> more = {}) {
+    check_vfolder_name(name);
+    call what;
+    what.method = method;
+    what.path = "/folders/" + codec::escape_segment(name) + suffix;
+    what.complete = [name, more = std::move(more)](call& request, const dialect& language) {
+        check_vfolder_name(name, language);
+        if (more) more(request, language);
+    };
+    return what;
+}
+
+/// A path inside a folder in its normal form. @throws client_error{argument} when it is none.
+inline std::vector<std::string> folder_path(const std::string& path, codec::root_name root = codec::root_name::refuse) {
+    try {
+        // The caller's own names are not held to the rules of other systems.
+        return codec::safe_relative_path(path, root, codec::path_policy::posix);
+    } catch (const codec::decode_error& e) {
+        throw client_error(error_kind::argument, e.what());
+    }
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/api/vfolder_storage.hpp
+/// @file
+/// Files of virtual folders behind a storage proxy: what upload() and download() do on servers from 20.09 on.
+///
+/// A directory is fetched by its listings and file by file, not as the ZIP archive that storage proxies make of one:
+/// the archive has neither length nor ranges, so that nothing of it can be gone on with, and sizes and modes stand at
+/// its end; here each file is checked against its announced length, and hostile archives cannot come.
+#ifndef BACKENDAI_API_VFOLDER_STORAGE_HPP
+#define BACKENDAI_API_VFOLDER_STORAGE_HPP
+
+// ---- backendai/api/vfolder_manage.hpp
+/// @file
+/// Virtual folders and the files in them: the bodies of what makes, lists, renames, moves and deletes.
+#ifndef BACKENDAI_API_VFOLDER_MANAGE_HPP
+#define BACKENDAI_API_VFOLDER_MANAGE_HPP
+
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+inline vfolder_creation vfolder_create(const call_scope& scope, const std::string& name,
+                                       const vfolder_create_options& options) {
+    check_vfolder_name(name);
+    call what;
+    what.method = "POST";
+    what.path = "/folders";
+    what.retry = retry_class::unsafe; // a second one would find the first one's folder and fail
+    what.complete = [&](call& request, const dialect& language) {
+        json body = {{"name", name}, {"host", options.host.empty() ? json() : json(options.host)}};
+        const auto maybe = [&](const char* key, feature needed, const auto& value) {
+            if (!value) return;
+            language.require(needed);
+            body[key] = *value;
+        };
+        check_vfolder_name(name, language);
+        maybe("group", feature::folder_group, options.group);
+        maybe("usage_mode", feature::usage_mode, options.usage_mode);
+        maybe("permission", feature::folder_permission, options.permission);
+        maybe("unmanaged_path", feature::unmanaged_path, options.unmanaged_path);
+        maybe("cloneable", feature::cloneable, options.cloneable);
+        maybe("quota", feature::quota, options.quota);
+        request.set_json(body);
+    };
+    return read_vfolder_creation(scope.perform(std::move(what)).json());
+}
+
+inline std::vector<vfolder_summary> vfolder_list(const call_scope& scope) {
+    call what;
+    what.path = "/folders";
+    return read_vfolder_list(scope.perform(std::move(what)).json());
+}
+
+inline vfolder_hosts vfolder_list_hosts(const call_scope& scope) {
+    call what;
+    what.path = "/folders/_/hosts";
+    return read_vfolder_hosts(scope.perform(std::move(what)).json());
+}
+
+inline vfolder_info vfolder_get_info(const call_scope& scope, const std::string& name) {
+    return read_vfolder_info(scope.perform(vfolder_call("GET", name)).json());
+}
+
+inline void vfolder_remove(const call_scope& scope, const std::string& name) {
+    call what = vfolder_call("DELETE", name);
+    what.retry = retry_class::unsafe; // a second one could hit a new folder of that name
+    scope.perform(std::move(what));
+}
+
+inline void vfolder_rename(const call_scope& scope, const std::string& name, const std::string& new_name) {
+    check_vfolder_name(new_name);
+    call what = vfolder_call("POST", name, "/rename");
+    what.retry = retry_class::unsafe; // the second one would not find the old name
+    what.set_json({{"new_name", new_name}});
+    scope.perform(std::move(what));
+}
+
+/// Servers from 24.03 on answer 2xx with what they did and what they could not do.
+inline void check_results(const response& answer) {
+    if (answer.text().empty() || answer.content_type() != "application/json") return;
+    const json body = answer.json();
+    const auto results = body.is_object() ? body.find("results") : body.end();
+    if (results == body.end() || !results->is_object()) return;
+    const auto failed = results->find("failed");
+    if (failed == results->end() || failed->empty()) return;
+    api_error::details details;
+    details.status = answer.status();
+    details.reason = answer.reason();
+    details.title = "The server could not do all of it";
+    details.data = *failed;
+    details.body = answer.text().substr(0, max_error_body);
+    throw api_error(std::move(details));
+}
+
+inline void vfolder_mkdir(const call_scope& scope, const std::string& name, const std::string& path,
+                          const mkdir_options& options) {
+    const bool is_usual = options.parents && !options.exist_ok;
+    json body = {{"path", codec::join_path(folder_path(path))}};
+    if (!is_usual) body.update({{"parents", options.parents}, {"exist_ok", options.exist_ok}});
+    call what = vfolder_call("POST", name, "/mkdir", [is_usual](call& /*request*/, const dialect& language) {
+        if (!is_usual) language.require(feature::mkdir_parents);
+    });
+    what.retry = retry_class::unsafe; // servers differ on whether one that exists is an error
+    what.set_json(body);
+    check_results(scope.perform(std::move(what)));
+}
+
+inline void vfolder_rename_file(const call_scope& scope, const std::string& name, const std::string& path,
+                                const std::string& new_name) {
+    if (new_name.empty() || new_name == "." || new_name == ".." || new_name.find('/') != std::string::npos ||
+        has_control_character(new_name)) {
+        throw client_error(error_kind::argument, codec::printable(new_name) + " is no name for a file");
+    }
+    call what = vfolder_call("POST", name, "", [](call& request, const dialect& language) {
+        language.require(feature::rename_file);
+        request.path += language.rename_file_path;
+    });
+    what.retry = retry_class::unsafe; // the second one would not find the old name
+    what.set_json({{"target_path", codec::join_path(folder_path(path))}, {"new_name", new_name}});
+    scope.perform(std::move(what));
+}
+
+inline void vfolder_move_file(const call_scope& scope, const std::string& name, const std::string& from,
+                              const std::string& to) {
+    call what = vfolder_call("POST", name, "/move-file",
+                             [](call& /*request*/, const dialect& language) { language.require(feature::move_file); });
+    what.retry = retry_class::unsafe;
+    what.set_json({{"src", codec::join_path(folder_path(from))}, {"dst", codec::join_path(folder_path(to))}});
+    scope.perform(std::move(what));
+}
+
+inline void vfolder_delete_files(const call_scope& scope, const std::string& name,
+                                 const std::vector<std::string>& files, bool recursive) {
+    std::vector<std::string> paths;
+    for (const std::string& file : files) paths.push_back(codec::join_path(folder_path(file)));
+    call what = vfolder_call("DELETE", name, "", [](call& request, const dialect& language) {
+        request.path += language.delete_files_path;
+        request.method = std::string(language.delete_files_method);
+    });
+    what.retry = retry_class::unsafe; // what is gone is an error the second time
+    what.set_json({{"files", paths}, {"recursive", recursive}});
+    scope.perform(std::move(what));
+}
+
+inline file_listing vfolder_list_files(const call_scope& scope, const std::string& name, const std::string& path) {
+    const std::string joined = codec::join_path(folder_path(path, codec::root_name::allow));
+    const std::string place = joined.empty() ? "." : joined;
+    call what = vfolder_call("GET", name, "/files", [place](call& request, const dialect& language) {
+        if (language.folder_listing_in_query) {
+            request.query.emplace_back("path", place);
+        } else {
+            request.set_json({{"path", place}});
+        }
+    });
+    return read_file_listing(scope.perform(std::move(what)).json());
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/files/ranged_download.hpp
+/// @file
+/// One file from a storage proxy: what is interrupted goes on where it stopped, if the file is still the same.
+#ifndef BACKENDAI_FILES_RANGED_DOWNLOAD_HPP
+#define BACKENDAI_FILES_RANGED_DOWNLOAD_HPP
+
+// ---- backendai/files/storage_ticket.hpp
+/// @file
+/// What the manager gives out for one file's way to or from a storage proxy: a URL and a token for it.
+#ifndef BACKENDAI_FILES_STORAGE_TICKET_HPP
+#define BACKENDAI_FILES_STORAGE_TICKET_HPP
+
+// ---- backendai/files/transfer_scope.hpp
+/// @file
+/// The limits of a transfer that takes many requests, and what they have in common.
+#ifndef BACKENDAI_FILES_TRANSFER_SCOPE_HPP
+#define BACKENDAI_FILES_TRANSFER_SCOPE_HPP
+
+
+#include <chrono>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// A call's scope, whose time limit holds for all of its requests together. Not thread-safe.
+class transfer_scope {
+public:
+    using clock = exchange_context::clock;
+
+    explicit transfer_scope(const call_scope& scope) : scope_(scope) {
+        const auto limit = scope.options.timeout.value_or(scope.state->config().timeout);
+        const bool first = scope.task && !scope.task->counted.exchange(true);
+        deadline_ = deadline_of(limit, first ? scope.task->called : clock::now());
+    }
+
+    session_state& state() const { return *scope_.state; }
+    int max_attempts() const {
+        return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
+    }
+
+    response perform(call what) const { return now().perform(std::move(what)); }
+    /// One attempt: for what has to be looked after before there is another.
+    response perform_once(call what) const {
+        call_scope step = now();
+        if (!step.options.retry) step.options.retry = state().config().retry;
+        step.options.retry->max_attempts = 1;
+        return step.perform(std::move(what));
+    }
+    /// Waits before attempt number @p attempt + 1 of something that can go on where it was interrupted; false when
+    /// there must be none. A connection that was lost, or was silent for too long, is reason enough for one.
+    bool wait_for_retry(const error& failure, int attempt) const {
+        const call_scope step = now();
+        const auto* local = failure.as_client_error();
+        if (local == nullptr) return state().wait_for_retry(failure, attempt, step.options, step.task.get());
+        const bool lost = local->kind() == error_kind::connect || local->kind() == error_kind::timeout ||
+                          local->kind() == error_kind::protocol; // an answer that is cut short
+        return lost &&
+               state().wait_for_retry(client_error(error_kind::connect, ""), attempt, step.options, step.task.get());
+    }
+    void wait(std::chrono::milliseconds time) const {
+        const call_scope step = now();
+        state().wait(time, step.options, step.task.get());
+    }
+
+private:
+    // With what is left of the time.
+    call_scope now() const {
+        call_scope step = scope_;
+        if (deadline_ == (clock::time_point::max)()) {
+            step.options.timeout = std::chrono::milliseconds(0);
+            return step;
+        }
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - clock::now());
+        if (left.count() <= 0) {
+            throw client_error(error_kind::timeout, "the call's time limit was reached",
+                               client_error::progress::maybe_sent);
+        }
+        step.options.timeout = left;
+        return step;
+    }
+
+    call_scope scope_;
+    clock::time_point deadline_;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// The token opens one file, for a day or so: it is a secret.
+struct storage_ticket {
+    std::string url, token;
+    std::string issued; ///< the server's Date header, as it came
+};
+
+/// Asks for one. @param what the request, to be answered by {token, url}
+inline storage_ticket request_ticket(const transfer_scope& scope, call what) {
+    const response answer = scope.perform(std::move(what));
+    const json body = answer.json();
+    const wire_object fields(body, "the answer");
+    storage_ticket ticket{fields.string("url"), fields.string("token"), answer.headers().get("Date")};
+    if (ticket.token.empty()) bad_answer("its token is empty");
+    return ticket;
+}
+
+/// Where the storage proxy is reached from here, by api_config::storage_proxy_urls. What is replaced ends where a part
+/// of the URL does: a host is not taken for another that begins like it.
+inline std::string reachable_url(const api_config& config, const std::string& told) {
+    const std::pair<const std::string, std::string>* best = nullptr;
+    for (const auto& item : config.storage_proxy_urls) {
+        const std::size_t end = item.first.size();
+        const bool fits = told.compare(0, end, item.first) == 0 &&
+                          (told.size() == end || item.first.back() == '/' || told[end] == '/' || told[end] == '?');
+        if (fits && (best == nullptr || end > best->first.size())) best = &item;
+    }
+    return best == nullptr ? told : best->second + told.substr(best->first.size());
+}
+
+/// A request to the storage proxy. It carries nothing but the token.
+inline call storage_call(const transfer_scope& scope, const storage_ticket& ticket, const char* method) {
+    call what;
+    what.method = method;
+    try {
+        what.elsewhere = codec::parse_url(reachable_url(scope.state().config(), ticket.url));
+    } catch (const codec::decode_error& e) {
+        bad_answer(std::string("where the storage proxy is, ") + e.what());
+    }
+    std::string& query = what.elsewhere->query;
+    query += (query.empty() ? "token=" : "&token=") + codec::escape_query(ticket.token);
+    what.secret = ticket.token;
+    what.content_type.clear();
+    what.waits_for_compute = false;
+    return what;
+}
+
+/// A header that is a number of bytes; nothing when it is absent. @throws client_error{protocol} when it is no number
+inline std::optional<std::uint64_t> size_header(const header_list& headers, const char* name) {
+    const std::string* text = headers.find(name);
+    if (text == nullptr) return {};
+    if (text->empty() || text->size() > 18 || text->find_first_not_of("0123456789") != std::string::npos)
+        bad_answer(std::string("its ") + name + " is no number");
+    std::uint64_t value = 0;
+    for (const char c : *text) value = value * 10 + static_cast<std::uint64_t>(c - '0');
+    return value;
+}
+
+/// "bytes 4-9/10"
+struct content_range {
+    std::uint64_t first = 0, last = 0, size = 0;
+};
+/// Reads a Content-Range header; nothing when it is absent or not of that form.
+inline std::optional<content_range> parse_content_range(std::string_view text) {
+    if (text.substr(0, 6) != "bytes ") return {};
+    text.remove_prefix(6);
+    const auto number = [&text](char end) -> std::optional<std::uint64_t> {
+        const std::size_t stop = end == '\0' ? text.size() : text.find(end);
+        if (stop == std::string_view::npos || stop == 0 || stop > 18) return {};
+        std::uint64_t value = 0;
+        for (const char c : text.substr(0, stop)) {
+            if (c < '0' || c > '9') return {};
+            value = value * 10 + static_cast<std::uint64_t>(c - '0');
+        }
+        text.remove_prefix(end == '\0' ? stop : stop + 1);
+        return value;
+    };
+    const auto first = number('-');
+    const auto last = first ? number('/') : std::nullopt;
+    const auto size = last ? number('\0') : std::nullopt;
+    if (!size || *first > *last || *last >= *size) return {};
+    return content_range{*first, *last, *size};
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// What a server says of the state that a file is in.
+struct file_validators {
+    std::string etag, last_modified;
+    std::uint64_t size = 0;
+
+    /// Whether a part of this state can be told from a part of another.
+    bool are_usable() const { return !last_modified.empty() && (etag.empty() || etag.compare(0, 2, "W/") != 0); }
+    friend bool operator==(const file_validators& a, const file_validators& b) {
+        return a.etag == b.etag && a.last_modified == b.last_modified && a.size == b.size;
+    }
+    friend bool operator!=(const file_validators& a, const file_validators& b) { return !(a == b); }
+};
+
+/// Fetches one file into a destination that is ready to stage it.
+class ranged_download {
+public:
+    /// The first answer says that this is no file: a directory, perhaps.
+    struct not_a_file {
+        api_error refusal;
+    };
+
+    /// @param ticket asks for a ticket; asked anew for each request, as tokens grow old
+    ranged_download(const transfer_scope& scope, std::function<storage_ticket()> ticket, destination& target,
+                    destination::components name, std::optional<file_metadata> metadata, transfer_meter& meter)
+        : scope_(scope),
+          ticket_(std::move(ticket)),
+          target_(target),
+          name_(std::move(name)),
+          shown_(codec::join_path(name_)),
+          metadata_(metadata),
+          meter_(meter) {}
+
+    /// More bytes than this are an error.
+    void set_limit(std::uint64_t bytes) { limit_ = bytes; }
+    /// The whole size is told to the meter as its total when it is known.
+    void tells_total() { tells_total_ = true; }
+    /// Keeps what has come when the download fails, for a later one with the same key.
+    /// @param key names what is downloaded, wherever it goes: endpoint, folder and path
+    void keep_parts(const std::string& key) {
+        const std::string digest = codec::to_hex(codec::digest("sha256", key)).substr(0, 24);
+        part_ = ".backendai-" + digest + ".part";
+        note_ = ".backendai-" + digest + ".json";
+    }
+
+    /// Returns when the file is whole and has its name.
+    /// @throws not_a_file when nothing was staged and the server does not give it out as a file; api_error;
+    /// client_error
+    void run() {
+        go_on_with_part();
+        int failures = 0; // in a row, without a byte
+        int changes = 0;  // of the file on the server
+        for (bool whole = false; !whole;) {
+            try {
+                whole = fetch();
+            } catch (const other_state&) {
+                if (++changes > most_changes) broken("the file changes while it is downloaded");
+                begin_anew();
+            } catch (const api_error& e) {
+                if (e.status() == 416 && offset_ != 0) {
+                    if (++changes > most_changes) broken("the file changes while it is downloaded");
+                    begin_anew();
+                    continue;
+                }
+                if (e.status() == 400 && offset_ == 0 && !is_staged_) throw not_a_file{e};
+                if (!scope_.wait_for_retry(e, ++failures)) throw;
+            } catch (const client_error& e) {
+                if (offset_ > furthest_) failures = 0;
+                furthest_ = (std::max)(furthest_, offset_);
+                if (is_broken_ || !scope_.wait_for_retry(e, ++failures)) throw;
+            }
+        }
+        target_.end_file();
+        target_.commit_files();
+        if (!note_.empty()) target_.remove_note(name_, note_);
+    }
+
+private:
+    static constexpr int most_changes = 3;
+    struct other_state {};
+
+    void go_on_with_part() {
+        if (!part_.empty()) known_ = read_note();
+        if (!known_) return;
+        offset_ = target_.begin_kept_file(name_, part_, metadata_);
+        is_staged_ = true;
+        // The server has nothing to say of a range that begins at the end; so the last byte comes again.
+        if (offset_ != 0 && offset_ == known_->size) --offset_;
+        if (offset_ > known_->size) offset_ = 0;
+        target_.cut_file(offset_);
+        if (offset_ != 0) meter_.add(shown_, offset_);
+    }
+    void begin_anew() {
+        meter_.take_back(offset_);
+        offset_ = 0;
+        known_.reset();
+        if (part_.empty()) {
+            target_.begin_file(name_, metadata_);
+        } else {
+            if (!is_staged_) target_.begin_kept_file(name_, part_, metadata_);
+            target_.cut_file(0);
+        }
+        is_staged_ = true;
+    }
+
+    // One request. Whether the file is whole after it.
+    bool fetch() {
+        if (offset_ != 0 && !(known_ && known_->are_usable())) begin_anew();
+        call what = storage_call(scope_, ticket_(), "GET");
+        asked_from_ = offset_;
+        if (offset_ != 0) {
+            what.headers.add("Range", "bytes=" + std::to_string(offset_) + '-');
+            // A date: some servers take an entity tag here for no condition at all.
+            what.headers.add("If-Range", known_->last_modified);
+        }
+        what.on_head = [this](const response_head& head) { judge(head); };
+        what.receiver = [this](std::string_view data) { take(data); };
+        scope_.perform_once(std::move(what));
+        if (length_ && offset_ != *length_) broken("it is not as long as announced");
+        return true;
+    }
+
+    void judge(const response_head& head) {
+        const std::string* coding = head.headers.find("Content-Encoding");
+        if (coding != nullptr && *coding != "identity") broken("the content is encoded, which nobody asked for");
+        if (head.status == 206) {
+            judge_part(head);
+        } else if (head.status == 200) {
+            // Nothing was asked for but the whole, or the file is another one now.
+            checked([&] { begin_anew(); });
+            length_ = checked([&] { return size_header(head.headers, "Content-Length"); });
+            if (length_) known_ = validators_of(head, *length_);
+            if (!note_.empty() && known_ && known_->are_usable()) write_note();
+        } else {
+            broken("status " + std::to_string(head.status) + " is no answer to a download");
+        }
+        if (length_ && *length_ > limit_) broken("it has " + std::to_string(*length_) + " bytes, max_bytes is less");
+        if (length_ && tells_total_) meter_.set_total(*length_);
+        meter_.add(shown_, 0); // an empty file is to be seen once, too
+    }
+
+    void judge_part(const response_head& head) {
+        const auto range = parse_content_range(head.headers.get("Content-Range"));
+        if (asked_from_ == 0 || !range || range->first != offset_ || range->last + 1 != range->size)
+            broken("the part that comes is not the one that was asked for");
+        if (validators_of(head, range->size) != *known_) throw other_state();
+        length_ = range->size;
+    }
+
+    static file_validators validators_of(const response_head& head, std::uint64_t size) {
+        return {head.headers.get("ETag"), head.headers.get("Last-Modified"), size};
+    }
+
+    void take(std::string_view data) {
+        if (data.size() > limit_ - (std::min)(limit_, offset_)) broken("it has more bytes than max_bytes");
+        checked([&] { target_.write(data); });
+        offset_ += data.size();
+        meter_.add(shown_, data.size());
+    }
+
+    // The local disk's failures, of a call that has its answer; and what is not to be tried again.
+    template <class Work>
+    auto checked(Work&& work) -> decltype(work()) {
+        try {
+            return work();
+        } catch (const client_error& e) {
+            is_broken_ = true;
+            throw e.after_sending();
+        }
+    }
+    [[noreturn]] void broken(const std::string& why) {
+        is_broken_ = true;
+        throw client_error(error_kind::protocol, "the download is not usable: " + codec::printable(shown_) + ": " + why,
+                           client_error::progress::maybe_sent);
+    }
+
+    std::optional<file_validators> read_note() {
+        const auto text = target_.read_note(name_, note_);
+        if (!text) return {};
+        try {
+            const json note = codec::parse_json(*text);
+            return file_validators{note.at("etag").get<std::string>(), note.at("last_modified").get<std::string>(),
+                                   note.at("size").get<std::uint64_t>()};
+        } catch (const codec::decode_error&) {
+            return {}; // half written by a program that was killed
+        } catch (const json::exception&) {
+            return {};
+        }
+    }
+    void write_note() {
+        const json note = {{"etag", known_->etag}, {"last_modified", known_->last_modified}, {"size", known_->size}};
+        checked([&] { target_.write_note(name_, note_, note.dump(-1, ' ', false, json::error_handler_t::replace)); });
+    }
+
+    const transfer_scope& scope_;
+    std::function<storage_ticket()> ticket_;
+    destination& target_;
+    destination::components name_;
+    std::string shown_, part_, note_;
+    std::optional<file_metadata> metadata_;
+    transfer_meter& meter_;
+    std::uint64_t limit_ = (std::numeric_limits<std::uint64_t>::max)();
+    std::optional<file_validators> known_; // of the state that the staged bytes are from
+    std::optional<std::uint64_t> length_;  // of the whole file
+    std::uint64_t offset_ = 0, asked_from_ = 0;
+    std::uint64_t furthest_ = 0; // that an attempt has come: only what goes beyond is progress
+    bool is_staged_ = false, is_broken_ = false, tells_total_ = false;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/files/tus_upload.hpp
+/// @file
+/// One file to a storage proxy, by the TUS protocol (1.0.0, without creation): pieces appended at an offset that the
+/// server knows, so that what was interrupted goes on there.
+#ifndef BACKENDAI_FILES_TUS_UPLOAD_HPP
+#define BACKENDAI_FILES_TUS_UPLOAD_HPP
+
+// ---- backendai/files/upload_journal.hpp
+/// @file
+/// The file in which an upload notes what a later program needs to go on with it.
+#ifndef BACKENDAI_FILES_UPLOAD_JOURNAL_HPP
+#define BACKENDAI_FILES_UPLOAD_JOURNAL_HPP
+
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// By what a local file is taken for the same that it was.
+struct file_identity {
+    std::uint64_t size = 0;
+    os::file_time modified;
+
+    friend bool operator==(const file_identity& a, const file_identity& b) {
+        return a.size == b.size && a.modified.seconds == b.modified.seconds &&
+               a.modified.nanoseconds == b.modified.nanoseconds;
+    }
+    friend bool operator!=(const file_identity& a, const file_identity& b) { return !(a == b); }
+};
+
+/// @throws std::system_error
+inline file_identity identity_of(const os::open_file& file) {
+    return {file.size(), file.modified()};
+}
+
+/// The digest of a file's beginning and end, for those that were changed without a trace in size and time.
+/// @throws std::system_error
+inline std::string sample_digest(os::open_file& file) {
+    constexpr std::uint64_t most = 64 * 1024;
+    const std::uint64_t size = file.size();
+    std::string sample;
+    const auto take = [&](std::uint64_t begin, std::uint64_t end) {
+        file.seek(begin);
+        std::string piece(static_cast<std::size_t>(end - begin), '\0');
+        std::size_t filled = 0;
+        while (filled < piece.size()) {
+            const std::size_t count = file.read(&piece[filled], piece.size() - filled);
+            if (count == 0) break; // it is being cut off: its size will tell
+            filled += count;
+        }
+        sample.append(piece, 0, filled);
+    };
+    take(0, (std::min)(size, most));
+    if (size > most) take((std::max)(most, size - (std::min)(size, most)), size);
+    return codec::to_hex(codec::digest("sha256", sample));
+}
+
+/// One JSON object a line: the first says whose it is, the others what became of a file; the last one about a file
+/// counts. Lines are appended, so that a program which is killed leaves at worst half a line at the end, which is cut
+/// off. Not thread-safe; failures are client_error{io}, a file of something else is client_error{argument}.
+class upload_journal {
+public:
+    upload_journal(std::filesystem::path path, const std::string& endpoint, const std::string& folder)
+        : path_(std::move(path)), head_({{"backendai", "upload"}, {"endpoint", endpoint}, {"folder", folder}}) {
+        with_io_errors(path_, [this] { open(); });
+    }
+
+    /// Whether the file was uploaded already, as it is now.
+    bool is_done(const std::string& name, const std::filesystem::path& local, const file_identity& now) const {
+        const auto found = entries_.find(name);
+        return found != entries_.end() && found->second.contains("done") && is_same(found->second, local, now);
+    }
+    /// How to go on with an upload that was begun, if the file is as it was.
+    std::optional<storage_ticket> find(const std::string& name, const std::filesystem::path& local,
+                                       const file_identity& now) const {
+        const auto found = entries_.find(name);
+        if (found == entries_.end() || !found->second.contains("token") || !is_same(found->second, local, now))
+            return {};
+        const auto text = [&](const char* key) { return found->second.value(key, std::string()); };
+        return storage_ticket{text("url"), text("token"), text("issued")};
+    }
+    void note_begin(const std::string& name, const std::filesystem::path& local, const file_identity& now,
+                    const storage_ticket& ticket) {
+        json entry = describe(name, local, now);
+        entry["url"] = ticket.url;
+        entry["token"] = ticket.token;
+        entry["issued"] = ticket.issued;
+        append(std::move(entry));
+    }
+    void note_done(const std::string& name, const std::filesystem::path& local, const file_identity& now) {
+        json entry = describe(name, local, now);
+        entry["done"] = true;
+        append(std::move(entry));
+    }
+    /// The whole upload is complete.
+    void remove() {
+        file_ = os::open_file();
+        std::error_code error;
+        std::filesystem::remove(path_, error);
+        if (error) io_failure(path_, error.message());
+    }
+
+private:
+    static constexpr std::size_t largest = std::size_t{256} << 20;
+
+    void open() {
+        const auto text = os::read_private_file(path_, largest);
+        const os::directory folder(path_.has_parent_path() ? path_.parent_path() : std::filesystem::path("."));
+        const std::string name = os::path_text(path_.filename());
+        if (!text) {
+            file_ = folder.create(name, 0600);
+            write(head_);
+            return;
+        }
+        const std::size_t good = read(*text);
+        file_ = folder.open_file_for_writing(name);
+        file_.resize(good);
+        file_.seek(good);
+        if (good == 0) write(head_);
+    }
+
+    // Returns where the last whole line ends.
+    std::size_t read(std::string_view text) {
+        std::size_t begin = 0;
+        bool is_first = true;
+        for (std::size_t end = 0; (end = text.find('\n', begin)) != std::string_view::npos; begin = end + 1) {
+            json line;
+            try {
+                line = codec::parse_json(text.substr(begin, end - begin));
+            } catch (const codec::decode_error&) {
+                foreign("holds a line that no upload has written");
+            }
+            if (std::exchange(is_first, false)) {
+                if (!line.is_object() || line.value("backendai", json()) != "upload") foreign("is no resume file");
+                if (line != head_) foreign("belongs to an upload to another server or folder");
+            } else if (line.is_object() && line.contains("file") && line["file"].is_string()) {
+                const std::string name = line["file"].get<std::string>();
+                entries_[name] = std::move(line);
+            }
+        }
+        // Of a first line that was being written nothing is known but how it began.
+        if (is_first && !text.empty() && (head_.dump() + '\n').compare(0, text.size(), text) != 0)
+            foreign("is no resume file");
+        return begin;
+    }
+    [[noreturn]] void foreign(const char* why) const {
+        throw client_error(error_kind::argument, "resume_file " + shown(path_) + ' ' + why);
+    }
+
+    static json describe(const std::string& name, const std::filesystem::path& local, const file_identity& now) {
+        return {{"file", name},
+                {"size", now.size},
+                {"modified", {now.modified.seconds, now.modified.nanoseconds}},
+                {"sample", sample_of(local)}};
+    }
+    static std::string sample_of(const std::filesystem::path& local) {
+        return with_io_errors(local, [&] {
+            os::open_file file = os::open_for_reading(local);
+            return sample_digest(file);
+        });
+    }
+    static bool is_same(const json& entry, const std::filesystem::path& local, const file_identity& now) {
+        const json as_noted = {{"size", now.size}, {"modified", {now.modified.seconds, now.modified.nanoseconds}}};
+        return entry.value("size", json()) == as_noted["size"] &&
+               entry.value("modified", json()) == as_noted["modified"] && entry.value("sample", "") == sample_of(local);
+    }
+
+    void append(json entry) {
+        with_io_errors(path_, [&] { write(entry); });
+        const std::string name = entry["file"].get<std::string>();
+        entries_[name] = std::move(entry);
+    }
+    void write(const json& line) { file_.write(line.dump() + '\n'); }
+
+    std::filesystem::path path_;
+    json head_;
+    os::open_file file_;
+    std::map<std::string, json> entries_; // by the name on the server
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// A part of a local file as the body of a request. Tells how far it was read.
+class file_slice final : public codec::byte_source {
+public:
+    /// @param on_read gets how many bytes more, or fewer after a rewind, were read
+    file_slice(const std::filesystem::path& path, const file_identity& identity, std::uint64_t begin,
+               std::uint64_t size, std::function<void(std::int64_t)> on_read)
+        : path_(path), identity_(identity), begin_(begin), size_(size), on_read_(std::move(on_read)) {}
+
+    std::uint64_t size() const override { return size_; }
+    std::size_t read(char* buffer, std::size_t capacity) override {
+        const auto most = static_cast<std::size_t>((std::min)(std::uint64_t{capacity}, size_ - position_));
+        if (most == 0) return 0;
+        const std::size_t count = with_io_errors(path_, [&] {
+            if (!file_.is_open()) {
+                file_ = os::open_for_reading(path_);
+                file_.seek(begin_);
+            }
+            // Each time: what was sent cannot be taken back, and a file of two halves is worse than none.
+            if (identity_of(file_) != identity_) io_failure(path_, "it changed while it was sent");
+            return file_.read(buffer, most);
+        });
+        if (count == 0) io_failure(path_, "it changed while it was sent");
+        position_ += count;
+        on_read_(static_cast<std::int64_t>(count));
+        return count;
+    }
+    void rewind() override {
+        file_ = os::open_file();
+        if (position_ != 0) on_read_(-static_cast<std::int64_t>(position_));
+        position_ = 0;
+    }
+
+private:
+    const std::filesystem::path& path_;
+    const file_identity& identity_;
+    std::uint64_t begin_, size_, position_ = 0;
+    std::function<void(std::int64_t)> on_read_;
+    os::open_file file_;
+};
+
+/// How an upload gets its tickets, and one to look at the result.
+struct storage_tickets {
+    std::function<storage_ticket(const std::string& name, std::uint64_t size)> for_upload;
+    std::function<storage_ticket(const std::string& name)> for_download;
+};
+
+/// Sends one file. The server's word on the offset is checked against what was sent: never is more than the file sent,
+/// and nothing again that the server has acknowledged.
+class tus_upload {
+public:
+    tus_upload(const transfer_scope& scope, const storage_tickets& tickets, const upload_entry& entry,
+               std::uint64_t chunk_size, upload_journal* journal, transfer_meter& meter)
+        : scope_(scope), tickets_(tickets), entry_(entry), chunk_size_(chunk_size), journal_(journal), meter_(meter) {}
+
+    void run() {
+        identity_ = with_io_errors(entry_.path, [this] { return identity_of(os::open_for_reading(entry_.path)); });
+        if (identity_.size != entry_.size) io_failure(entry_.path, "it changed while it was sent");
+        std::optional<storage_ticket> begun;
+        if (journal_ != nullptr) {
+            if (journal_->is_done(entry_.name, entry_.path, identity_)) return meter_.add(entry_.name, size());
+            begun = journal_->find(entry_.name, entry_.path, identity_);
+        }
+        is_resumed_ = begun.has_value();
+        ticket_ = begun ? std::move(*begun) : new_ticket();
+        for (int beginnings = 1; !send(); ++beginnings) {
+            if (beginnings == 3) std::rethrow_exception(lost_);
+            is_resumed_ = false;
+            ticket_ = new_ticket();
+        }
+        if (journal_ != nullptr) journal_->note_done(entry_.name, entry_.path, identity_);
+    }
+
+private:
+    std::uint64_t size() const { return identity_.size; }
+
+    storage_ticket new_ticket() {
+        storage_ticket ticket = tickets_.for_upload(entry_.name, size());
+        // A file of one piece is sent again as a whole in any case.
+        if (journal_ != nullptr && size() > chunk_size_)
+            journal_->note_begin(entry_.name, entry_.path, identity_, ticket);
+        return ticket;
+    }
+
+    // Whether the file arrived; false when the server does not know the upload any more (see lost_).
+    bool send() {
+        std::uint64_t offset = 0;                          // what the server has acknowledged
+        std::uint64_t in_doubt = is_resumed_ ? size() : 0; // how much may have arrived behind that
+        bool must_ask = is_resumed_;
+        int failures = 0;                      // in a row, without a byte of progress
+        storage_call(scope_, ticket_, "HEAD"); // fails for a URL that is none
+        set_position(0);
+        for (;;) {
+            std::uint64_t piece = 0;
+            try {
+                if (must_ask) {
+                    const std::uint64_t told = ask();
+                    check_offset(told, offset, offset + in_doubt);
+                    if (told > offset) failures = 0;
+                    offset = told;
+                    set_position(offset);
+                    must_ask = false;
+                    was_asked_ = true;
+                }
+                in_doubt = 0;
+                piece = (std::min)(chunk_size_, size() - offset);
+                const std::uint64_t told = append(offset, piece);
+                if (told > offset + piece && was_asked_) {
+                    // Bytes of the connection before came late, between the question and this piece.
+                    return lost("the storage proxy has put two pieces over each other");
+                }
+                check_offset(told, offset, offset + piece);
+                if (told == size()) {
+                    set_position(told);
+                    if (size() == 0) meter_.add(entry_.name, 0);
+                    return true;
+                }
+                failures = told > offset ? 0 : failures + 1;
+                if (failures >= scope_.max_attempts())
+                    broken("the storage proxy does not take anything of " + codec::printable(entry_.name));
+                offset = told;
+                set_position(offset);
+            } catch (const api_error& e) {
+                if (e.status() == 404) {
+                    // Unknown, or complete: which of the two is to be seen at the file.
+                    const bool may_be_whole = offset + (std::max)(piece, in_doubt) == size();
+                    if (may_be_whole && is_there()) {
+                        set_position(size());
+                        return true;
+                    }
+                    return lost(std::current_exception());
+                }
+                // The answer to a question has no body that would say so.
+                const bool is_of_token = must_ask || tells_of_token(e);
+                if (e.status() == 400 && is_of_token && (offset != 0 || is_resumed_)) {
+                    return lost(std::current_exception()); // its time is over
+                }
+                const bool is_conflict = e.status() == 409;
+                if (is_conflict ? ++failures >= scope_.max_attempts() : !scope_.wait_for_retry(e, ++failures)) throw;
+                in_doubt = (std::max)(in_doubt, piece);
+                must_ask = true;
+            } catch (const client_error& e) {
+                if (is_broken_ || !scope_.wait_for_retry(e, ++failures)) throw;
+                in_doubt = (std::max)(in_doubt, piece);
+                must_ask = true;
+            }
+        }
+    }
+
+    // The offset of the next byte. Asked until two answers agree: the server may still work on what came before the
+    // connection was lost.
+    std::uint64_t ask() {
+        std::optional<std::uint64_t> before;
+        for (int tries = 0; tries < 100; ++tries) {
+            call what = storage_call(scope_, ticket_, "HEAD");
+            what.headers = {{"Tus-Resumable", "1.0.0"}};
+            const std::uint64_t told = read_offset(scope_.perform(std::move(what)));
+            if (told == before) return told;
+            before = told;
+            scope_.wait(std::chrono::milliseconds(50));
+        }
+        return broken("the storage proxy's offset does not come to rest");
+    }
+
+    std::uint64_t append(std::uint64_t offset, std::uint64_t piece) {
+        call what = storage_call(scope_, ticket_, "PATCH");
+        what.headers = {{"Tus-Resumable", "1.0.0"},
+                        {"Upload-Offset", std::to_string(offset)},
+                        {"Content-Type", "application/offset+octet-stream"}};
+        if (piece != 0) {
+            what.source = std::make_shared<file_slice>(entry_.path, identity_, offset, piece,
+                                                       [this](std::int64_t bytes) { count(bytes); });
+        }
+        return read_offset(scope_.perform_once(std::move(what)));
+    }
+
+    std::uint64_t read_offset(const response& answer) {
+        std::optional<std::uint64_t> offset;
+        std::optional<std::uint64_t> length;
+        try {
+            offset = size_header(answer.headers(), "Upload-Offset");
+            length = size_header(answer.headers(), "Upload-Length");
+        } catch (const client_error&) {
+            is_broken_ = true;
+            throw;
+        }
+        if (!offset) broken("the storage proxy does not tell the offset");
+        if (length && *length != size()) broken("the storage proxy expects another size than was announced");
+        return *offset;
+    }
+
+    void check_offset(std::uint64_t told, std::uint64_t least, std::uint64_t most) {
+        if (told >= least && told <= most) return;
+        broken("the storage proxy's offset is " + std::to_string(told) + ", which is not between " +
+               std::to_string(least) + " and " + std::to_string(most));
+    }
+
+    // Not to be tried again.
+    [[noreturn]] std::uint64_t broken(const std::string& why) {
+        is_broken_ = true;
+        bad_answer(why);
+    }
+
+    bool lost(const char* why) {
+        return lost(
+            std::make_exception_ptr(client_error(error_kind::protocol, why, client_error::progress::maybe_sent)));
+    }
+    bool lost(std::exception_ptr why) {
+        lost_ = std::move(why);
+        was_asked_ = false;
+        return false;
+    }
+
+    static bool tells_of_token(const api_error& failure) {
+        return failure.data().is_object() && failure.data().contains("token");
+    }
+
+    // Whether the file on the server is this one: by its size, by the end of its content, and by having been written
+    // since the ticket was issued, all by the servers' clocks.
+    bool is_there() {
+        const auto issued = codec::parse_http_date(ticket_.issued);
+        const std::uint64_t tail = (std::min)(size(), std::uint64_t{64} * 1024);
+        if (!issued || tail == 0) return false;
+        call what = storage_call(scope_, tickets_.for_download(entry_.name), "GET");
+        what.headers = {{"Range", "bytes=" + std::to_string(size() - tail) + '-'}};
+        std::string content;
+        what.receiver = [&content, tail](std::string_view data) {
+            if (content.size() <= tail) content += data;
+        };
+        try {
+            const response answer = scope_.perform(std::move(what));
+            const auto range = parse_content_range(answer.headers().get("Content-Range"));
+            const auto modified = codec::parse_http_date(answer.headers().get("Last-Modified"));
+            if (answer.status() != 206 || !range || range->size != size() || range->first != size() - tail || !modified)
+                return false;
+            // Headers tell whole seconds, and clocks of one cluster differ a little.
+            return *modified + std::chrono::seconds(2) >= *issued && content == read_end(tail);
+        } catch (const api_error&) {
+            return false; // no such file, or shorter
+        }
+    }
+    std::string read_end(std::uint64_t bytes) {
+        file_slice slice(entry_.path, identity_, size() - bytes, bytes, [](std::int64_t) {});
+        std::string content(static_cast<std::size_t>(bytes), '\0');
+        for (std::size_t at = 0; at < content.size();) at += slice.read(&content[at], content.size() - at);
+        return content;
+    }
+
+    // --- progress ----------------------------------------------------------------------------------------------------
+
+    void count(std::int64_t bytes) {
+        if (bytes < 0) {
+            meter_.take_back(static_cast<std::uint64_t>(-bytes));
+            position_ -= static_cast<std::uint64_t>(-bytes);
+        } else {
+            position_ += static_cast<std::uint64_t>(bytes);
+            meter_.add(entry_.name, static_cast<std::uint64_t>(bytes));
+        }
+    }
+    void set_position(std::uint64_t position) {
+        if (position < position_) {
+            meter_.take_back(position_ - position);
+        } else if (position > position_) {
+            meter_.add(entry_.name, position - position_);
+        }
+        position_ = position;
+    }
+
+    const transfer_scope& scope_;
+    const storage_tickets& tickets_;
+    const upload_entry& entry_;
+    std::uint64_t chunk_size_;
+    upload_journal* journal_;
+    transfer_meter& meter_;
+    file_identity identity_;
+    storage_ticket ticket_;
+    std::uint64_t position_ = 0; // as the meter has been told
+    std::exception_ptr lost_;
+    bool is_resumed_ = false, was_asked_ = false, is_broken_ = false;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+inline storage_ticket request_upload(const transfer_scope& scope, const std::string& folder, const std::string& file,
+                                     std::uint64_t size) {
+    call what = vfolder_call("POST", folder, "/request-upload");
+    what.retry = retry_class::safe; // one more upload that nobody begins
+    what.set_json({{"path", file}, {"size", size}});
+    return request_ticket(scope, std::move(what));
+}
+
+inline storage_ticket request_download(const transfer_scope& scope, const std::string& folder,
+                                       const std::string& file) {
+    call what = vfolder_call("POST", folder, "/request-download");
+    what.retry = retry_class::safe;
+    what.set_json({{"path", file}, {"archive", false}});
+    return request_ticket(scope, std::move(what));
+}
+
+/// What names a session's server where parts of transfers are kept.
+inline std::string server_name(const session_state& state) {
+    const codec::url endpoint = codec::parse_url(*state.config().endpoint);
+    return endpoint.origin() + endpoint.path;
+}
+
+/// Makes the directories that the files lie in, for storage proxies that do not do it by themselves.
+inline void make_parents(const transfer_scope& scope, const std::string& folder,
+                         const std::vector<upload_entry>& entries) {
+    std::set<std::string> parents;
+    for (const upload_entry& entry : entries) {
+        const std::size_t slash = entry.name.rfind('/');
+        if (slash == std::string::npos || !parents.insert(entry.name.substr(0, slash)).second) continue;
+        call what = vfolder_call("POST", folder, "/mkdir");
+        what.retry = retry_class::safe; // one that exists is none to complain of
+        what.set_json({{"path", entry.name.substr(0, slash)}, {"parents", true}, {"exist_ok", true}});
+        scope.perform(std::move(what));
+    }
+}
+
+inline void storage_upload(const call_scope& call_limits, const dialect& language, const std::string& folder,
+                           const std::vector<upload_entry>& entries, const upload_options& options) {
+    if (options.chunk_size == 0) throw client_error(error_kind::argument, "chunk_size is 0");
+    std::uint64_t total = 0;
+    for (const upload_entry& entry : entries) {
+        folder_path(entry.name); // the server checks nothing
+        total += entry.size;
+    }
+    const transfer_scope scope(call_limits);
+    std::optional<upload_journal> journal;
+    if (!options.resume_file.empty()) journal.emplace(options.resume_file, server_name(scope.state()), folder);
+    storage_tickets tickets;
+    tickets.for_upload = [&](const std::string& name, std::uint64_t size) {
+        return request_upload(scope, folder, name, size);
+    };
+    tickets.for_download = [&](const std::string& name) { return request_download(scope, folder, name); };
+    if (!language.uploads_make_parents) make_parents(scope, folder, entries);
+    transfer_meter meter(options.progress, total);
+    for (const upload_entry& entry : entries)
+        tus_upload(scope, tickets, entry, options.chunk_size, journal ? &*journal : nullptr, meter).run();
+    if (journal) journal->remove();
+}
+
+/// Downloads files and directories, one after the other.
+class storage_download {
+public:
+    storage_download(const call_scope& scope, const std::string& folder, const std::filesystem::path& dest,
+                     const download_options& options)
+        : call_scope_(scope),
+          scope_(scope),
+          folder_(folder),
+          target_(dest, options.existing),
+          options_(options),
+          meter_(options.progress),
+          left_(options.max_bytes != 0 ? options.max_bytes : (std::numeric_limits<std::uint64_t>::max)()) {}
+
+    void run(const std::vector<std::string>& paths) {
+        std::vector<components> names;
+        std::set<std::string> known;
+        for (const std::string& path : paths) {
+            components name = folder_path(path, codec::root_name::allow);
+            if (!name.empty()) checked_name(name, error_kind::argument);
+            if (!known.insert(codec::join_path(name)).second) continue;
+            // A directory that is here is one that what comes may go into.
+            if (name.empty() || target_.is_directory(name) || target_.wants(name)) names.push_back(std::move(name));
+        }
+        only_one_ = names.size() == 1;
+        for (const components& name : names) {
+            if (name.empty() || !fetch_file(name, std::nullopt)) fetch_directory(name);
+        }
+        target_.commit();
+    }
+
+private:
+    using components = destination::components;
+    static constexpr std::size_t most_entries = 1'000'000;
+
+    struct listed {
+        components name;
+        file_metadata metadata;
+    };
+
+    // False when the server says that it is no file.
+    bool fetch_file(const components& name, std::optional<file_metadata> metadata) {
+        const std::string path = codec::join_path(name);
+        ranged_download file(
+            scope_, [&] { return request_download(scope_, folder_, path); }, target_, name, metadata, meter_);
+        file.set_limit(left_ - meter_.done());
+        if (only_one_ && !metadata) file.tells_total();
+        if (options_.resume) file.keep_parts(server_name(scope_.state()) + '\n' + folder_ + '\n' + path);
+        try {
+            file.run();
+            return true;
+        } catch (const ranged_download::not_a_file& found) {
+            refusal_.emplace(found.refusal);
+            return false;
+        }
+    }
+
+    // Looks at everything first: a name that cannot be used is told before anything is written.
+    void fetch_directory(const components& top) {
+        std::vector<listed> files, directories;
+        std::vector<components> open = {top};
+        std::uint64_t total = 0;
+        while (!open.empty()) {
+            const components here = std::move(open.back());
+            open.pop_back();
+            for (const file_entry& entry : list(here, here == top)) {
+                listed item{here,
+                            {entry.permissions.value_or(entry.is_directory ? 0755U : 0644U) & 0777U, time_of(entry)}};
+                item.name.push_back(entry.filename);
+                const std::string& last = entry.filename;
+                if (last.empty() || last.find('/') != std::string::npos || last == "." || last == "..")
+                    throw unusable("unsafe file name " + codec::printable(entry.filename));
+                checked_name(item.name, error_kind::protocol);
+                if (is_link(entry)) {
+                    if (options_.special == special_files::skip) continue;
+                    throw unusable(codec::printable(codec::join_path(item.name)) +
+                                   " is a symbolic link, which is not followed");
+                }
+                if (files.size() + directories.size() >= most_entries)
+                    throw unusable("the directory has more than a million entries");
+                if (entry.is_directory) {
+                    open.push_back(item.name);
+                    directories.push_back(std::move(item));
+                } else if (target_.wants(item.name)) {
+                    total += entry.size;
+                    files.push_back(std::move(item));
+                }
+            }
+        }
+        if (options_.max_bytes != 0 && total > left_ - meter_.done())
+            throw unusable("the directory has " + std::to_string(total) + " bytes, max_bytes is less");
+        if (only_one_) meter_.set_total(total);
+        if (!top.empty()) target_.make_directory(top);
+        for (const listed& item : directories) target_.make_directory(item.name, item.metadata);
+        for (const listed& item : files) {
+            if (!fetch_file(item.name, item.metadata)) throw *refusal_;
+        }
+    }
+
+    std::vector<file_entry> list(const components& name, bool is_asked_for) {
+        const std::string path = codec::join_path(name);
+        try {
+            file_listing found = vfolder_list_files(call_scope_, folder_, path.empty() ? "." : path);
+            if (!found.errors.empty()) throw unusable("the listing of " + codec::printable(path) + ": " + found.errors);
+            return std::move(found.files);
+        } catch (const api_error&) {
+            // What is neither file nor directory: the first answer says more.
+            if (is_asked_for && refusal_) throw *refusal_;
+            throw;
+        }
+    }
+
+    void checked_name(const components& name, error_kind blame) const {
+        try {
+            codec::safe_relative_path(codec::join_path(name), codec::root_name::refuse, options_.names);
+        } catch (const codec::decode_error& e) {
+            if (blame == error_kind::argument) throw client_error(error_kind::argument, e.what());
+            throw unusable(e.what());
+        }
+    }
+    static client_error unusable(const std::string& why) {
+        return {error_kind::protocol, "the download is not usable: " + why, client_error::progress::maybe_sent};
+    }
+    static bool is_link(const file_entry& entry) {
+        return entry.raw.value("type", json()) == "SYMBOLIC_LINK" || (!entry.mode.empty() && entry.mode[0] == 'l');
+    }
+    static os::file_time time_of(const file_entry& entry) {
+        const auto since = entry.mtime.time_since_epoch();
+        auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
+        if (seconds > since) --seconds;
+        return {seconds.count(), static_cast<std::uint32_t>(
+                                     std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count())};
+    }
+
+    const call_scope& call_scope_;
+    transfer_scope scope_;
+    const std::string& folder_;
+    destination target_;
+    const download_options& options_;
+    transfer_meter meter_;
+    std::uint64_t left_; // of max_bytes
+    std::optional<api_error> refusal_;
+    bool only_one_ = false;
+};
 
 } // namespace detail
 BACKENDAI_NAMESPACE_END
@@ -9495,29 +13752,17 @@ namespace detail {
 
 inline constexpr std::size_t vfolder_upload_files = 10; // the server's limit for one request
 
-inline call vfolder_call(const char* method, const std::string& name, const char* suffix = "") {
-    check_vfolder_name(name);
-    call what;
-    what.method = method;
-    what.path = "/folders/" + codec::escape_segment(name) + suffix;
-    return what;
-}
-
-/// A path inside a folder in its normal form. @throws client_error{argument} when it is none.
-inline std::vector<std::string> folder_path(const std::string& path, codec::root_name root = codec::root_name::refuse) {
-    try {
-        // The caller's own names are not held to the rules of other systems.
-        return codec::safe_relative_path(path, root, codec::path_policy::posix);
-    } catch (const codec::decode_error& e) {
-        throw client_error(error_kind::argument, e.what());
-    }
-}
-
 inline void vfolder_upload(const call_scope& scope, const std::string& name,
                            const std::vector<std::filesystem::path>& files, const upload_options& options) {
+    check_vfolder_name(name);
+    const std::vector<upload_entry> entries = upload_lister(options).list(files);
+    const dialect language = scope.negotiate();
+    if (language.transfer == folder_transfer::storage_proxy)
+        return storage_upload(scope, language, name, entries, options);
+    if (!options.resume_file.empty()) language.require(feature::resumable_upload);
     call what = vfolder_call("POST", name, "/upload");
     what.retry = retry_class::safe; // sending the same files again leaves the same files behind
-    upload_files(scope, what, upload_lister(options).list(files), vfolder_upload_files, options.progress);
+    upload_files(scope, what, entries, vfolder_upload_files, options.progress);
 }
 
 /// Receives the files of one request, in the order of the request. A file appears under its name when it is whole, the
@@ -9591,14 +13836,21 @@ private:
 
 inline void vfolder_download(const call_scope& scope, const std::string& name, const std::vector<std::string>& files,
                              const std::filesystem::path& dest, const download_options& options) {
+    check_vfolder_name(name);
+    const dialect language = scope.negotiate();
+    if (language.transfer == folder_transfer::storage_proxy)
+        return storage_download(scope, name, dest, options).run(files);
+    if (options.resume) language.require(feature::resumable_download);
     call what = vfolder_call("GET", name, "/download");
     destination target(dest, options.existing);
     std::vector<std::vector<std::string>> names;
     std::set<std::string> known;
+    codec::name_collisions collisions;
     for (const std::string& file : files) {
         std::vector<std::string> parts = folder_path(file);
         try {
             codec::safe_relative_path(file, codec::root_name::refuse, options.names);
+            if (options.names == codec::path_policy::portable) collisions.add(parts);
         } catch (const codec::decode_error& e) {
             throw client_error(error_kind::argument, e.what());
         }
@@ -9616,30 +13868,34 @@ inline void vfolder_download(const call_scope& scope, const std::string& name, c
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/api/vfolder_sharing.hpp
+/// @file
+/// Virtual folders shared by invitations: the bodies of the functions for both sides.
+#ifndef BACKENDAI_API_VFOLDER_SHARING_HPP
+#define BACKENDAI_API_VFOLDER_SHARING_HPP
 
-#include <filesystem>
+
 #include <string>
 #include <utility>
 #include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
-
 namespace detail {
 
-inline vfolder_creation vfolder_create(const call_scope& scope, const std::string& name, const std::string& host) {
-    check_vfolder_name(name);
-    call what;
-    what.method = "POST";
-    what.path = "/folders";
-    what.retry = retry_class::unsafe; // a second one would find the first one's folder and fail
-    what.set_json({{"name", name}, {"host", host.empty() ? json() : json(host)}});
-    return read_vfolder_creation(scope.perform(std::move(what)).json());
-}
-
-inline std::vector<vfolder_summary> vfolder_list(const call_scope& scope) {
-    call what;
-    what.path = "/folders";
-    return read_vfolder_list(scope.perform(std::move(what)).json());
+inline std::vector<std::string> vfolder_invite(const call_scope& scope, const std::string& name,
+                                               const std::string& perm, const std::vector<std::string>& emails) {
+    if (perm != "ro" && perm != "rw" && perm != "wd")
+        throw client_error(error_kind::argument, "the permission of an invitation is ro, rw or wd");
+    if (emails.empty()) throw client_error(error_kind::argument, "nobody to invite");
+    call what = vfolder_call("POST", name, "/invite", [&](call& request, const dialect& language) {
+        request.set_json({{"perm", perm}, {std::string(language.invitees_key), emails}});
+    });
+    what.retry = retry_class::unsafe; // invitations are made once each
+    const json answer = scope.perform(std::move(what)).json();
+    std::vector<std::string> ids;
+    for (const json& id : wire_object(answer, "the answer").array_or_empty("invited_ids"))
+        ids.push_back(id.is_string() ? id.get<std::string>() : id.dump());
+    return ids;
 }
 
 inline std::vector<vfolder_invitation> vfolder_invitations(const call_scope& scope) {
@@ -9648,12 +13904,31 @@ inline std::vector<vfolder_invitation> vfolder_invitations(const call_scope& sco
     return read_vfolder_invitations(scope.perform(std::move(what)).json());
 }
 
+inline std::vector<vfolder_invitation> vfolder_sent_invitations(const call_scope& scope) {
+    call what;
+    what.complete = [](call& request, const dialect& language) {
+        language.require(feature::sent_invitations);
+        request.path = std::string(language.sent_invitations_path);
+    };
+    return read_vfolder_invitations(scope.perform(std::move(what)).json());
+}
+
 inline void vfolder_accept_invitation(const call_scope& scope, const std::string& inv_id, const std::string& inv_ak) {
+    const std::string own_key = *scope.state->config().access_key;
     call what;
     what.method = "POST";
     what.path = "/folders/invitations/accept";
     what.retry = retry_class::unsafe; // an accepted invitation is gone: a second try would be refused
-    what.set_json({{"inv_id", inv_id}, {"inv_ak", inv_ak}});
+    what.complete = [&](call& request, const dialect& language) {
+        json body = {{"inv_id", inv_id}};
+        if (language.acceptance_names_access_key) {
+            body["inv_ak"] = inv_ak.empty() ? own_key : inv_ak;
+        } else if (!inv_ak.empty() && inv_ak != own_key) {
+            throw client_error(error_kind::argument,
+                               "inv_ak ended with protocol version v4.20190315: this server shares with the user");
+        }
+        request.set_json(body);
+    };
     scope.perform(std::move(what));
 }
 
@@ -9666,56 +13941,17 @@ inline void vfolder_delete_invitation(const call_scope& scope, const std::string
     scope.perform(std::move(what));
 }
 
-inline vfolder_info vfolder_get_info(const call_scope& scope, const std::string& name) {
-    return read_vfolder_info(scope.perform(vfolder_call("GET", name)).json());
-}
-
-inline void vfolder_remove(const call_scope& scope, const std::string& name) {
-    call what = vfolder_call("DELETE", name);
-    what.retry = retry_class::unsafe; // a second one could hit a new folder of that name
-    scope.perform(std::move(what));
-}
-
-inline void vfolder_mkdir(const call_scope& scope, const std::string& name, const std::string& path) {
-    call what = vfolder_call("POST", name, "/mkdir");
-    what.retry = retry_class::unsafe; // servers differ on whether one that exists is an error
-    what.set_json({{"path", codec::join_path(folder_path(path))}});
-    scope.perform(std::move(what));
-}
-
-inline void vfolder_delete_files(const call_scope& scope, const std::string& name,
-                                 const std::vector<std::string>& files, bool recursive) {
-    call what = vfolder_call("DELETE", name, "/delete_files");
-    what.retry = retry_class::unsafe; // what is gone is an error the second time
-    std::vector<std::string> paths;
-    for (const std::string& file : files) paths.push_back(codec::join_path(folder_path(file)));
-    what.set_json({{"files", paths}, {"recursive", recursive}});
-    scope.perform(std::move(what));
-}
-
-inline file_listing vfolder_list_files(const call_scope& scope, const std::string& name, const std::string& path) {
-    call what = vfolder_call("GET", name, "/files");
-    const std::string place = codec::join_path(folder_path(path, codec::root_name::allow));
-    what.set_json({{"path", place.empty() ? "." : place}});
-    return read_file_listing(scope.perform(std::move(what)).json());
-}
-
-inline std::vector<std::string> vfolder_invite(const call_scope& scope, const std::string& name,
-                                               const std::string& perm, const std::vector<std::string>& emails) {
-    if (perm != "ro" && perm != "rw" && perm != "wd")
-        throw client_error(error_kind::argument, "the permission of an invitation is ro, rw or wd");
-    if (emails.empty()) throw client_error(error_kind::argument, "nobody to invite");
-    call what = vfolder_call("POST", name, "/invite");
-    what.retry = retry_class::unsafe; // invitations are made once each
-    what.set_json({{"perm", perm}, {"user_ids", emails}});
-    const json answer = scope.perform(std::move(what)).json();
-    std::vector<std::string> ids;
-    for (const json& id : wire_object(answer, "the answer").array_or_empty("invited_ids"))
-        ids.push_back(id.is_string() ? id.get<std::string>() : id.dump());
-    return ids;
-}
-
 } // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
 
 /// A virtual folder, by its name: a handle, cheap to copy. Names are checked when a function is called.
 template <class Transport, class Mode>
@@ -9734,7 +13970,8 @@ public:
             return detail::vfolder_get_info(scope, name);
         });
     }
-    /// Deletes the folder and all that is in it: `DELETE /folders/NAME`. Retry class: unsafe.
+    /// Deletes the folder and all that is in it: `DELETE /folders/NAME`. Servers from 24.03 on move it to a trash bin;
+    /// 23.03 and 23.09 go on deleting when the call has returned. Retry class: unsafe.
     result<void> remove() const {
         return invoke(
             [](const detail::call_scope& scope, const std::string& name) { detail::vfolder_remove(scope, name); });
@@ -9764,12 +14001,36 @@ public:
             detail::vfolder_download(scope, name, files, dest, options);
         });
     }
+    /// Gives the folder another name: `POST /folders/NAME/rename`. Handles by the old name find it no more.
+    /// Retry class: unsafe.
+    result<void> rename(std::string new_name) const {
+        return invoke([new_name = std::move(new_name)](const detail::call_scope& scope, const std::string& name) {
+            detail::vfolder_rename(scope, name, new_name);
+        });
+    }
     /// Makes a directory and its parents: `POST /folders/NAME/mkdir`. @param path relative to the folder.
     /// Retry class: unsafe.
-    result<void> mkdir(std::string path) const {
-        return invoke([path = std::move(path)](const detail::call_scope& scope, const std::string& name) {
-            detail::vfolder_mkdir(scope, name, path);
+    result<void> mkdir(std::string path, mkdir_options options = {}) const {
+        return invoke([path = std::move(path), options](const detail::call_scope& scope, const std::string& name) {
+            detail::vfolder_mkdir(scope, name, path, options);
         });
+    }
+    /// Gives a file or directory another name in its place: `POST /folders/NAME/rename-file`, from 20.03 (v5.20191215)
+    /// on. A file that has the new name is replaced. Retry class: unsafe.
+    /// @param path relative to the folder  @param new_name without a directory
+    result<void> rename_file(std::string path, std::string new_name) const {
+        return invoke([path = std::move(path), new_name = std::move(new_name)](const detail::call_scope& scope,
+                                                                               const std::string& name) {
+            detail::vfolder_rename_file(scope, name, path, new_name);
+        });
+    }
+    /// Moves a file or directory to another place in the folder: `POST /folders/NAME/move-file`, from 22.03
+    /// (v6.20220315) on. Retry class: unsafe. @param from, to relative to the folder
+    result<void> move_file(std::string from, std::string to) const {
+        return invoke(
+            [from = std::move(from), to = std::move(to)](const detail::call_scope& scope, const std::string& name) {
+                detail::vfolder_move_file(scope, name, from, to);
+            });
     }
     /// Deletes files, and directories if @p recursive: `DELETE /folders/NAME/delete_files`. Retry class: unsafe.
     result<void> delete_files(std::vector<std::string> files, bool recursive = false) const {
@@ -9818,21 +14079,51 @@ public:
     /// @param name letters and digits, and `.`, `_` or `-` between them  @param host empty for the server's default
     /// @throws api_error vfolder-already-exists
     result<vfolder_creation> create(std::string name, std::string host = {}) const {
-        return Mode::run(scope_, [name = std::move(name), host = std::move(host)](const detail::call_scope& scope) {
-            return detail::vfolder_create(scope, name, host);
-        });
+        vfolder_create_options options;
+        options.host = std::move(host);
+        return create(std::move(name), std::move(options));
+    }
+    /// The same with more to say. @throws also client_error{argument} for what the server's version does not know
+    result<vfolder_creation> create(std::string name, vfolder_create_options options) const {
+        return Mode::run(scope_,
+                         [name = std::move(name), options = std::move(options)](const detail::call_scope& scope) {
+                             return detail::vfolder_create(scope, name, options);
+                         });
+    }
+    /// Where folders can be made: `GET /folders/_/hosts`. Retry class: safe.
+    result<vfolder_hosts> hosts() const {
+        return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::vfolder_list_hosts(scope); });
     }
     /// The folders that one owns or was invited to: `GET /folders`. Retry class: safe.
     result<std::vector<vfolder_summary>> list() const {
         return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::vfolder_list(scope); });
     }
+    /// The folders that fit the filter as GraphQL tells them, a page at a time; see page_range. Of other users: needs
+    /// admin rights.
+    page_range<Mode> paginated_list(vfolder_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::vfolder_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    result<page_result> list_page(vfolder_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::vfolder_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
+    }
     /// The invitations that wait for an answer: `GET /folders/invitations/list`. Retry class: safe.
     result<std::vector<vfolder_invitation>> invitations() const {
         return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::vfolder_invitations(scope); });
     }
+    /// The caller's own invitations to others that wait for an answer: `GET /folders/invitations/list_sent`, from 19.09
+    /// (v4.20190615) on. Retry class: safe.
+    result<std::vector<vfolder_invitation>> sent_invitations() const {
+        return Mode::run(scope_,
+                         [](const detail::call_scope& scope) { return detail::vfolder_sent_invitations(scope); });
+    }
     /// Accepts one: `POST /folders/invitations/accept`. Retry class: unsafe.
-    /// @param inv_ak the access key for which the folder is to be seen
-    result<void> accept_invitation(std::string inv_id, std::string inv_ak) const {
+    /// @param inv_ak the access key for which the folder is to be seen, the session's own when empty; from 19.09
+    ///               (v4.20190615) on folders are shared with users, and another key is client_error{argument}
+    result<void> accept_invitation(std::string inv_id, std::string inv_ak = {}) const {
         return Mode::run(scope_,
                          [inv_id = std::move(inv_id), inv_ak = std::move(inv_ak)](const detail::call_scope& scope) {
                              detail::vfolder_accept_invitation(scope, inv_id, inv_ak);
@@ -9886,6 +14177,7 @@ BACKENDAI_NAMESPACE_END
 #include <condition_variable>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -9903,10 +14195,24 @@ struct lookup {
     std::condition_variable done_or_interrupted;
     bool done = false, interrupted = false;
     std::vector<std::string> addresses;
-    std::string failure;
+    std::string failure;          // in the system's words, when there are no addresses
+    std::exception_ptr exception; // what else went wrong
 };
 
-inline void run_lookup(const std::string& host, int flags, lookup& state) {
+inline std::vector<std::string> numeric_addresses(const addrinfo* list) {
+    std::vector<std::string> addresses;
+    for (const addrinfo* item = list; item != nullptr; item = item->ai_next) {
+        char text[NI_MAXHOST];
+        if (getnameinfo(item->ai_addr, static_cast<socklen_t>(item->ai_addrlen), text, sizeof text, nullptr, 0,
+                        NI_NUMERICHOST) == 0) {
+            addresses.emplace_back(text);
+        }
+    }
+    return addresses;
+}
+
+// Throws nothing, as it may be all that its thread does.
+inline void run_lookup(const std::string& host, int flags, lookup& state) noexcept {
     addrinfo hints;
     std::memset(&hints, 0, sizeof hints);
     hints.ai_family = AF_UNSPEC;
@@ -9915,33 +14221,38 @@ inline void run_lookup(const std::string& host, int flags, lookup& state) {
     addrinfo* list = nullptr;
     const int code = getaddrinfo(host.c_str(), nullptr, &hints, &list);
     std::vector<std::string> addresses;
-    if (code == 0) {
-        for (const addrinfo* item = list; item != nullptr; item = item->ai_next) {
-            char text[NI_MAXHOST];
-            if (getnameinfo(item->ai_addr, static_cast<socklen_t>(item->ai_addrlen), text, sizeof text, nullptr, 0,
-                            NI_NUMERICHOST) == 0) {
-                addresses.emplace_back(text);
-            }
+    std::string failure;
+    std::exception_ptr exception;
+    try {
+        if (code == 0) {
+            addresses = numeric_addresses(list);
+        } else {
+            failure = gai_strerror(code);
         }
-        freeaddrinfo(list);
+    } catch (...) {
+        exception = std::current_exception();
     }
+    if (code == 0) freeaddrinfo(list);
     const std::lock_guard<std::mutex> lock(state.mutex);
     state.done = true;
     state.addresses = std::move(addresses);
-    if (code != 0) state.failure = gai_strerror(code);
+    state.failure = std::move(failure);
+    state.exception = std::move(exception);
     state.done_or_interrupted.notify_all();
 }
 
 } // namespace detail
 
 /// The numeric addresses of @p host, in the order in which they should be tried.
-/// @throws client_error{connect} when there are none, timeout, cancelled or closed as @p context says
+/// @throws client_error{connect} when there are none, timeout, cancelled or closed as @p context says, io when no
+/// thread can be started; std::bad_alloc
 inline std::vector<std::string> resolve(const std::string& host, const exchange_context& context) {
     auto state = std::make_shared<detail::lookup>();
     detail::run_lookup(host, AI_NUMERICHOST, *state);
+    if (state->exception) std::rethrow_exception(state->exception);
     if (!state->addresses.empty()) return state->addresses; // a numeric address needs no look-up
     state = std::make_shared<detail::lookup>();
-    std::thread([state, host] { detail::run_lookup(host, 0, *state); }).detach();
+    start_thread([state, host] { detail::run_lookup(host, 0, *state); }).detach();
     const auto interrupt = [state] {
         const std::lock_guard<std::mutex> lock(state->mutex);
         state->interrupted = true;
@@ -9957,6 +14268,7 @@ inline std::vector<std::string> resolve(const std::string& host, const exchange_
     } else {
         state->done_or_interrupted.wait_for(lock, limit, ready);
     }
+    if (state->done && state->exception) std::rethrow_exception(state->exception);
     if (state->done && !state->addresses.empty()) return state->addresses;
     if (state->done) {
         throw client_error(error_kind::connect, "the host name \"" + host + "\" cannot be resolved: " + state->failure);
@@ -9977,12 +14289,14 @@ BACKENDAI_NAMESPACE_END
 #define BACKENDAI_OS_SOCKET_HPP
 
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #ifdef _WIN32
@@ -10119,7 +14433,11 @@ public:
 #else
         tcp_socket result(::accept(handle_, nullptr, nullptr));
 #endif
-        if (!result.is_open()) return result;
+        if (!result.is_open()) {
+            // Out of descriptors, say: the connection waits on, and a caller's loop would turn at full speed.
+            std::this_thread::sleep_for((std::min)(timeout, std::chrono::milliseconds(10)));
+            return result;
+        }
         result.keep_from_children();
         result.send_at_once();
         return result;
@@ -10396,12 +14714,13 @@ inline socket_address numeric_address(const std::string& host, std::uint16_t por
     return address;
 }
 
-inline void set_non_blocking(socket_handle handle) {
+inline bool set_non_blocking(socket_handle handle) noexcept {
 #ifdef _WIN32
     u_long on = 1;
-    ::ioctlsocket(handle, FIONBIO, &on);
+    return ::ioctlsocket(handle, FIONBIO, &on) == 0;
 #else
-    ::fcntl(handle, F_SETFL, ::fcntl(handle, F_GETFL) | O_NONBLOCK);
+    const int flags = ::fcntl(handle, F_GETFL);
+    return flags != -1 && ::fcntl(handle, F_SETFL, flags | O_NONBLOCK) == 0;
 #endif
 }
 
@@ -10451,13 +14770,52 @@ inline long send_to(socket_handle handle, const char* bytes, std::size_t size) {
 #endif
 }
 
+inline io_result read_now(socket_handle handle, char* buffer, std::size_t capacity) {
+    for (;;) {
+        const long count = receive_from(handle, buffer, capacity);
+        if (count > 0) return {io_state::done, static_cast<std::size_t>(count)};
+        if (count == 0) return {io_state::ended, 0};
+        const int error = last_socket_error();
+        if (would_block(error)) return {io_state::wants_read, 0};
+        if (!is_interrupted(error)) throw_lost(error);
+    }
+}
+
+inline io_result write_now(socket_handle handle, std::string_view bytes) {
+    for (;;) {
+        const long count = send_to(handle, bytes.data(), bytes.size());
+        if (count >= 0) return {io_state::done, static_cast<std::size_t>(count)};
+        const int error = last_socket_error();
+        if (would_block(error)) return {io_state::wants_write, 0};
+        if (!is_interrupted(error)) throw_lost(error);
+    }
+}
+
 } // namespace detail
+
+/// A connection that somebody else owns, used for a while; non-blocking if its owner made it so.
+class borrowed_stream final : public byte_stream {
+public:
+    explicit borrowed_stream(detail::socket_handle handle) : handle_(handle) {}
+    io_result read(char* buffer, std::size_t capacity) override { return detail::read_now(handle_, buffer, capacity); }
+    io_result write(std::string_view bytes) override { return detail::write_now(handle_, bytes); }
+    void end_writes() noexcept override { ::shutdown(handle_, detail::shutdown_writes); }
+    detail::socket_handle handle() const noexcept override { return handle_; }
+
+private:
+    detail::socket_handle handle_;
+};
 
 /// A TCP connection. See byte_stream for threads.
 class tcp_stream final : public byte_stream {
 public:
-    /// Takes over a connected socket and makes it non-blocking.
-    explicit tcp_stream(detail::socket_handle handle) : handle_(handle) { detail::set_non_blocking(handle); }
+    /// Takes over a connected socket and makes it non-blocking. @throws client_error{connect} when that fails, and the
+    /// socket stays the caller's
+    explicit tcp_stream(detail::socket_handle handle) : handle_(handle) {
+        if (!detail::set_non_blocking(handle)) {
+            throw client_error(error_kind::connect, "no socket: " + detail::error_text(detail::last_socket_error()));
+        }
+    }
     ~tcp_stream() override { detail::close_handle(handle_); }
 
     /// Looks @p host up and connects to the first of its addresses that answers; look-up and each attempt have the
@@ -10476,35 +14834,27 @@ public:
         }
     }
 
-    io_result read(char* buffer, std::size_t capacity) override {
-        for (;;) {
-            const long count = detail::receive_from(handle_, buffer, capacity);
-            if (count > 0) return {io_state::done, static_cast<std::size_t>(count)};
-            if (count == 0) return {io_state::ended, 0};
-            const int error = detail::last_socket_error();
-            if (detail::would_block(error)) return {io_state::wants_read, 0};
-            if (!detail::is_interrupted(error)) detail::throw_lost(error);
-        }
-    }
-    io_result write(std::string_view bytes) override {
-        for (;;) {
-            const long count = detail::send_to(handle_, bytes.data(), bytes.size());
-            if (count >= 0) return {io_state::done, static_cast<std::size_t>(count)};
-            const int error = detail::last_socket_error();
-            if (detail::would_block(error)) return {io_state::wants_write, 0};
-            if (!detail::is_interrupted(error)) detail::throw_lost(error);
-        }
-    }
+    io_result read(char* buffer, std::size_t capacity) override { return detail::read_now(handle_, buffer, capacity); }
+    io_result write(std::string_view bytes) override { return detail::write_now(handle_, bytes); }
     void end_writes() noexcept override { ::shutdown(handle_, detail::shutdown_writes); }
     detail::socket_handle handle() const noexcept override { return handle_; }
 
 private:
+    static std::unique_ptr<tcp_stream> own(detail::socket_handle handle) {
+        try {
+            return std::make_unique<tcp_stream>(handle);
+        } catch (...) {
+            detail::close_handle(handle);
+            throw;
+        }
+    }
+
     static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
                                                   std::uint16_t port, const exchange_context& context) {
         const std::string peer =
             (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + std::to_string(port);
         const detail::socket_address target = detail::numeric_address(address, port);
-        auto stream = std::make_unique<tcp_stream>(detail::new_socket(target.family()));
+        std::unique_ptr<tcp_stream> stream = own(detail::new_socket(target.family()));
         const auto fail = [&](int error) {
             throw client_error(error_kind::connect, "cannot connect to " + peer + ": " + detail::error_text(error));
         };
@@ -10563,8 +14913,153 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_SESSION_HPP
 #define BACKENDAI_SESSION_HPP
 
+// ---- backendai/api/login.hpp
+/// @file
+/// Logging in at a webserver: endpoint_type "session".
+#ifndef BACKENDAI_API_LOGIN_HPP
+#define BACKENDAI_API_LOGIN_HPP
+
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+
+/// Who is logged in.
+struct login_info {
+    std::string access_key; ///< the key pair that the webserver signs with
+    std::string role;       ///< "user", "admin", "superadmin"; servers may know more
+    std::string status;     ///< "active"
+    json raw;
+};
+
+/// Why a login was refused.
+enum class login_refusal {
+    credentials,       ///< wrong name or password, or a user who may not log in
+    otp_required,      ///< a one-time password is wanted, or the one given is wrong
+    otp_not_registered ///< the server wants one, and the user has none set up yet
+};
+
+/// A refused login. status() is 401, also for servers that say so with status 200; type(), title() as the server says.
+class login_error : public api_error {
+public:
+    login_error(details what, login_refusal refusal) : api_error(std::move(what)), refusal_(refusal) {}
+    login_refusal refusal() const noexcept { return refusal_; }
+
+private:
+    login_refusal refusal_;
+};
+
+namespace detail {
+
+inline call webserver_call(const call_scope& scope, const char* path) {
+    if (scope.state->cookies() == nullptr) {
+        throw client_error(
+            error_kind::argument,
+            "there is no login at this endpoint: endpoint_type (BACKEND_ENDPOINT_TYPE) is not \"session\"");
+    }
+    call what;
+    what.method = "POST";
+    what.path = path;
+    what.negotiates = false;
+    what.retry = retry_class::unsafe;
+    return what;
+}
+
+inline login_info read_login(const json& data) {
+    const wire_object fields(data, "the answer to the login");
+    return {fields.string("access_key"), fields.string_or("role", ""), fields.string_or("status", ""), data};
+}
+
+inline login_refusal login_refusal_of(const wire_object& problem) {
+    const auto ends_with = [type = problem.string_or("type", "")](std::string_view end) {
+        return type.size() >= end.size() && type.compare(type.size() - end.size(), end.size(), end) == 0;
+    };
+    if (ends_with("require-totp-registration")) return login_refusal::otp_not_registered;
+    // The second is how 23.03 says it.
+    if (ends_with("require-totp-authentication") || problem.string_or("details", "") == "OTP not provided")
+        return login_refusal::otp_required;
+    return login_refusal::credentials;
+}
+
+inline login_error make_login_error(const response& answer, const json& problem) {
+    const wire_object fields(problem, "the refusal of the login");
+    api_error::details what;
+    what.status = 401;
+    what.reason = "Unauthorized";
+    what.type = fields.string_or("type", "");
+    what.title = fields.string_or("details", fields.string_or("title", ""));
+    what.data = problem;
+    what.body = answer.text().substr(0, max_error_body);
+    return {std::move(what), login_refusal_of(fields)};
+}
+
+// {authenticated, data}: status 200 from older servers for yes and no, 401 for no from newer ones.
+inline login_info read_login_answer(const response& answer) {
+    json body;
+    try {
+        body = codec::parse_json(answer.text());
+    } catch (const codec::decode_error&) {
+        // A proxy's page: said below.
+    }
+    if (!body.is_object() || !body.contains("authenticated")) {
+        if (answer.ok()) bad_answer("the webserver does not say whether the login is good");
+        throw make_api_error({answer.status(), answer.reason(), answer.headers()}, answer.text());
+    }
+    const wire_object fields(body, "the answer to the login");
+    if (!fields.boolean_or("authenticated", false)) {
+        const json* problem = fields.find("data");
+        throw make_login_error(answer, problem != nullptr ? *problem : json::object());
+    }
+    return read_login(fields.require("data"));
+}
+
+inline login_info session_login(const call_scope& scope, const std::string& user, const std::string& password,
+                                const std::string& otp) {
+    call what = webserver_call(scope, "/server/login");
+    json body = {{"username", user}, {"password", password}};
+    if (!otp.empty()) body["otp"] = otp;
+    what.set_json(body);
+    what.secret = password;
+    what.check_status = false;
+    cookie_jar& cookies = *scope.state->cookies();
+    cookies.clear(); // who is logged in is refused another login
+    try {
+        login_info who = read_login_answer(scope.perform(std::move(what)));
+        cookies.keep();
+        return who;
+    } catch (const error&) {
+        cookies.clear(); // a refusal sets a cookie too, of nobody
+        throw;
+    }
+}
+
+inline std::optional<login_info> session_login_check(const call_scope& scope) {
+    call what = webserver_call(scope, "/server/login-check");
+    what.retry = retry_class::safe;
+    what.set_json(json::object());
+    const json answer = scope.perform(std::move(what)).json();
+    const wire_object fields(answer, "the answer to the login check");
+    if (!fields.boolean_or("authenticated", false)) return {};
+    return read_login(fields.require("data"));
+}
+
+inline void session_logout(const call_scope& scope) {
+    call what = webserver_call(scope, "/server/logout");
+    what.retry = retry_class::safe;
+    scope.perform(std::move(what));
+    scope.state->cookies()->discard();
+}
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -10625,11 +15120,35 @@ public:
         return Mode::run(scope_, [](const detail::call_scope& scope) { return scope.negotiate().version; });
     }
 
+    /// Logs in at a webserver, endpoint_type "session": `POST /server/login`. All that follows is done as this user, by
+    /// all who share the session object; who was logged in before is not any more. Retry class: unsafe.
+    /// @param otp the one-time password, for users who have set that up
+    /// @throws login_error when the server refuses it; api_error 429 after too many of those; client_error{argument}
+    ///         for an endpoint of another type; client_error{io} when cookie_file cannot be written
+    typename Mode::template result<login_info> login(std::string user, std::string password,
+                                                     std::string otp = {}) const {
+        return Mode::run(scope_, [user = std::move(user), password = std::move(password),
+                                  otp = std::move(otp)](const detail::call_scope& scope) {
+            return detail::session_login(scope, user, password, otp);
+        });
+    }
+    /// Who is logged in, if anybody: `POST /server/login-check`. Retry class: safe.
+    /// @throws api_error, client_error; argument for an endpoint of another type
+    typename Mode::template result<std::optional<login_info>> login_check() const {
+        return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::session_login_check(scope); });
+    }
+    /// Ends the login, and deletes cookie_file: `POST /server/logout`. Retry class: safe.
+    /// @throws as login_check()
+    typename Mode::template result<void> logout() const {
+        return Mode::run(scope_, [](const detail::call_scope& scope) { detail::session_logout(scope); });
+    }
+
     /// Functions of compute sessions in general: `session.kernel().get_or_create(...)`.
     basic_kernel_functions<Transport, Mode> kernel() const { return basic_kernel_functions<Transport, Mode>(scope_); }
     /// A handle to an existing compute session, by its id or client token. Makes no request.
     basic_kernel<Transport, Mode> kernel(std::string kernel_id) const {
         kernel_creation existing;
+        existing.name = kernel_id;
         existing.kernel_id = std::move(kernel_id);
         return basic_kernel<Transport, Mode>(scope_, std::move(existing));
     }
@@ -10742,9 +15261,11 @@ BACKENDAI_NAMESPACE_END
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -10781,8 +15302,12 @@ public:
     tunnel_connection(os::tcp_socket local, const tunnel_options& options, const opener& open, std::mutex& errors,
                       bool is_refused)
         : local_(std::move(local)), options_(options), errors_(errors) {
-        thread_ = std::thread([this, &open, is_refused] {
-            run(open, is_refused);
+        thread_ = os::start_thread([this, &open, is_refused] {
+            try {
+                run(open, is_refused);
+            } catch (const std::exception&) {
+                local_.shutdown(); // no memory: both sides see their connections end
+            }
             done_ = true;
         });
     }
@@ -10798,9 +15323,12 @@ private:
     static constexpr std::size_t buffer_size = 128U << 10U;
 
     void run(const opener& open, bool is_refused) {
+        std::thread upward;
         try {
             if (is_refused) throw client_error(error_kind::io, "too many connections");
             remote_ = open();
+            last_received_ = clock::now();
+            upward = os::start_thread([this] { carry_up(); });
         } catch (const api_error& e) {
             refuse(e.status() == 404 ? "404 Not Found" : "502 Bad Gateway", e);
             return;
@@ -10813,9 +15341,12 @@ private:
                    e);
             return;
         }
-        last_received_ = clock::now();
-        std::thread upward([this] { carry_up(); });
-        const bool is_clean = carry_down();
+        bool is_clean = false;
+        try {
+            is_clean = carry_down();
+        } catch (const std::bad_alloc&) {
+            // As a connection that breaks, to either side.
+        }
         end(is_clean);
         upward.join();
         remote_->close();
@@ -10860,7 +15391,7 @@ private:
     }
 
     // Local side to service, until the local side ends; then waits for the other direction.
-    void carry_up() {
+    void carry_up() noexcept {
         bool is_reset = false;
         try {
             std::vector<char> buffer(buffer_size);
@@ -10869,15 +15400,12 @@ private:
                 if (discards) continue;
                 try {
                     remote_->send_binary(std::string_view(buffer.data(), count));
-                } catch (const client_error&) {
-                    // The other direction tells why, unless it waits for a peer that only this one has lost.
+                } catch (const client_error& e) {
                     discards = true;
-                    const std::lock_guard<std::mutex> lock(mutex_);
-                    lost_ = true;
-                    changed_.notify_all();
+                    give_up(e);
                 }
             }
-        } catch (const std::system_error&) {
+        } catch (const std::exception&) { // the local side is gone, or there is no memory
             is_reset = true;
         }
         std::unique_lock<std::mutex> lock(mutex_);
@@ -10890,9 +15418,27 @@ private:
         }
         if (down_over_) return;
         lock.unlock();
-        remote_->close();
+        try {
+            remote_->close();
+        } catch (const std::bad_alloc&) {
+            remote_->cancel();
+        }
         lock.lock();
         if (!changed_.wait_for(lock, std::chrono::seconds(5), [this] { return down_over_; })) remote_->cancel();
+    }
+
+    // Nothing can be sent to the service any more. The other direction tells why, unless it waits for a peer that only
+    // this one has lost, which would go on as long as the local side waits for an answer.
+    void give_up(const client_error& why) {
+        {
+            std::unique_lock<std::mutex> lock(mutex_);
+            lost_ = true;
+            changed_.notify_all();
+            if (why.kind() == error_kind::closed) return;
+            if (changed_.wait_for(lock, std::chrono::seconds(2), [this] { return down_over_; })) return;
+        }
+        report(why);
+        remote_->cancel();
     }
 
     // The other direction reads on for a moment, as closing over unread bytes would reset what was just sent.
@@ -10960,6 +15506,7 @@ BACKENDAI_NAMESPACE_END
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <list>
 #include <memory>
@@ -10986,7 +15533,7 @@ public:
         os::tcp_listener listener = os::listen_on(options_.bind, options_.port);
         listener_ = std::move(listener.socket);
         port_ = listener.port;
-        acceptor_ = std::thread([this] { accept_loop(); });
+        acceptor_ = os::start_thread([this] { accept_loop(); });
     }
     tunnel(const tunnel&) = delete;
     tunnel& operator=(const tunnel&) = delete;
@@ -11025,7 +15572,11 @@ private:
             const std::lock_guard<std::mutex> lock(mutex_);
             if (stopping_.cancelled()) return;
             const bool is_full = connections_.size() >= options_.max_connections;
-            connections_.emplace_back(std::move(local), options_, open_, errors_, is_full);
+            try {
+                connections_.emplace_back(std::move(local), options_, open_, errors_, is_full);
+            } catch (const std::exception&) {
+                // No thread or no memory for it: it is closed, and the next one may fare better.
+            }
         }
     }
 
@@ -11112,6 +15663,115 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_OS_TERMINAL_HPP
 #define BACKENDAI_OS_TERMINAL_HPP
 
+// ---- backendai/os/terminal_signals.hpp
+/// @file
+/// A terminal in raw mode gets its settings back also when the program ends by a signal, abort() or exit(), and its
+/// change of size is told. POSIX only: a Windows console sends no such signals in raw mode.
+#ifndef BACKENDAI_OS_TERMINAL_SIGNALS_HPP
+#define BACKENDAI_OS_TERMINAL_SIGNALS_HPP
+
+
+#ifndef _WIN32
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <signal.h> // NOLINT(modernize-deprecated-headers): sigaction is POSIX, not C++
+#include <termios.h>
+#include <unistd.h>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+/// Handles the signals of one terminal for its lifetime; a second object at the same time does nothing. A signal for
+/// which the program has a handler, or which it ignores, stays the program's.
+class terminal_signals {
+public:
+    /// @param terminal whose settings @p before are restored when the program ends
+    /// @param wake descriptor of a non-blocking pipe that gets a byte when the size changes
+    terminal_signals(int terminal, const termios& before, int wake)
+        : terminal_(terminal), before_(before), wake_(wake) {
+        terminal_signals* none = nullptr;
+        if (!current().compare_exchange_strong(none, this)) return;
+        static const int registered = std::atexit(&restore);
+        (void)registered;
+        take(SIGWINCH, &on_resize, SA_RESTART, window_);
+        for (std::size_t i = 0; i < deadly.size(); ++i) take(deadly[i], &on_end, 0, others_[i]);
+    }
+    terminal_signals(const terminal_signals&) = delete;
+    terminal_signals& operator=(const terminal_signals&) = delete;
+    /// The terminal's settings should be restored before.
+    ~terminal_signals() {
+        if (current().load() != this) return;
+        for (std::size_t i = 0; i < deadly.size(); ++i) give_back(deadly[i], others_[i]);
+        give_back(SIGWINCH, window_);
+        current() = nullptr;
+    }
+
+private:
+    static constexpr std::array<int, 9> deadly{
+        {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGABRT, SIGSEGV, SIGBUS, SIGFPE, SIGILL}};
+
+    struct former {
+        struct sigaction action {};
+        bool taken = false;
+    };
+
+    static std::atomic<terminal_signals*>& current() noexcept {
+        static std::atomic<terminal_signals*> present{nullptr};
+        return present;
+    }
+
+    static void take(int number, void (*handler)(int), int flags, former& before) noexcept {
+        if (::sigaction(number, nullptr, &before.action) != 0) return;
+        const bool is_default = (before.action.sa_flags & SA_SIGINFO) == 0 && before.action.sa_handler == SIG_DFL;
+        if (!is_default) return;
+        struct sigaction action {};
+        action.sa_handler = handler;
+        action.sa_flags = flags;
+        sigemptyset(&action.sa_mask);
+        sigaddset(&action.sa_mask, SIGTTOU); // a program in the background would be stopped in restore()
+        before.taken = ::sigaction(number, &action, nullptr) == 0;
+    }
+    static void give_back(int number, former& before) noexcept {
+        if (before.taken) ::sigaction(number, &before.action, nullptr);
+    }
+
+    // From here on nothing but what POSIX allows in a signal handler.
+    static void restore() {
+        if (const terminal_signals* const present = current().load()) {
+            ::tcsetattr(present->terminal_, TCSANOW, &present->before_);
+        }
+    }
+    static void on_end(int number) {
+        restore();
+        // Blocked until this returns, then the end that it would have been: for a crash, where it happened.
+        ::signal(number, SIG_DFL);
+        ::raise(number);
+    }
+    static void on_resize(int /*number*/) {
+        const int error = errno;
+        if (const terminal_signals* const present = current().load()) {
+            const char byte = 0;
+            if (::write(present->wake_, &byte, 1) < 0) errno = error; // full of wake-ups already
+        }
+        errno = error;
+    }
+
+    const int terminal_;
+    const termios before_;
+    const int wake_;
+    former window_;
+    std::array<former, deadly.size()> others_{};
+};
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#endif
 
 #include <chrono>
 #include <cstddef>
@@ -11226,12 +15886,17 @@ private:
 /// wake() may come from any thread.
 class raw_terminal {
 public:
-    explicit raw_terminal(int input = STDIN_FILENO, int output = STDOUT_FILENO) : input_(input), output_(output) {
+    /// @param signals see terminal_signals
+    explicit raw_terminal(int input = STDIN_FILENO, int output = STDOUT_FILENO, bool signals = true)
+        : input_(input), output_(output) {
         if (::pipe(wake_) != 0) detail::throw_terminal("no pipe");
-        for (const int end : wake_) ::fcntl(end, F_SETFD, FD_CLOEXEC);
-        ::fcntl(wake_[1], F_SETFL, O_NONBLOCK);
+        for (const int end : wake_) {
+            ::fcntl(end, F_SETFD, FD_CLOEXEC);
+            ::fcntl(end, F_SETFL, O_NONBLOCK);
+        }
         is_terminal_ = ::tcgetattr(input_, &before_) == 0;
         if (!is_terminal_) return;
+        if (signals) signals_.emplace(input_, before_, wake_[1]);
         termios raw = before_;
         ::cfmakeraw(&raw);
         if (::tcsetattr(input_, TCSANOW, &raw) != 0) {
@@ -11243,6 +15908,7 @@ public:
     raw_terminal& operator=(const raw_terminal&) = delete;
     ~raw_terminal() {
         if (is_terminal_) ::tcsetattr(input_, TCSADRAIN, &before_);
+        signals_.reset(); // before the pipe goes
         for (const int end : wake_) ::close(end);
     }
 
@@ -11254,8 +15920,10 @@ public:
     /// What was typed; empty when nothing came within @p limit or wake() was called; nothing at the end of the input.
     std::optional<std::string> read_for(std::chrono::milliseconds limit) {
         pollfd both[] = {{input_, POLLIN, 0}, {wake_[0], POLLIN, 0}};
-        if (::poll(both, 2, static_cast<int>(limit.count())) <= 0 || both[0].revents == 0) return std::string();
+        if (::poll(both, 2, static_cast<int>(limit.count())) <= 0) return std::string();
         char buffer[4096];
+        if (both[1].revents != 0 && ::read(wake_[0], buffer, sizeof buffer) < 0) return std::string();
+        if (both[0].revents == 0) return std::string();
         const ssize_t count = ::read(input_, buffer, sizeof buffer);
         if (count > 0) return std::string(buffer, static_cast<std::size_t>(count));
         if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
@@ -11274,7 +15942,7 @@ public:
             }
         }
     }
-    /// Makes read_for() return, now and from now on.
+    /// Makes read_for() return, now or the next time.
     void wake() noexcept {
         const char byte = 0;
         if (::write(wake_[1], &byte, 1) < 0) return; // full of wake-ups already
@@ -11285,6 +15953,7 @@ private:
     int wake_[2] = {-1, -1};
     termios before_{};
     bool is_terminal_ = false;
+    std::optional<terminal_signals> signals_;
 };
 
 #endif
@@ -11316,6 +15985,9 @@ struct terminal_options {
     std::chrono::milliseconds size_interval{250}; ///< how often the window's size is looked at
 #ifndef _WIN32
     int input = 0, output = 1; ///< descriptors of the terminal, or of whatever stands for it
+    /// Handles signals meanwhile, those for which the program has no handler: a change of size is told at once, and a
+    /// signal, crash or exit() that ends the program leaves the terminal as it was.
+    bool signals = true;
 #endif
 };
 
@@ -11358,7 +16030,7 @@ private:
 class terminal_output {
 public:
     terminal_output(pty_stream& pty, os::raw_terminal& terminal) : pty_(pty), terminal_(terminal) {
-        thread_ = std::thread([this] { run(); });
+        thread_ = os::start_thread([this] { run(); });
     }
     terminal_output(const terminal_output&) = delete;
     terminal_output& operator=(const terminal_output&) = delete;
@@ -11405,7 +16077,7 @@ private:
 } // namespace detail
 
 /// Hands the program's own terminal over to @p pty: raw mode, so that every key goes there; its size, and every change
-/// of it (looked at from time to time, as a signal handler would belong to the program); what comes is shown. Returns
+/// of it (by the signal, and looked at from time to time, where that is the program's); what comes is shown. Returns
 /// when either end is over, with the terminal as it was before. Input or output that is no terminal works too, a file
 /// of commands for example: at its end the terminal there is waited for.
 /// @throws what pty_stream::read() and write() throw; client_error{io} when the local terminal cannot be used
@@ -11413,7 +16085,7 @@ inline terminal_end attach_terminal(pty_stream& pty, terminal_options options = 
 #ifdef _WIN32
     os::raw_terminal local;
 #else
-    os::raw_terminal local(options.input, options.output);
+    os::raw_terminal local(options.input, options.output, options.signals);
 #endif
     detail::detach_filter filter(std::move(options.detach));
     detail::terminal_output output(pty, local);
@@ -11796,8 +16468,16 @@ private:
     bool cancelled_ = false;
 };
 
-inline std::exception_ptr cancelled_before_start() {
-    return std::make_exception_ptr(client_error(error_kind::cancelled, "the call was cancelled"));
+/// A client_error, or the std::bad_alloc that stands for it when there is no memory for its text.
+inline std::exception_ptr failure_of(error_kind kind, const char* why) noexcept {
+    try {
+        throw client_error(kind, why);
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+inline std::exception_ptr cancelled_before_start() noexcept {
+    return failure_of(error_kind::cancelled, "the call was cancelled");
 }
 
 } // namespace detail
@@ -12201,14 +16881,414 @@ struct std::coroutine_traits<backendai::future<T>, Arguments...> {
 #endif
 
 #endif
+// ---- backendai/async/message_stream.hpp
+/// @file
+/// Streams in asynchronous mode: their calls return futures.
+#ifndef BACKENDAI_ASYNC_MESSAGE_STREAM_HPP
+#define BACKENDAI_ASYNC_MESSAGE_STREAM_HPP
+
+// ---- backendai/async/stream_engine.hpp
+/// @file
+/// What a stream does in asynchronous mode: a thread that reads for it and one that writes, each started when it is
+/// first needed. They are the stream's own, so that a stream which waits holds none of the session's threads.
+#ifndef BACKENDAI_ASYNC_STREAM_ENGINE_HPP
+#define BACKENDAI_ASYNC_STREAM_ENGINE_HPP
+
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// A call on a stream. Who claims it says how it ends: the stream's thread, or a cancel.
+template <class T>
+class stream_call_state : public future_state<T> {
+public:
+    using future_state<T>::future_state;
+    bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
+    bool claimed() const noexcept { return claimed_.load(std::memory_order_acquire); }
+    void cancel() override {
+        if (claim()) this->fail(cancelled_before_start());
+    }
+
+private:
+    std::atomic<bool> claimed_{false};
+};
+
+/// A call that waits for what a stream yields, whatever it makes of it.
+template <class Value>
+class stream_waiter {
+public:
+    using clock = std::chrono::steady_clock;
+
+    explicit stream_waiter(clock::time_point limit) : deadline(limit) {}
+    stream_waiter(const stream_waiter&) = delete;
+    stream_waiter& operator=(const stream_waiter&) = delete;
+    virtual ~stream_waiter() = default;
+    /// Whether it was cancelled, and wants nothing any more.
+    virtual bool gave_up() const noexcept = 0;
+    /// Hands a value over, or nothing at the deadline. @return false when it gave up; the value is untouched then, and
+    /// so is the failure
+    virtual bool give(std::optional<Value>& value) noexcept = 0;
+    virtual bool fail_with(std::exception_ptr& failure) noexcept = 0;
+
+    const clock::time_point deadline;
+};
+
+template <class Value, class T>
+class stream_read final : public stream_call_state<T>, public stream_waiter<Value> {
+public:
+    using conversion = T (*)(std::optional<Value>&&);
+
+    stream_read(std::shared_ptr<executor> threads, conversion convert,
+                typename stream_waiter<Value>::clock::time_point limit)
+        : stream_call_state<T>(std::move(threads)), stream_waiter<Value>(limit), convert_(convert) {}
+    bool gave_up() const noexcept override { return this->claimed(); }
+    bool give(std::optional<Value>& value) noexcept override {
+        if (!this->claim()) return false;
+        std::exception_ptr failure;
+        try {
+            this->set_value(convert_(std::move(value)));
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        if (failure) {
+            this->fail(std::move(failure));
+        } else {
+            this->finish();
+        }
+        return true;
+    }
+    bool fail_with(std::exception_ptr& failure) noexcept override {
+        if (!this->claim()) return false;
+        this->fail(std::exchange(failure, nullptr));
+        return true;
+    }
+
+private:
+    const conversion convert_;
+};
+
+template <class Body>
+class stream_write final : public stream_call_state<void> {
+public:
+    stream_write(std::shared_ptr<executor> threads, std::function<void(Body&)> what)
+        : stream_call_state<void>(std::move(threads)), what_(std::move(what)) {}
+    void run(Body& body) noexcept {
+        if (!claim()) return;
+        std::exception_ptr failure; // handed over when nothing of it is left here
+        try {
+            what_(body);
+            set_value();
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        if (failure) {
+            fail(std::move(failure));
+        } else {
+            finish();
+        }
+    }
+    void refuse(std::exception_ptr failure) noexcept {
+        if (claim()) fail(std::move(failure));
+    }
+
+private:
+    const std::function<void(Body&)> what_;
+};
+
+/// @tparam Body the stream's blocking functions: `value`, what it yields; `std::optional<value> read_for(limit)`,
+/// nothing
+///              when the limit is over; `void end() noexcept`, the orderly end, may be called more than once; `void
+///              cancel() noexcept`, after which all of them return soon. One thread reads while others do the rest.
+/// Made by make_shared(); the threads share it.
+template <class Body>
+class stream_engine final : public std::enable_shared_from_this<stream_engine<Body>> {
+    using clock = std::chrono::steady_clock;
+
+public:
+    using value = typename Body::value;
+    template <class T>
+    using conversion = T (*)(std::optional<value>&&);
+
+    template <class... Arguments>
+    explicit stream_engine(std::shared_ptr<executor> threads, Arguments&&... arguments)
+        : threads_(std::move(threads)), body_(std::forward<Arguments>(arguments)...) {}
+    stream_engine(const stream_engine&) = delete;
+    stream_engine& operator=(const stream_engine&) = delete;
+    ~stream_engine() = default; // stop() was called, and the threads have let go of it
+
+    Body& body() noexcept { return body_; }
+
+    /// What the stream yields next, made into a T. Reads are served in the order in which they were asked for; one that
+    /// is cancelled takes nothing away from the next.
+    template <class T>
+    future<T> read(conversion<T> convert, clock::time_point deadline = (clock::time_point::max)()) {
+        const auto task = std::make_shared<stream_read<value, T>>(threads_, convert, deadline);
+        try {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (!reader_.joinable()) reader_ = start(&stream_engine::serve_reads);
+            reads_.push_back(task);
+        } catch (const client_error&) { // no thread for it
+            std::exception_ptr failure = std::current_exception();
+            task->fail_with(failure);
+        }
+        reads_changed_.notify_one();
+        return future_access::make<T>(task);
+    }
+
+    /// Calls @p what in the order in which it was asked for, beside the reads. A cancel reaches it until its turn
+    /// comes.
+    future<void> write(std::function<void(Body&)> what) {
+        const auto task = std::make_shared<stream_write<Body>>(threads_, std::move(what));
+        try {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            if (!writer_.joinable()) writer_ = start(&stream_engine::serve_writes);
+            writes_.push_back(task);
+        } catch (const client_error&) { // no thread for it
+            task->refuse(std::current_exception());
+        }
+        writes_changed_.notify_one();
+        return future_access::make<void>(task);
+    }
+
+    /// Ends the stream, in an orderly way unless a write is stuck, and waits for the threads. Calls that wait end with
+    /// client_error{cancelled}. Once, by the stream's owner.
+    void stop() noexcept {
+        bool writes = false;
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            stopping_ = true;
+            writes = writing_;
+        }
+        reads_changed_.notify_all();
+        writes_changed_.notify_all();
+        if (!writes) body_.end();
+        body_.cancel();
+        join(reader_);
+        join(writer_);
+    }
+
+private:
+    // How long one read of the body may last when nobody waits with a limit: a cancelled one makes room by then.
+    static constexpr std::chrono::milliseconds slice{100};
+
+    std::thread start(void (stream_engine::*serve)()) {
+        return os::start_thread([self = this->shared_from_this(), serve] { (self.get()->*serve)(); });
+    }
+    // Where a continuation that runs here lets go of the stream the thread cannot wait for itself; it shares all it
+    // needs.
+    static void join(std::thread& thread) noexcept {
+        if (!thread.joinable()) return;
+        if (thread.get_id() == std::this_thread::get_id()) {
+            thread.detach();
+        } else {
+            thread.join();
+        }
+    }
+
+    void serve_reads() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        std::optional<value> kept; // of reads that gave up meanwhile
+        std::exception_ptr failure;
+        for (;;) {
+            reads_changed_.wait(lock, [this] { return stopping_ || !reads_.empty(); });
+            if (reads_.empty()) return;
+            const std::shared_ptr<stream_waiter<value>> first = reads_.front();
+            const bool is_late = clock::now() >= first->deadline;
+            const bool stops = stopping_;
+            if (stops || kept || failure || is_late || first->gave_up()) {
+                reads_.pop_front();
+                lock.unlock();
+                if (stops) {
+                    std::exception_ptr end = cancelled_before_start();
+                    first->fail_with(end);
+                } else if (kept || !failure) {
+                    if (first->give(kept)) kept.reset();
+                } else {
+                    first->fail_with(failure);
+                }
+            } else {
+                lock.unlock();
+                const auto left = first->deadline - clock::now();
+                const auto limit = left < slice ? std::chrono::ceil<std::chrono::milliseconds>(left) : slice;
+                try {
+                    kept = body_.read_for(limit);
+                } catch (...) {
+                    failure = std::current_exception();
+                }
+            }
+            lock.lock();
+        }
+    }
+
+    void serve_writes() {
+        std::unique_lock<std::mutex> lock(mutex_);
+        for (;;) {
+            writes_changed_.wait(lock, [this] { return stopping_ || !writes_.empty(); });
+            if (writes_.empty()) return;
+            const std::shared_ptr<stream_write<Body>> first = std::move(writes_.front());
+            writes_.pop_front();
+            const bool stops = stopping_;
+            writing_ = !stops;
+            lock.unlock();
+            if (stops) {
+                first->refuse(cancelled_before_start());
+            } else {
+                first->run(body_);
+            }
+            lock.lock();
+            writing_ = false;
+        }
+    }
+
+    const std::shared_ptr<executor> threads_;
+    Body body_;
+    std::mutex mutex_;
+    std::condition_variable reads_changed_, writes_changed_;
+    std::deque<std::shared_ptr<stream_waiter<value>>> reads_;
+    std::deque<std::shared_ptr<stream_write<Body>>> writes_;
+    bool stopping_ = false, writing_ = false;
+    std::thread reader_, writer_;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// The owner of a stream's engine; movable. Letting go of it ends the stream.
+template <class Body>
+class async_stream_io {
+public:
+    using value = typename Body::value;
+
+    template <class... Arguments>
+    explicit async_stream_io(std::shared_ptr<executor> threads, Arguments&&... arguments)
+        : engine_(std::make_shared<stream_engine<Body>>(std::move(threads), std::forward<Arguments>(arguments)...)) {}
+    async_stream_io(async_stream_io&&) noexcept = default;
+    async_stream_io& operator=(async_stream_io&& other) noexcept {
+        if (this != &other) {
+            stop();
+            engine_ = std::move(other.engine_);
+        }
+        return *this;
+    }
+    async_stream_io(const async_stream_io&) = delete;
+    async_stream_io& operator=(const async_stream_io&) = delete;
+    ~async_stream_io() { stop(); }
+
+    Body& body() const noexcept { return engine_->body(); }
+    future<value> read() const {
+        return engine_->template read<value>([](std::optional<value>&& got) { return std::move(*got); });
+    }
+    template <class T>
+    future<T> read_for(std::chrono::milliseconds limit, T (*convert)(std::optional<value>&&)) const {
+        const auto now = std::chrono::steady_clock::now();
+        const bool limited = limit < std::chrono::hours(24 * 365);
+        return engine_->template read<T>(convert,
+                                         limited ? now + limit : (std::chrono::steady_clock::time_point::max)());
+    }
+    future<void> write(std::function<void(Body&)> what) const { return engine_->write(std::move(what)); }
+
+private:
+    void stop() noexcept {
+        if (engine_) engine_->stop();
+    }
+
+    std::shared_ptr<stream_engine<Body>> engine_;
+};
+
+/// A message_stream as a stream_engine wants it.
+class message_stream_body {
+public:
+    using value = stream_message;
+
+    explicit message_stream_body(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
+    message_stream& stream() const noexcept { return *stream_; }
+    std::optional<stream_message> read_for(std::chrono::milliseconds limit) { return stream_->receive_for(limit); }
+    void end() noexcept {
+        try {
+            stream_->close();
+        } catch (const std::exception&) {
+            // The owner lets go of it: there is nobody left to tell.
+        }
+    }
+    void cancel() noexcept { stream_->cancel(); }
+
+private:
+    const std::unique_ptr<message_stream> stream_;
+};
+
+} // namespace detail
+
+/// A message_stream whose calls return futures, from connect_websocket() on an asynchronous session. Its calls never
+/// wait for one of the session's threads. Receives are served in the order in which they were made, sends and closes
+/// too, each beside the other. A future's cancel() ends that call only: a message that comes is for the next receive().
+/// Destroying the stream says goodbye and ends the calls that wait with client_error{cancelled}. Thread-safe but for
+/// that.
+class async_message_stream {
+public:
+    async_message_stream(std::shared_ptr<detail::executor> threads, std::unique_ptr<message_stream> stream)
+        : io_(std::move(threads), std::move(stream)) {}
+
+    /// See message_stream, also for the errors, which come out of the futures.
+    future<stream_message> receive() const { return io_.read(); }
+    /// Nothing when no message came within @p limit.
+    future<std::optional<stream_message>> receive_for(std::chrono::milliseconds limit) const {
+        return io_.read_for<std::optional<stream_message>>(
+            limit, [](std::optional<stream_message>&& message) { return std::move(message); });
+    }
+    future<void> send_text(std::string text) const {
+        return io_.write([text = std::move(text)](body& on) { on.stream().send_text(text); });
+    }
+    future<void> send_binary(std::string bytes) const {
+        return io_.write([bytes = std::move(bytes)](body& on) { on.stream().send_binary(bytes); });
+    }
+    future<void> close(std::uint16_t code = 1000, std::string reason = {}) const {
+        return io_.write([code, reason = std::move(reason)](body& on) { on.stream().close(code, reason); });
+    }
+    /// Breaks the connection off: calls that run and later ones end with client_error{cancelled}.
+    void cancel() const noexcept { io_.body().cancel(); }
+    const std::string& protocol() const noexcept { return io_.body().stream().protocol(); }
+
+private:
+    using body = detail::message_stream_body;
+    detail::async_stream_io<body> io_;
+};
+
+BACKENDAI_NAMESPACE_END
+
+#endif
 
 #include <atomic>
 #include <chrono>
 #include <exception>
 #include <memory>
 #include <optional>
-#include <string>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -12237,8 +17317,11 @@ public:
                 timer_.watch(*this, deadline);
             }
             if (!this->threads()->submit(self)) refuse();
-        } catch (const std::system_error& e) {
-            end_unrun(error_kind::io, std::string("no thread can be started: ") + e.what());
+        } catch (const client_error&) {
+            end_unrun(std::current_exception()); // no thread can be started
+        } catch (...) {
+            leave_queue();
+            throw;
         }
     }
 
@@ -12268,7 +17351,7 @@ public:
         }
     }
 
-    void refuse() noexcept override { end_unrun(error_kind::closed, "the session was closed"); }
+    void refuse() noexcept override { end_unrun(failure_of(error_kind::closed, "the session was closed")); }
 
     void cancel() override {
         if (this->ready()) return;
@@ -12279,18 +17362,17 @@ public:
     // The time limit is over while the call waits. Comes again until the call has left the queue.
     void interrupt() noexcept override {
         if (claim()) {
-            this->fail(std::make_exception_ptr(
-                client_error(error_kind::timeout, "the call's time limit was reached before its turn came")));
+            this->fail(failure_of(error_kind::timeout, "the call's time limit was reached before its turn came"));
         }
     }
 
 private:
     bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
 
-    void end_unrun(error_kind kind, const std::string& why) noexcept {
+    void end_unrun(std::exception_ptr why) noexcept {
         leave_queue();
         let_go();
-        if (claim()) this->fail(std::make_exception_ptr(client_error(kind, why)));
+        if (claim()) this->fail(std::move(why));
     }
     void leave_queue() noexcept {
         if (timed_) timer_.forget(*this);
@@ -12326,6 +17408,19 @@ struct async {
         task->start();
         return detail::future_access::make<value>(task);
     }
+
+    /// What connect_websocket() opens.
+    using stream = async_message_stream;
+    static std::unique_ptr<stream> wrap(const detail::call_scope& scope, std::unique_ptr<message_stream> opened) {
+        return std::make_unique<stream>(scope.state->threads(), std::move(opened));
+    }
+    template <class Body>
+    class stream_io : public detail::async_stream_io<Body> {
+    public:
+        template <class... Arguments>
+        explicit stream_io(const detail::call_scope& scope, Arguments&&... arguments)
+            : detail::async_stream_io<Body>(scope.state->threads(), std::forward<Arguments>(arguments)...) {}
+    };
 };
 
 BACKENDAI_NAMESPACE_END
@@ -12400,8 +17495,8 @@ void run_on_threads(std::vector<Job>& jobs, std::size_t width, const cancel_toke
     helpers.reserve(width);
     try {
         while (helpers.size() + 1 < width) helpers.emplace_back(lane);
-    } catch (const std::system_error&) {
-        // The system gives no more threads: fewer at once is within what was asked for.
+    } catch (const std::exception&) {
+        // The system gives no more threads, or memory for them: fewer at once is within what was asked for.
     }
     lane();
     for (std::thread& helper : helpers) helper.join();
@@ -12596,16 +17691,24 @@ public:
     /// Sends the request and hands the body of a successful answer to @p receiver as it arrives; the returned response
     /// has no body then. Once the receiver has seen data the request is not tried again.
     typename Mode::template result<response> fetch(body_receiver receiver, check_status check = check_status()) const {
+        return fetch(head_receiver(), std::move(receiver), check);
+    }
+    /// The same; @p head sees status and header fields of a successful answer before its body begins.
+    typename Mode::template result<response> fetch(head_receiver head, body_receiver receiver,
+                                                   check_status check = check_status()) const {
         detail::call what = call_;
+        what.on_head = std::move(head);
         what.receiver = std::move(receiver);
         what.check_status = check.enabled;
-        return Mode::run(scope_,
-                         [what = std::move(what)](const detail::call_scope& scope) { return scope.perform(what); });
+        return Mode::run(scope_, [what = std::move(what)](const detail::call_scope& scope) mutable {
+            return scope.perform(std::move(what));
+        });
     }
 
     /// Opens a websocket at the path, a signed GET whatever the method; the body is not sent. Subprotocols go into the
-    /// header Sec-WebSocket-Protocol. @throws api_error when the answer is not 101; client_error
-    typename Mode::template result<std::unique_ptr<message_stream>> connect_websocket() const {
+    /// header Sec-WebSocket-Protocol. A message_stream comes of it, in asynchronous mode an async_message_stream.
+    /// @throws api_error when the answer is not 101; client_error
+    typename Mode::template result<std::unique_ptr<typename Mode::stream>> connect_websocket() const {
         static_assert(
             is_websocket_transport_v<Transport>,
             "backendai: connect_websocket needs a transport with websockets: this one lacks websocket_opening "
@@ -12613,7 +17716,9 @@ public:
         detail::call what = call_;
         what.body.clear();
         what.source.reset();
-        return Mode::run(scope_, [what](const detail::call_scope& scope) { return scope.open_websocket(what); });
+        return Mode::run(scope_, [what = std::move(what)](const detail::call_scope& scope) {
+            return Mode::wrap(scope, scope.open_websocket(what));
+        });
     }
 
 private:
@@ -12636,8 +17741,9 @@ BACKENDAI_NAMESPACE_END
 /// The default transport, on cpp-httplib. Declared here, defined in httplib_impl.hpp, the only header that includes
 /// httplib.h.
 ///
-/// A program of many files can keep httplib.h out of all but one of them: define BACKENDAI_EXTERN_HTTPLIB for the whole
-/// program, and BACKENDAI_HTTPLIB_IMPLEMENTATION in exactly one file before it includes <backendai.hpp>.
+/// A program of many files can keep httplib.h, and the code of the default sessions, out of all but one of them: define
+/// BACKENDAI_EXTERN_HTTPLIB for the whole program, and BACKENDAI_HTTPLIB_IMPLEMENTATION in exactly one file before it
+/// includes <backendai.hpp>. See examples/two_files.
 #ifndef BACKENDAI_TRANSPORT_HTTPLIB_HPP
 #define BACKENDAI_TRANSPORT_HTTPLIB_HPP
 
@@ -12750,15 +17856,17 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         close_held();
     }
-    /// Breaks the connection off: whoever reads, writes or connects on it comes back with an error.
-    void shut_down() noexcept {
+    /// Breaks the connection off: whoever reads, writes or connects on it comes back with an error. False when there is
+    /// none, or the system gave no second handle on it.
+    bool shut_down() noexcept {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (held_ == none) return;
+        if (held_ == none) return false;
 #ifdef _WIN32
         ::shutdown(held_, SD_BOTH);
 #else
         ::shutdown(held_, SHUT_RDWR);
 #endif
+        return true;
     }
     /// Whether an idle connection can be used again: open, and no byte has come that nobody asked for.
     bool is_quiet() {
@@ -12837,20 +17945,15 @@ public:
     ~sigpipe_guard() {}
 #else
     sigpipe_guard() {
-        sigset_t waiting;
-        sigemptyset(&waiting);
-        sigpending(&waiting);
-        was_waiting_ = sigismember(&waiting, SIGPIPE) == 1;
         sigset_t added;
         sigemptyset(&added);
         sigaddset(&added, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &added, &before_);
+        // One can only be waiting already where it was blocked already.
+        was_waiting_ = sigismember(&before_, SIGPIPE) == 1 && is_waiting();
     }
     ~sigpipe_guard() {
-        sigset_t waiting;
-        sigemptyset(&waiting);
-        sigpending(&waiting);
-        if (!was_waiting_ && sigismember(&waiting, SIGPIPE) == 1) {
+        if (may_have_come_ && !was_waiting_ && is_waiting()) {
             sigset_t taken;
             sigemptyset(&taken);
             sigaddset(&taken, SIGPIPE);
@@ -12863,10 +17966,23 @@ public:
     sigpipe_guard(const sigpipe_guard&) = delete;
     sigpipe_guard& operator=(const sigpipe_guard&) = delete;
 
+    /// Says that no write failed, so that there is nothing to look for at the end.
+    void all_written() noexcept {
+#ifndef _WIN32
+        may_have_come_ = false;
+#endif
+    }
+
 private:
 #ifndef _WIN32
+    static bool is_waiting() {
+        sigset_t waiting;
+        sigemptyset(&waiting);
+        sigpending(&waiting);
+        return sigismember(&waiting, SIGPIPE) == 1;
+    }
     sigset_t before_{};
-    bool was_waiting_ = false;
+    bool was_waiting_ = false, may_have_come_ = true;
 #endif
 };
 
@@ -13404,7 +18520,9 @@ BACKENDAI_NAMESPACE_END
 
 #include <openssl/ssl.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
@@ -13412,6 +18530,8 @@ namespace detail {
 /// What happened on this thread's TLS connections since the last reset(). A context takes part once watched.
 struct tls_events {
     static constexpr int none = -1;
+    /// Called once, when a handshake is about to begin on a connection that stands. Must not throw.
+    const std::function<void(SSL*)>* before_handshake = nullptr;
     SSL* finished_handshake = nullptr; ///< the connection that a handshake made
     int alert = none;                  ///< the last alert of the peer, RFC 8446 section 6
 
@@ -13430,6 +18550,9 @@ struct tls_events {
 private:
     static void note(const SSL* ssl, int where, int value) {
         tls_events& events = of_this_thread();
+        if ((where & SSL_CB_HANDSHAKE_START) != 0) {
+            if (const auto* call = std::exchange(events.before_handshake, nullptr)) (*call)(const_cast<SSL*>(ssl));
+        }
         if ((where & SSL_CB_HANDSHAKE_DONE) != 0) events.finished_handshake = const_cast<SSL*>(ssl);
         if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT) events.alert = value & 0xff;
     }
@@ -14540,11 +19663,12 @@ public:
         if (thread_.joinable()) thread_.join();
     }
 
+    /// @throws client_error{io} when no thread can be started, std::bad_alloc; it is not looked after then
     void add(ticked& item, std::chrono::milliseconds period) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
+            if (!thread_.joinable()) thread_ = os::start_thread([this] { run(); });
             items_[&item] = {period, clock::now() + period};
-            if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
         }
         changed_.notify_all();
     }
@@ -14602,6 +19726,7 @@ BACKENDAI_NAMESPACE_END
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -14752,8 +19877,17 @@ private:
             }
         } catch (const codec::websocket_error& e) {
             refuse(e);
+        } catch (const std::bad_alloc&) {
+            lose_place();
+            throw;
         }
         return std::nullopt;
+    }
+
+    // A message, or a part of one, was lost for want of memory: nothing that comes after it may be taken for whole.
+    void lose_place() noexcept {
+        input_ = {};
+        stream_->shut_down();
     }
 
     void answer(const codec::websocket_event& event) {
@@ -14856,15 +19990,19 @@ private:
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         std::unique_lock<std::mutex> lock(state_);
         await_turn(lock);
-        if (failure_) throw *failure_;
+        if (failure_) throw_failure();
         if (unwritable_) throw *unwritable_;
         if (!codec_.control().may_send()) {
             throw client_error(error_kind::closed, "the websocket is closed", client_error::progress::maybe_sent);
         }
+        const std::size_t before = out_.size();
         try {
             codec_.write_message(out_, opcode, payload);
         } catch (const std::invalid_argument& e) {
             throw client_error(error_kind::argument, e.what(), client_error::progress::maybe_sent);
+        } catch (...) {
+            out_.resize(before); // no half of a frame
+            throw;
         }
         flush(lock, true);
     }
@@ -14880,7 +20018,7 @@ private:
         auto last_progress = clock::now();
         try {
             for (;;) {
-                if (failure_) throw *failure_;
+                if (failure_) throw_failure();
                 if (sent_ == sending_.size()) {
                     if (sending_.capacity() > (4U << 20U)) std::string().swap(sending_);
                     sending_.clear();
@@ -14905,7 +20043,13 @@ private:
             flushing_ = false;
             if (!unwritable_) unwritable_ = e;
             turn_.notify_all();
-            if (failure_) throw client_error(*failure_);
+            if (failure_) throw_failure();
+            throw;
+        } catch (...) { // no memory: how much of a frame is out is not known any more
+            stream_->shut_down();
+            if (!lock.owns_lock()) lock.lock();
+            flushing_ = false;
+            turn_.notify_all();
             throw;
         }
         flushing_ = false;
@@ -14949,13 +20093,16 @@ private:
 
     void check() {
         const std::lock_guard<std::mutex> lock(state_);
-        if (failure_) throw client_error(*failure_);
+        if (failure_) throw_failure();
+    }
+    [[noreturn]] void throw_failure() const {
+        throw client_error(failure_->kind, failure_->message, client_error::progress::maybe_sent);
     }
 
     void fail(error_kind kind, const char* message) noexcept {
         {
             const std::lock_guard<std::mutex> lock(state_);
-            if (!failure_) failure_.emplace(kind, message, client_error::progress::maybe_sent);
+            if (!failure_) failure_ = failure{kind, message};
             stream_->shut_down();
         }
         turn_.notify_all();
@@ -15001,6 +20148,8 @@ private:
                 if (kept_size_ >= max_kept_messages) return false;
                 if (closed_ || !fill({}, false)) break;
             }
+        } catch (const std::bad_alloc&) {
+            lose_place();
         } catch (const std::exception&) {
             // Kept in broken_ for the next receive().
         }
@@ -15031,8 +20180,13 @@ private:
     std::size_t sent_ = 0; // of sending_
     clock::time_point next_ping_;
     std::optional<clock::time_point> pinged_; // the first ping since which nothing came
-    std::optional<client_error> failure_;     // cancelled, closed, dead
-    std::optional<client_error> unwritable_;  // the connection takes nothing any more
+    // An error that can be noted without memory for its text.
+    struct failure {
+        error_kind kind;
+        const char* message;
+    };
+    std::optional<failure> failure_;         // cancelled, closed, dead
+    std::optional<client_error> unwritable_; // the connection takes nothing any more
     std::optional<cancel_token::listener> on_cancel_, on_close_;
 };
 
@@ -15119,6 +20273,10 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
         }
     } catch (const codec::decode_error& e) {
         throw client_error(error_kind::protocol, "the answer of " + peer + " is not usable: " + e.what(),
+                           progress::maybe_sent);
+    } catch (const client_error& e) {
+        if (!answered || e.kind() != error_kind::connect) throw;
+        throw client_error(error_kind::protocol, "the answer of " + peer + " is cut short, " + e.what(),
                            progress::maybe_sent);
     }
     context.check(progress::maybe_sent);
@@ -15467,6 +20625,7 @@ BACKENDAI_NAMESPACE_END
 #include <algorithm>
 #include <exception>
 #include <fstream>
+#include <functional>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
@@ -15478,6 +20637,20 @@ BACKENDAI_NAMESPACE_END
 #define BACKENDAI_HTTPLIB_INLINE
 #else
 #define BACKENDAI_HTTPLIB_INLINE inline
+#endif
+
+// Files that disagree on the macro would share functions of httplib that do not fit the other's classes, and crash. A
+// variable that is thread-local in one file and not in the other makes the linker refuse them; its name is the message.
+#ifdef _MSC_VER
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+#pragma detect_mismatch("CPPHTTPLIB_OPENSSL_SUPPORT must be defined in all files or in none", "defined")
+#else
+#pragma detect_mismatch("CPPHTTPLIB_OPENSSL_SUPPORT must be defined in all files or in none", "not defined")
+#endif
+#elif defined(CPPHTTPLIB_OPENSSL_SUPPORT)
+[[gnu::used]] inline thread_local char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
+#else
+[[gnu::used]] inline char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
 #endif
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -15508,8 +20681,9 @@ inline int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
 /// One httplib client, which is one connection at most, and the handle that can break it off.
 class httplib_connection final : public interruptible {
 public:
-    httplib_connection(const api_config& config, const codec::url& url)
-        : client_(url.origin(), config.client_certificate_file, config.client_key_file) {
+    httplib_connection(const api_config& config, const codec::url& url, std::optional<proxy_server> proxy)
+        : proxy_(std::move(proxy)),
+          client_(origin(url, proxy_), config.client_certificate_file, config.client_key_file) {
         client_.set_keep_alive(true);
         client_.set_tcp_nodelay(true); // off, it costs 40 ms a POST: Nagle against delayed acknowledgements
         client_.set_follow_location(false);
@@ -15522,7 +20696,7 @@ public:
     }
 
     void interrupt() noexcept override {
-        handle_.shut_down();
+        if (!handle_.shut_down()) client_.stop(); // which knows the connection only once it stands
     }
 
     httplib::Client& client() {
@@ -15530,6 +20704,9 @@ public:
     }
     os::connection_handle& handle() {
         return handle_;
+    }
+    const std::optional<proxy_server>& proxy() const {
+        return proxy_;
     }
     bool is_reusable(exchange_context::clock::time_point now) {
         // Servers close what idles; a connection that is about to be closed is where requests get lost.
@@ -15548,6 +20725,14 @@ public:
     }
 
 private:
+    // Through a tunnel httplib connects to the proxy's port while it takes it for the server's: see dig_tunnel().
+    static std::string origin(const codec::url& url, const std::optional<proxy_server>& proxy) {
+        if (!proxy || !url.is_tls()) return url.origin();
+        codec::url through = url;
+        through.port = proxy->port;
+        return through.origin();
+    }
+
     // The target is in its final spelling, which is signed. The setter got its second name in 0.19.
     template <class Client>
     static auto disable_path_encoding(Client& client) -> decltype(client.set_path_encode(false)) {
@@ -15592,6 +20777,7 @@ private:
 #endif
     }
 
+    const std::optional<proxy_server> proxy_;
     os::connection_handle handle_;
     httplib::Client client_;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -15605,7 +20791,7 @@ class httplib_exchange {
 public:
     httplib_exchange(httplib_connection& connection, http_request& request, body_sink& sink,
                      const exchange_context& context)
-        : connection_(connection), request_(request), sink_(sink), context_(context) {}
+        : connection_(connection), request_(request), sink_(sink), context_(context), proxy_(connection.proxy()) {}
 
     /// Whether @p error means that no connection came about at this address, so that another may be tried.
     static bool is_unreachable(httplib::Error error) {
@@ -15619,6 +20805,9 @@ public:
         wire.path = request_.url.target();
         wire.headers.emplace("Host", request_.url.host_header());
         for (const auto& field : request_.headers) wire.headers.emplace(field.first, field.second);
+        if (proxy_ && !request_.url.is_tls() && !proxy_->authorization().empty()) {
+            wire.headers.emplace("Proxy-Authorization", proxy_->authorization());
+        }
         if (request_.source) {
             provide_body(wire);
         } else {
@@ -15640,8 +20829,13 @@ public:
         tls_events::reset();
         ERR_clear_error(); // what is in this thread's queue afterwards is this exchange's
         refused_certificate() = X509_V_OK;
+        const std::function<void(SSL*)> dig = [this](SSL* ssl) { dig_tunnel(ssl); };
+        if (proxy_) tls_events::of_this_thread().before_handshake = &dig;
 #endif
         const bool done = connection_.client().send(wire, answer, error);
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+        tls_events::of_this_thread().before_handshake = nullptr;
+#endif
         if (!request_.source) request_.body = std::move(wire.body);
         if (failure_) std::rethrow_exception(failure_);
         if (!done) {
@@ -15744,6 +20938,24 @@ private:
         connection_.client().set_write_timeout(seconds, microseconds);
     }
 
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+    // httplib's own CONNECT waits for ever when the proxy ends the connection with its answer (0.11.4), takes a refusal
+    // for a tunnel or for the server's answer, and shows the proxy's password to the server. So httplib is told nothing
+    // of the proxy, connects to it as if it were the server, and the tunnel is made when it is about to begin with TLS.
+    void dig_tunnel(SSL* ssl) {
+        const bool made = guarded([&] {
+            os::borrowed_stream stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
+            try {
+                connect_through(stream, *proxy_, request_.url, context_);
+            } catch (const client_error&) {
+                context_.check(); // the watchdog's shutdown looks like the proxy's end
+                throw;
+            }
+        });
+        if (!made) connection_.handle().shut_down();
+    }
+#endif
+
     void provide_body(httplib::Request& wire) {
         const std::uint64_t size = request_.source->size();
         if (size > (std::numeric_limits<std::size_t>::max)()) {
@@ -15824,6 +21036,7 @@ private:
     http_request& request_;
     body_sink& sink_;
     const exchange_context& context_;
+    const std::optional<proxy_server>& proxy_;
     response_head head_;
     std::optional<body_framing> framing_;
     std::exception_ptr failure_;
@@ -15857,8 +21070,9 @@ public:
             throw client_error(error_kind::tls, "this program was built without CPPHTTPLIB_OPENSSL_SUPPORT");
         }
 #endif
-        return exchange_on(std::make_unique<detail::httplib_connection>(config_, request.url), pool, request, sink,
-                           context);
+        return exchange_on(std::make_unique<detail::httplib_connection>(config_, request.url,
+                                                                        detail::find_proxy(config_, request.url)),
+                           pool, request, sink, context);
     }
 
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
@@ -15870,26 +21084,20 @@ private:
 
     response_head exchange_on(std::unique_ptr<detail::httplib_connection> connection, connection_pool& pool,
                               http_request& request, body_sink& sink, const exchange_context& context) {
-        const std::optional<detail::proxy_server> proxy = detail::find_proxy(config_, request.url);
-        const std::string& host = proxy ? proxy->host : request.url.host;
-        std::vector<std::string> addresses = {host};
-        if (!connection->is_open()) addresses = os::resolve(host, context);
+        std::vector<std::string> addresses; // of the proxy or the server; a connection that is open is there
+        if (!connection->is_open()) {
+            addresses = os::resolve(connection->proxy() ? connection->proxy()->host : request.url.host, context);
+        }
         for (std::size_t i = 0;; ++i) {
-            if (proxy) {
-                connection->client().set_proxy(addresses[i], proxy->port);
-                if (!proxy->authorization().empty()) {
-                    connection->client().set_proxy_basic_auth(proxy->user, proxy->password);
-                }
-            } else if (addresses[i] != host) {
-                connection->client().set_hostname_addr_map({{host, addresses[i]}});
-            }
+            if (i < addresses.size()) set_route(*connection, request, addresses[i]);
             detail::httplib_exchange work(*connection, request, sink, context);
             httplib::Error error = httplib::Error::Unknown;
             {
-                const os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
+                os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
                 const detail::watched watch(dog_, *connection, context);
                 context.check();
                 error = work.run();
+                if (error == httplib::Error::Success) guard.all_written();
             }
             if (error == httplib::Error::Success) {
                 connection->mark_used(exchange_context::clock::now());
@@ -15899,6 +21107,15 @@ private:
             const bool another =
                 detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
             if (!another) work.fail(error);
+        }
+    }
+
+    static void set_route(detail::httplib_connection& connection, const http_request& request,
+                          const std::string& address) {
+        if (connection.proxy() && !request.url.is_tls()) {
+            connection.client().set_proxy(address, connection.proxy()->port);
+        } else if (address != request.url.host) {
+            connection.client().set_hostname_addr_map({{request.url.host, address}});
         }
     }
 
@@ -15944,6 +21161,38 @@ BACKENDAI_NAMESPACE_END
 #endif
 #endif
 
+#ifdef BACKENDAI_EXTERN_HTTPLIB
+// Everything that users call on the default sessions: declared in all files, made in the one with the implementation.
+#ifdef BACKENDAI_HTTPLIB_IMPLEMENTATION
+#define BACKENDAI_TEMPLATE template
+#else
+#define BACKENDAI_TEMPLATE extern template
+#endif
+#define BACKENDAI_SESSION_TEMPLATES(mode) \
+    BACKENDAI_TEMPLATE class basic_session_view<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_session<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_kernel<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_kernel_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_vfolder<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_vfolder_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_admin_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_agent<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_agent_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_image_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_keypair<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_keypair_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_manager_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class request<httplib_transport, mode>;
+
+BACKENDAI_NAMESPACE_BEGIN
+BACKENDAI_SESSION_TEMPLATES(blocking)
+BACKENDAI_SESSION_TEMPLATES(async)
+BACKENDAI_NAMESPACE_END
+
+#undef BACKENDAI_SESSION_TEMPLATES
+#undef BACKENDAI_TEMPLATE
+#endif
+
 #endif
 #endif
 
@@ -15981,20 +21230,15 @@ public:
     ~sigpipe_guard() {}
 #else
     sigpipe_guard() {
-        sigset_t waiting;
-        sigemptyset(&waiting);
-        sigpending(&waiting);
-        was_waiting_ = sigismember(&waiting, SIGPIPE) == 1;
         sigset_t added;
         sigemptyset(&added);
         sigaddset(&added, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &added, &before_);
+        // One can only be waiting already where it was blocked already.
+        was_waiting_ = sigismember(&before_, SIGPIPE) == 1 && is_waiting();
     }
     ~sigpipe_guard() {
-        sigset_t waiting;
-        sigemptyset(&waiting);
-        sigpending(&waiting);
-        if (!was_waiting_ && sigismember(&waiting, SIGPIPE) == 1) {
+        if (may_have_come_ && !was_waiting_ && is_waiting()) {
             sigset_t taken;
             sigemptyset(&taken);
             sigaddset(&taken, SIGPIPE);
@@ -16007,10 +21251,23 @@ public:
     sigpipe_guard(const sigpipe_guard&) = delete;
     sigpipe_guard& operator=(const sigpipe_guard&) = delete;
 
+    /// Says that no write failed, so that there is nothing to look for at the end.
+    void all_written() noexcept {
+#ifndef _WIN32
+        may_have_come_ = false;
+#endif
+    }
+
 private:
 #ifndef _WIN32
+    static bool is_waiting() {
+        sigset_t waiting;
+        sigemptyset(&waiting);
+        sigpending(&waiting);
+        return sigismember(&waiting, SIGPIPE) == 1;
+    }
     sigset_t before_{};
-    bool was_waiting_ = false;
+    bool was_waiting_ = false, may_have_come_ = true;
 #endif
 };
 
@@ -16080,15 +21337,17 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         close_held();
     }
-    /// Breaks the connection off: whoever reads, writes or connects on it comes back with an error.
-    void shut_down() noexcept {
+    /// Breaks the connection off: whoever reads, writes or connects on it comes back with an error. False when there is
+    /// none, or the system gave no second handle on it.
+    bool shut_down() noexcept {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (held_ == none) return;
+        if (held_ == none) return false;
 #ifdef _WIN32
         ::shutdown(held_, SD_BOTH);
 #else
         ::shutdown(held_, SHUT_RDWR);
 #endif
+        return true;
     }
     /// Whether an idle connection can be used again: open, and no byte has come that nobody asked for.
     bool is_quiet() {
@@ -16151,7 +21410,9 @@ BACKENDAI_NAMESPACE_END
 
 #include <openssl/ssl.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
@@ -16159,6 +21420,8 @@ namespace detail {
 /// What happened on this thread's TLS connections since the last reset(). A context takes part once watched.
 struct tls_events {
     static constexpr int none = -1;
+    /// Called once, when a handshake is about to begin on a connection that stands. Must not throw.
+    const std::function<void(SSL*)>* before_handshake = nullptr;
     SSL* finished_handshake = nullptr; ///< the connection that a handshake made
     int alert = none;                  ///< the last alert of the peer, RFC 8446 section 6
 
@@ -16177,6 +21440,9 @@ struct tls_events {
 private:
     static void note(const SSL* ssl, int where, int value) {
         tls_events& events = of_this_thread();
+        if ((where & SSL_CB_HANDSHAKE_START) != 0) {
+            if (const auto* call = std::exchange(events.before_handshake, nullptr)) (*call)(const_cast<SSL*>(ssl));
+        }
         if ((where & SSL_CB_HANDSHAKE_DONE) != 0) events.finished_handshake = const_cast<SSL*>(ssl);
         if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT) events.alert = value & 0xff;
     }
@@ -16245,6 +21511,9 @@ inline void curl_set_up_tls(CURL* easy, const api_config& config) {
     curl_set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     curl_set(easy, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
     curl_set(easy, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
+    // A connection that is lost is not made again in the same handle. And libcurl 7.88 frees the cache's entries twice
+    // when it runs out of memory.
+    curl_set(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     if (verify) curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L); // not every TLS backend has it
     if (!config.ca_file.empty()) {
         curl_set(easy, CURLOPT_CAINFO, config.ca_file.c_str());
@@ -16368,7 +21637,8 @@ private:
         auto& connection = *static_cast<curl_connection*>(self);
         ++connection.opened_;
         connection.handle_.hold(socket);
-        return CURL_SOCKOPT_OK;
+        // libcurl does it too, but does not look whether it worked, and would block for ever.
+        return os::detail::set_non_blocking(socket) ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
     }
 
     os::connection_handle handle_;
@@ -17412,6 +22682,7 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         const pipe_guard guard(is_tls_);
         std::size_t count = 0;
+        tls_events::of_this_thread().alert = tls_events::none;
         const CURLcode code = curl_easy_recv(connection_.easy(), buffer, capacity, &count);
         if (code == CURLE_AGAIN) return {os::io_state::wants_read, 0};
         if (code != CURLE_OK) lost(code);
@@ -17422,6 +22693,7 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         const pipe_guard guard(is_tls_);
         std::size_t count = 0;
+        tls_events::of_this_thread().alert = tls_events::none;
         const CURLcode code = curl_easy_send(connection_.easy(), bytes.data(), bytes.size(), &count);
         if (code == CURLE_AGAIN) return {os::io_state::wants_write, 0};
         if (code != CURLE_OK) lost(code);
@@ -17473,6 +22745,11 @@ private:
     }
 
     [[noreturn]] static void lost(CURLcode code) {
+        // With TLS 1.3 a server that misses a client certificate says so after the handshake, by an alert.
+        if (const tls_events& events = tls_events::of_this_thread(); events.is_refused()) {
+            throw client_error(error_kind::tls, "the peer ended the TLS connection: " + events.alert_text(),
+                               progress::maybe_sent);
+        }
         throw client_error(error_kind::connect, std::string("the connection was lost: ") + curl_easy_strerror(code),
                            progress::maybe_sent);
     }
@@ -18639,11 +23916,12 @@ public:
         if (thread_.joinable()) thread_.join();
     }
 
+    /// @throws client_error{io} when no thread can be started, std::bad_alloc; it is not looked after then
     void add(ticked& item, std::chrono::milliseconds period) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
+            if (!thread_.joinable()) thread_ = os::start_thread([this] { run(); });
             items_[&item] = {period, clock::now() + period};
-            if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
         }
         changed_.notify_all();
     }
@@ -18701,6 +23979,7 @@ BACKENDAI_NAMESPACE_END
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -18851,8 +24130,17 @@ private:
             }
         } catch (const codec::websocket_error& e) {
             refuse(e);
+        } catch (const std::bad_alloc&) {
+            lose_place();
+            throw;
         }
         return std::nullopt;
+    }
+
+    // A message, or a part of one, was lost for want of memory: nothing that comes after it may be taken for whole.
+    void lose_place() noexcept {
+        input_ = {};
+        stream_->shut_down();
     }
 
     void answer(const codec::websocket_event& event) {
@@ -18955,15 +24243,19 @@ private:
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         std::unique_lock<std::mutex> lock(state_);
         await_turn(lock);
-        if (failure_) throw *failure_;
+        if (failure_) throw_failure();
         if (unwritable_) throw *unwritable_;
         if (!codec_.control().may_send()) {
             throw client_error(error_kind::closed, "the websocket is closed", client_error::progress::maybe_sent);
         }
+        const std::size_t before = out_.size();
         try {
             codec_.write_message(out_, opcode, payload);
         } catch (const std::invalid_argument& e) {
             throw client_error(error_kind::argument, e.what(), client_error::progress::maybe_sent);
+        } catch (...) {
+            out_.resize(before); // no half of a frame
+            throw;
         }
         flush(lock, true);
     }
@@ -18979,7 +24271,7 @@ private:
         auto last_progress = clock::now();
         try {
             for (;;) {
-                if (failure_) throw *failure_;
+                if (failure_) throw_failure();
                 if (sent_ == sending_.size()) {
                     if (sending_.capacity() > (4U << 20U)) std::string().swap(sending_);
                     sending_.clear();
@@ -19004,7 +24296,13 @@ private:
             flushing_ = false;
             if (!unwritable_) unwritable_ = e;
             turn_.notify_all();
-            if (failure_) throw client_error(*failure_);
+            if (failure_) throw_failure();
+            throw;
+        } catch (...) { // no memory: how much of a frame is out is not known any more
+            stream_->shut_down();
+            if (!lock.owns_lock()) lock.lock();
+            flushing_ = false;
+            turn_.notify_all();
             throw;
         }
         flushing_ = false;
@@ -19048,13 +24346,16 @@ private:
 
     void check() {
         const std::lock_guard<std::mutex> lock(state_);
-        if (failure_) throw client_error(*failure_);
+        if (failure_) throw_failure();
+    }
+    [[noreturn]] void throw_failure() const {
+        throw client_error(failure_->kind, failure_->message, client_error::progress::maybe_sent);
     }
 
     void fail(error_kind kind, const char* message) noexcept {
         {
             const std::lock_guard<std::mutex> lock(state_);
-            if (!failure_) failure_.emplace(kind, message, client_error::progress::maybe_sent);
+            if (!failure_) failure_ = failure{kind, message};
             stream_->shut_down();
         }
         turn_.notify_all();
@@ -19100,6 +24401,8 @@ private:
                 if (kept_size_ >= max_kept_messages) return false;
                 if (closed_ || !fill({}, false)) break;
             }
+        } catch (const std::bad_alloc&) {
+            lose_place();
         } catch (const std::exception&) {
             // Kept in broken_ for the next receive().
         }
@@ -19130,8 +24433,13 @@ private:
     std::size_t sent_ = 0; // of sending_
     clock::time_point next_ping_;
     std::optional<clock::time_point> pinged_; // the first ping since which nothing came
-    std::optional<client_error> failure_;     // cancelled, closed, dead
-    std::optional<client_error> unwritable_;  // the connection takes nothing any more
+    // An error that can be noted without memory for its text.
+    struct failure {
+        error_kind kind;
+        const char* message;
+    };
+    std::optional<failure> failure_;         // cancelled, closed, dead
+    std::optional<client_error> unwritable_; // the connection takes nothing any more
     std::optional<cancel_token::listener> on_cancel_, on_close_;
 };
 
@@ -19218,6 +24526,10 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
         }
     } catch (const codec::decode_error& e) {
         throw client_error(error_kind::protocol, "the answer of " + peer + " is not usable: " + e.what(),
+                           progress::maybe_sent);
+    } catch (const client_error& e) {
+        if (!answered || e.kind() != error_kind::connect) throw;
+        throw client_error(error_kind::protocol, "the answer of " + peer + " is cut short, " + e.what(),
                            progress::maybe_sent);
     }
     context.check(progress::maybe_sent);

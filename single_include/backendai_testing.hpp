@@ -40,6 +40,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -58,7 +59,7 @@ struct http_call {
     std::string target; ///< as on the request line: path with prefix, and query
     header_list headers;
     std::string body;
-    /// The body of a multipart upload that comes over a connection: up to so many bytes, 0 at the end. Null when the
+    /// The body of an upload that comes over a connection: up to so many bytes, 0 at the end. Null when the
     /// body is in `body`.
     std::function<std::size_t(char*, std::size_t)> stream = {};
     bool takes_stream = false; ///< whether the answer may be a stream
@@ -74,6 +75,7 @@ struct http_reply {
     std::string body;
     /// A body of unknown length in place of `body`, if http_call::takes_stream: up to so many bytes, 0 at the end.
     std::function<std::size_t(char*, std::size_t)> stream = {};
+    std::optional<std::uint64_t> stream_length = {}; ///< of that body, when it is known before
     /// A scripted fault that only a connection can show (a drop, a wrong length ...): gateway::handle() leaves it to
     /// the caller to turn it into an error. Null on an honest answer.
     std::shared_ptr<const fault> wire_fault;
@@ -85,6 +87,7 @@ struct http_reply {
 /// A user besides the one of gateway_options::access_key, to share virtual folders with.
 struct gateway_user {
     std::string access_key, secret_key, email;
+    std::string password = {}; ///< at the webserver; empty: no login
 };
 
 /// How an embedded gateway behaves. Every field has a default that suits tests.
@@ -93,6 +96,9 @@ struct gateway_options {
     std::string secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     std::string email = "user@example.com"; ///< of that key pair's user
     std::vector<gateway_user> other_users;
+    /// Which generation of servers it acts as: v4.20190315 (19.03), or v6.20200815 to v9.20250722 (20.09 to 25.12).
+    std::string protocol = "v4.20190315";
+    std::string wsproxy_addr;              ///< what start-service tells; empty: no such proxy is configured
     std::string vfolder_encoding = "gzip"; ///< of virtual folder downloads: gzip, deflate (raw) or identity
     std::uint16_t port = 0;                ///< 0 = any free port; always on 127.0.0.1
     std::string path_prefix;               ///< such as "/api": what stands in front of every path
@@ -112,6 +118,17 @@ struct gateway_options {
     std::size_t max_code = 1024 * 1024;
     std::size_t max_output = 1024 * 1024; ///< console bytes in one answer; a program that prints more waits
     std::int64_t rate_limit = 1000000;    ///< requests in 15 minutes
+    // The webserver, for clients with endpoint_type "session": below /server and /func.
+    std::string password = "gateway-password"; ///< of `email`
+    std::string otp;                           ///< the one-time password that it wants besides; empty: none
+    bool login_refused_by_status = false;      ///< 401 and other signs of servers from 26 on; else as in 23.03
+    // The storage proxy.
+    std::string storage_url;                   ///< what the manager calls it; empty: where it is
+    bool storage_checks_offset = false;        ///< of uploads, as from 26.2 on
+    std::chrono::milliseconds storage_pace{0}; ///< how long it rests after each 64 KiB
+    // Events of compute sessions.
+    bool event_ids = false;                                          ///< number them, and go on behind Last-Event-ID
+    std::chrono::milliseconds event_ping = std::chrono::seconds(15); ///< between comments in a quiet stream
     /// Sees every whole request before it is answered, on the connection's thread; several at once.
     std::function<void(const http_call&)> on_request;
 };
@@ -147,6 +164,7 @@ inline std::string reason_of(int status) {
                                                                      {409, "Conflict"},
                                                                      {412, "Precondition Failed"},
                                                                      {413, "Payload Too Large"},
+                                                                     {416, "Range Not Satisfiable"},
                                                                      {417, "Expectation Failed"},
                                                                      {429, "Too Many Requests"},
                                                                      {431, "Request Header Fields Too Large"},
@@ -165,11 +183,25 @@ inline std::string reason_of(int status) {
 /// An error as the server tells it: thrown by handlers, answered as application/problem+json.
 class problem : public std::runtime_error {
 public:
-    problem(int status, const std::string& type, const std::string& title, nlohmann::json extra = nullptr)
-        : std::runtime_error(title), status_(status), type_(type), extra_(std::move(extra)) {}
+    /// @param extra further members of the answer  @param detail part of the title on 19.03, `msg` later
+    problem(int status, const std::string& type, const std::string& title, nlohmann::json extra = nullptr,
+            const std::string& detail = {})
+        : std::runtime_error(detail.empty() ? title : title + " (" + detail + ")"),
+          status_(status),
+          type_(type),
+          title_(title),
+          detail_(detail),
+          extra_(std::move(extra)) {}
 
-    http_reply reply() const {
-        nlohmann::json body = {{"type", "https://api.backend.ai/probs/" + type_}, {"title", what()}};
+    /// @param is_modern in the form of 20.09 and later
+    http_reply reply(bool is_modern = false) const {
+        nlohmann::json body = {{"type", type_}, {"title", what()}};
+        if (is_modern) {
+            body["title"] = title_;
+            if (!detail_.empty()) body["msg"] = detail_;
+            rename(body);
+        }
+        body["type"] = "https://api.backend.ai/probs/" + body["type"].get<std::string>();
         if (extra_.is_object()) body.update(extra_);
         http_reply result;
         result.status = status_;
@@ -180,30 +212,48 @@ public:
     int status() const { return status_; }
 
 private:
+    // What 19.03 has a type of its own for.
+    static void rename(nlohmann::json& body) {
+        struct row {
+            const char *old, *type, *title;
+        };
+        static const row rows[] = {
+            {"generic-not-found", "url-not-found", "Unknown URL path."},
+            {"kernel-not-found", "object-not-found", "No such session."},
+            {"vfolder-not-found", "object-not-found", "No such virtual folder."},
+            {"app-not-found", "object-not-found", "No such app service."},
+            {"generic-bad-request", "generic-bad-request", "Bad request."},
+            {"kernel-already-exists", "session-already-exists",
+             "The session already exists but you requested not to reuse existing one."},
+        };
+        for (const row& each : rows) {
+            if (body["type"] != each.old) continue;
+            body["type"] = each.type;
+            if (body["type"] == "generic-bad-request" && body["title"] != each.title) body["msg"] = body["title"];
+            body["title"] = each.title;
+            return;
+        }
+    }
+
     int status_;
-    std::string type_;
+    std::string type_, title_, detail_;
     nlohmann::json extra_;
 };
 
-namespace detail {
-
-inline std::string with_detail(const std::string& title, const std::string& detail) {
-    return detail.empty() ? title : title + " (" + detail + ")";
-}
-
-} // namespace detail
-
 inline problem invalid_parameters(const std::string& detail) {
-    return {400, "invalid-api-params", detail::with_detail("Missing or invalid API parameters.", detail)};
+    return {400, "invalid-api-params", "Missing or invalid API parameters.", nullptr, detail};
 }
 inline problem invalid_authorization(const std::string& detail) {
-    return {400, "invalid-auth-params", detail::with_detail("Missing or invalid authorization parameters.", detail)};
+    return {400, "invalid-auth-params", "Missing or invalid authorization parameters.", nullptr, detail};
 }
 inline problem authorization_failed(const std::string& detail) {
-    return {401, "auth-failed", detail::with_detail("Credential/signature mismatch.", detail)};
+    return {401, "auth-failed", "Credential/signature mismatch.", nullptr, detail};
 }
 inline problem kernel_not_found() {
     return {404, "kernel-not-found", "No such kernel."};
+}
+inline problem server_frozen() {
+    return {503, "server-frozen", "The server is frozen due to maintenance. Please try again later."};
 }
 
 /// A JSON answer.
@@ -230,6 +280,7 @@ BACKENDAI_NAMESPACE_END
 #include <openssl/rand.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -243,6 +294,23 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace testing {
 namespace detail {
+
+/// A UUID that is always the same for a text: of users, which the gateway knows by their key.
+inline std::string uuid_of(const std::string& text) {
+    std::string id = codec::to_hex(codec::digest("sha256", text)).substr(0, 32);
+    id[12] = '4';
+    for (const std::size_t dash : {20U, 16U, 12U, 8U}) id.insert(dash, "-");
+    return id;
+}
+inline std::string user_uuid(const std::string& access_key) {
+    return uuid_of("user:" + access_key);
+}
+/// "2026-11-23 15:23:56.525129+00:00": as Python prints a date.
+inline std::string python_date(std::chrono::system_clock::time_point time) {
+    std::string text = codec::format_date(std::chrono::time_point_cast<std::chrono::microseconds>(time));
+    text[10] = ' ';
+    return text;
+}
 
 /// One key pair.
 struct stored_keypair {
@@ -488,187 +556,274 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/testing/gateway_faults.hpp
+// ---- backendai/testing/gateway_events.hpp
 /// @file
-/// Scripted faults of the embedded gateway.
-#ifndef BACKENDAI_TESTING_GATEWAY_FAULTS_HPP
-#define BACKENDAI_TESTING_GATEWAY_FAULTS_HPP
+/// The embedded gateway's events of compute sessions: who listens, and the endpoint, as server-sent events.
+#ifndef BACKENDAI_TESTING_GATEWAY_EVENTS_HPP
+#define BACKENDAI_TESTING_GATEWAY_EVENTS_HPP
+
+// ---- backendai/testing/gateway_http.hpp
+/// @file
+/// HTTP/1.1 on one server connection (RFC 9112): requests in, replies out, with limits.
+#ifndef BACKENDAI_TESTING_GATEWAY_HTTP_HPP
+#define BACKENDAI_TESTING_GATEWAY_HTTP_HPP
 
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace testing {
-
-/// What goes wrong. "Served" says whether the request has had its effect.
-enum class fault_kind {
-    refuse_connection,    ///< closed as soon as it is accepted; method and path do not count. Not served
-    drop_before_reading,  ///< closed when the request's head has come, its body unread. Not served
-    drop_before_handling, ///< closed when the request has come. Not served
-    drop_before_head,     ///< served, and closed without an answer
-    drop_in_head,         ///< served, and closed after `position` bytes of the answer's head (half of it when 0)
-    drop_after_head,      ///< served, and closed after the head
-    drop_in_body,         ///< served, and closed after `position` bytes of the body (half of it when 0)
-    delay,                ///< served, after waiting for `interval`
-    status,               ///< `status` with problem+json, or with `bytes` as its body. Not served
-    clock_skew,           ///< answers as a server whose clock is one hour ahead: 400 invalid-auth-params. Not served
-    garbage_response,     ///< served, answered by bytes that are no HTTP
-    garbage_body,         ///< served, answered by a head that says JSON and a body that is none
-    length_too_long,      ///< served; Content-Length is larger than the body, then closed
-    length_too_short,     ///< served; Content-Length is smaller than the body by `position` bytes (1 when 0)
-    bad_chunk,            ///< served; a chunked body whose second chunk has no length
-    drip_head,            ///< served; one byte of the head every `interval`
-    drip_body,            ///< served; one byte of the body every `interval`
-    stall,                ///< served; never answers, until the peer closes or the gateway stops
-    stall_in_body,        ///< served; never goes on after `position` bytes of the body (half of it when 0)
-    raw,                  ///< `bytes` are the whole answer, then closed. Not served
-    // In an open websocket, in place of the server's message number `position`, from 0. Served
-    websocket_stall,           ///< an open websocket that sends nothing any more
-    websocket_drop,            ///< an open websocket whose connection ends in the middle of a frame
-    websocket_bad_frame,       ///< an open websocket that sends a frame with reserved bits
-    websocket_oversized_frame, ///< an open websocket that announces a frame of 2^62 bytes
-    websocket_close,           ///< an open websocket that is closed with code `status` and reason `bytes`
-    websocket_message          ///< an open websocket that says `bytes`, as a text message, and then nothing any more
-};
-
-/// One scripted fault; used for the next `times` requests that match.
-struct fault {
-    fault_kind kind = fault_kind::status;
-    std::string method;      ///< empty = any
-    std::string path_prefix; ///< empty = any; compared with the path without the gateway's own prefix
-    int times = 1;           ///< -1 = for ever
-    int skip = 0;            ///< so many matching requests go through before
-    int status = 503;
-    std::string bytes;        ///< for raw; for status: the body, instead of a problem document
-    std::string content_type; ///< for status with bytes; empty = text/html
-    /// For status: the value of Retry-After (seconds or an HTTP date).
-    std::optional<std::string> retry_after = std::nullopt;
-    std::chrono::milliseconds interval = std::chrono::milliseconds(100);
-    std::size_t position = 0;
-    bool reset = false; ///< drops end by a TCP reset instead of an orderly close
-};
-
 namespace detail {
 
-/// Whether the fault shows in an open websocket only.
-inline bool is_of_websocket(fault_kind kind) {
-    return kind == fault_kind::websocket_stall || kind == fault_kind::websocket_drop ||
-           kind == fault_kind::websocket_bad_frame || kind == fault_kind::websocket_oversized_frame ||
-           kind == fault_kind::websocket_close || kind == fault_kind::websocket_message;
+/// A request that is no HTTP or goes over a limit: the status to answer before the connection is closed.
+struct bad_request {
+    int status;
+    const char* why;
+};
+
+/// The peer has closed, or kept silent for too long.
+struct end_of_connection {};
+
+inline std::string lower_case(std::string_view text) {
+    std::string result(text);
+    for (char& c : result) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+    return result;
 }
 
-} // namespace detail
+inline std::string_view trim(std::string_view text) {
+    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+    return text;
+}
 
-/// The faults that are in force. Thread-safe.
-class fault_list {
+/// Whether a comma-separated header has an item, in any case.
+inline bool has_token(const header_list& headers, std::string_view name, std::string_view token) {
+    const std::string* value = find_header(headers, name);
+    std::string_view rest = value != nullptr ? std::string_view(*value) : std::string_view();
+    while (!rest.empty()) {
+        const std::size_t comma = rest.find(',');
+        if (lower_case(trim(rest.substr(0, comma))) == token) return true;
+        if (comma == std::string_view::npos) break;
+        rest.remove_prefix(comma + 1);
+    }
+    return false;
+}
+
+/// Reads requests from one connection. One thread.
+class request_reader {
 public:
-    /// Adds a fault behind those there are. Returns its number for uses().
-    std::size_t add(fault item) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        entries_.push_back({std::make_shared<fault>(std::move(item)), 0, 0});
-        return entries_.size() - 1;
+    request_reader(os::tcp_socket& socket, const gateway_options& options) : socket_(socket), options_(options) {}
+
+    /// Reads the next request's head. @throws bad_request, end_of_connection, std::system_error.
+    http_call read_head() {
+        std::size_t end = 0, searched = 0;
+        while (bytes_.compare(0, 2, "\r\n") == 0)
+            bytes_.erase(0, 2); // RFC 9112 section 2.2: empty lines before a request
+        while ((end = bytes_.find("\r\n\r\n", searched)) == std::string::npos) {
+            if (bytes_.size() > options_.max_head) throw bad_request{431, "head too large"};
+            searched = bytes_.size() < 3 ? 0 : bytes_.size() - 3;
+            fill();
+        }
+        if (end > options_.max_head) throw bad_request{431, "head too large"};
+        http_call call;
+        parse_head(std::string_view(bytes_).substr(0, end + 2), call);
+        bytes_.erase(0, end + 4);
+        return call;
     }
 
-    /// Ends all faults; their counts stay.
-    void clear() {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        for (entry& item : entries_) item.item->times = item.used;
+    /// Reads the body that the head announces into @p call.
+    void read_body(http_call& call) {
+        const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
+        const std::size_t length = content_length(call.headers, encoding != nullptr);
+        if (encoding == nullptr && length == 0) return;
+        if (length > options_.max_body) throw bad_request{413, "body too large"};
+        if (has_token(call.headers, "Expect", "100-continue") && bytes_.empty()) {
+            socket_.write("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        if (encoding == nullptr) {
+            take(length, call.body);
+            return;
+        }
+        if (lower_case(trim(*encoding)) != "chunked") throw bad_request{501, "unknown transfer encoding"};
+        for (;;) {
+            const std::size_t size = chunk_size(read_line());
+            if (size > options_.max_body - call.body.size()) throw bad_request{413, "body too large"};
+            if (size == 0) break;
+            take(size, call.body);
+            if (!read_line().empty()) throw bad_request{400, "bad chunk"};
+        }
+        while (!read_line().empty()) continue; // trailer fields
     }
 
-    /// How often a fault has been used.
-    int uses(std::size_t number) const {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        return entries_.at(number).used;
+    /// Leaves the body of an upload (multipart or TUS) on the connection, to be read through @p call; false for other
+    /// requests.
+    bool stream_body(http_call& call) {
+        const std::string* type = find_header(call.headers, "Content-Type");
+        const std::string kind = type == nullptr ? std::string() : lower_case(*type);
+        if (kind.compare(0, 20, "multipart/form-data;") != 0 && kind != "application/offset+octet-stream") return false;
+        const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
+        stream_left_ = content_length(call.headers, encoding != nullptr);
+        if (encoding != nullptr && lower_case(trim(*encoding)) != "chunked") {
+            throw bad_request{501, "unknown transfer encoding"};
+        }
+        in_chunks_ = encoding != nullptr;
+        first_chunk_ = true;
+        if (has_token(call.headers, "Expect", "100-continue") && bytes_.empty()) {
+            socket_.write("HTTP/1.1 100 Continue\r\n\r\n");
+        }
+        call.stream = [this](char* buffer, std::size_t capacity) { return read_stream(buffer, capacity); };
+        return true;
+    }
+    /// Throws away what the handler has left of a body.
+    void drain_stream() {
+        char buffer[16384];
+        while (read_stream(buffer, sizeof buffer) != 0) continue;
     }
 
-    /// The fault for a new connection (method and path do not count) or a whole request, counted as used; or null.
-    std::shared_ptr<const fault> take(bool is_connection, std::string_view method, std::string_view path) {
-        return take_if(method, path, [is_connection](fault_kind kind) {
-            if (kind == fault_kind::drop_before_reading || detail::is_of_websocket(kind)) return false;
-            return (kind == fault_kind::refuse_connection) == is_connection;
-        });
-    }
-
-    /// The fault of a websocket that was opened by this request.
-    std::shared_ptr<const fault> take_websocket(std::string_view method, std::string_view path) {
-        return take_if(method, path, detail::is_of_websocket);
-    }
-
-    /// The fault that ends a request when its head has been read.
-    std::shared_ptr<const fault> take_early(std::string_view method, std::string_view path) {
-        return take_if(method, path, [](fault_kind kind) { return kind == fault_kind::drop_before_reading; });
-    }
+    bool keeps_alive() const { return keeps_alive_; }
+    /// What came behind the request.
+    std::string take_rest() { return std::exchange(bytes_, {}); }
 
 private:
-    template <class Predicate>
-    std::shared_ptr<const fault> take_if(std::string_view method, std::string_view path, Predicate is_wanted) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        for (entry& item : entries_) {
-            const fault& it = *item.item;
-            if (!is_wanted(it.kind) || (it.times >= 0 && item.used >= it.times)) continue;
-            if (it.kind != fault_kind::refuse_connection) {
-                if (!it.method.empty() && it.method != method) continue;
-                if (path.substr(0, it.path_prefix.size()) != it.path_prefix) continue;
+    std::size_t read_stream(char* buffer, std::size_t capacity) {
+        if (stream_left_ == 0 && in_chunks_) {
+            if (!std::exchange(first_chunk_, false) && !read_line().empty()) throw bad_request{400, "bad chunk"};
+            stream_left_ = chunk_size(read_line());
+            if (stream_left_ == 0) {
+                while (!read_line().empty()) continue; // trailer fields
+                in_chunks_ = false;
             }
-            if (item.seen++ < it.skip) continue;
-            ++item.used;
-            return std::make_shared<fault>(it);
         }
-        return nullptr;
+        std::size_t count = (std::min)(capacity, stream_left_);
+        if (count == 0) return 0;
+        if (bytes_.empty()) {
+            if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
+            count = socket_.read(buffer, count);
+            if (count == 0) throw end_of_connection{};
+        } else {
+            count = (std::min)(count, bytes_.size());
+            std::copy_n(bytes_.begin(), count, buffer);
+            bytes_.erase(0, count);
+        }
+        stream_left_ -= count;
+        return count;
     }
 
-    struct entry {
-        std::shared_ptr<fault> item;
-        int seen, used;
-    };
-    mutable std::mutex mutex_;
-    std::vector<entry> entries_;
+    void fill() {
+        if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
+        char buffer[16384];
+        const std::size_t count = socket_.read(buffer, sizeof buffer);
+        if (count == 0) throw end_of_connection{};
+        bytes_.append(buffer, count);
+    }
+
+    void take(std::size_t length, std::string& into) {
+        while (length > 0) {
+            if (bytes_.empty()) fill();
+            const std::size_t count = (std::min)(length, bytes_.size());
+            into.append(bytes_, 0, count);
+            bytes_.erase(0, count);
+            length -= count;
+        }
+    }
+
+    std::string read_line() {
+        std::size_t end = 0;
+        while ((end = bytes_.find("\r\n")) == std::string::npos) {
+            if (bytes_.size() > 4096) throw bad_request{400, "line too long"};
+            fill();
+        }
+        std::string line = bytes_.substr(0, end);
+        bytes_.erase(0, end + 2);
+        return line;
+    }
+
+    static std::size_t chunk_size(const std::string& line) {
+        std::size_t size = 0, digits = 0;
+        for (const char c : line) {
+            int value = -1;
+            if (c >= '0' && c <= '9') value = c - '0';
+            if (c >= 'a' && c <= 'f') value = c - 'a' + 10;
+            if (c >= 'A' && c <= 'F') value = c - 'A' + 10;
+            if (value < 0) {
+                if (c == ';' || c == ' ') break;
+                throw bad_request{400, "bad chunk size"};
+            }
+            if (++digits > 12) throw bad_request{413, "body too large"};
+            size = size * 16 + static_cast<std::size_t>(value);
+        }
+        if (digits == 0) throw bad_request{400, "bad chunk size"};
+        return size;
+    }
+
+    static std::size_t content_length(const header_list& headers, bool is_chunked) {
+        std::size_t length = 0;
+        const std::string* seen = nullptr;
+        for (const auto& field : headers) {
+            if (lower_case(field.first) != "content-length") continue;
+            if (is_chunked || (seen != nullptr && *seen != field.second)) throw bad_request{400, "two lengths"};
+            seen = &field.second;
+            if (field.second.empty() || field.second.size() > 15) throw bad_request{400, "bad length"};
+            length = 0;
+            for (const char c : field.second) {
+                if (c < '0' || c > '9') throw bad_request{400, "bad length"};
+                length = length * 10 + static_cast<std::size_t>(c - '0');
+            }
+        }
+        return length;
+    }
+
+    void parse_head(std::string_view head, http_call& call) {
+        const std::size_t line_end = head.find("\r\n");
+        const std::string_view line = head.substr(0, line_end);
+        const std::size_t first = line.find(' '), last = line.rfind(' ');
+        if (first == std::string_view::npos || first == last) throw bad_request{400, "bad request line"};
+        call.method = line.substr(0, first);
+        call.target = line.substr(first + 1, last - first - 1);
+        const std::string_view version = line.substr(last + 1);
+        if (version.substr(0, 5) != "HTTP/") throw bad_request{400, "bad request line"};
+        if (version != "HTTP/1.1" && version != "HTTP/1.0") throw bad_request{505, "not HTTP/1"};
+        if (call.target.empty() || call.target[0] != '/' || call.target.find(' ') != std::string::npos) {
+            throw bad_request{400, "bad target"};
+        }
+        head.remove_prefix(line_end + 2);
+        while (!head.empty()) {
+            const std::size_t end = head.find("\r\n");
+            const std::string_view field = head.substr(0, end);
+            const std::size_t colon = field.find(':');
+            const bool has_name = colon != std::string_view::npos && colon > 0 && field[colon - 1] != ' ' &&
+                                  field[0] != ' ' && field[0] != '\t';
+            if (!has_name) throw bad_request{400, "bad header"};
+            call.headers.emplace_back(field.substr(0, colon), trim(field.substr(colon + 1)));
+            head.remove_prefix(end + 2);
+        }
+        keeps_alive_ = version == "HTTP/1.1" ? !has_token(call.headers, "Connection", "close")
+                                             : has_token(call.headers, "Connection", "keep-alive");
+        if (version == "HTTP/1.1" && find_header(call.headers, "Host") == nullptr) throw bad_request{400, "no Host"};
+    }
+
+    os::tcp_socket& socket_;
+    const gateway_options& options_;
+    std::string bytes_;
+    bool keeps_alive_ = false;
+    std::size_t stream_left_ = 0; ///< of the body, or of its present chunk
+    bool in_chunks_ = false, first_chunk_ = false;
 };
 
-namespace detail {
-
-/// Whether the request must not reach its handler.
-inline bool keeps_from_handler(fault_kind kind) {
-    switch (kind) {
-    case fault_kind::refuse_connection:
-    case fault_kind::drop_before_reading:
-    case fault_kind::drop_before_handling:
-    case fault_kind::status:
-    case fault_kind::raw: return true;
-    default: return false;
-    }
-}
-
-/// Whether the fault shows in status, headers or body of an ordinary answer, so that no connection is needed.
-inline bool is_whole_answer(fault_kind kind) {
-    return kind == fault_kind::status || kind == fault_kind::clock_skew || kind == fault_kind::garbage_body ||
-           kind == fault_kind::delay;
-}
-
-inline http_reply status_reply(const fault& item) {
-    http_reply reply;
-    if (item.bytes.empty()) {
-        const char* type = item.status == 429   ? "rate-limit-exceeded"
-                           : item.status == 503 ? "service-unavailable"
-                                                : "internal-server-error";
-        const char* title = item.status == 429   ? "You have reached your API query rate limit."
-                            : item.status == 503 ? "Serivce unavailable." // as real servers spell it
-                                                 : "Internal server error.";
-        reply = problem(item.status, type, title).reply();
-    } else {
-        reply.status = item.status;
-        reply.headers = {{"Content-Type", item.content_type.empty() ? "text/html" : item.content_type}};
-        reply.body = item.bytes;
-    }
-    if (item.retry_after) reply.headers.emplace_back("Retry-After", *item.retry_after);
-    return reply;
+/// The head of a reply. @param length of the body to announce; npos = none is announced.
+inline std::string head_of(const http_reply& reply, std::size_t length, bool keeps_alive) {
+    std::string head = "HTTP/1.1 " + std::to_string(reply.status) + ' ' +
+                       (reply.reason.empty() ? reason_of(reply.status) : reply.reason) + "\r\n";
+    for (const auto& field : reply.headers) head += field.first + ": " + field.second + "\r\n";
+    const bool has_length = length != std::string::npos && reply.status != 204 && reply.status >= 200;
+    if (has_length) head += "Content-Length: " + std::to_string(length) + "\r\n";
+    if (reply.status >= 200) head += keeps_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
+    return head + "\r\n";
 }
 
 } // namespace detail
@@ -676,13 +831,6 @@ inline http_reply status_reply(const fault& item) {
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/testing/gateway_files.hpp
-/// @file
-/// The embedded gateway's files: uploads into and listings of directories, downloads in the forms of the wire, and the
-/// endpoints for files of compute sessions.
-#ifndef BACKENDAI_TESTING_GATEWAY_FILES_HPP
-#define BACKENDAI_TESTING_GATEWAY_FILES_HPP
-
 // ---- backendai/testing/gateway_router.hpp
 /// @file
 /// The embedded gateway's table of endpoints.
@@ -780,6 +928,669 @@ private:
     std::vector<route> routes_;
 };
 
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdlib>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// One event as it is published.
+struct lifecycle_event {
+    std::string name, session_name, session_id, owner, reason;
+    nlohmann::json exit_code; ///< a number or null
+    std::size_t number = 0;   ///< given by the hub
+};
+
+/// Which events a listener wants; empty members say nothing.
+struct event_filter {
+    std::string session_name, session_id, owner, scope;
+
+    bool wants(const lifecycle_event& event) const {
+        return (session_name.empty() || session_name == event.session_name) &&
+               (session_id.empty() || session_id == event.session_id) && owner == event.owner &&
+               (scope.empty() || event.name.compare(0, scope.size(), scope) == 0);
+    }
+};
+
+/// Hands events to all who listen, and keeps the latest. Thread-safe.
+class event_hub {
+public:
+    enum class end { none, orderly, broken };
+
+    /// Waits for an event behind number @p last that the filter wants; false when none came within @p limit.
+    bool next(const event_filter& filter, std::size_t& last, std::size_t generation, std::chrono::milliseconds limit,
+              lifecycle_event& found, end& ended) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        return changed_.wait_for(lock, limit, [&] {
+            if (closed_ || generation != generation_) {
+                ended = closed_ ? end::orderly : ending_;
+                return true;
+            }
+            for (const lifecycle_event& event : events_) {
+                if (event.number <= last) continue;
+                last = event.number;
+                if (!filter.wants(event)) continue;
+                found = event;
+                return true;
+            }
+            return false;
+        });
+    }
+    void publish(lifecycle_event event) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            event.number = ++last_;
+            events_.push_back(std::move(event));
+            if (events_.size() > 1000) events_.pop_front();
+        }
+        changed_.notify_all();
+    }
+    /// Ends the streams that are open now.
+    void end_streams(end how) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            ++generation_;
+            ending_ = how;
+        }
+        changed_.notify_all();
+    }
+    void close() {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            closed_ = true;
+        }
+        changed_.notify_all();
+    }
+    std::size_t last() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return last_;
+    }
+    std::size_t generation() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return generation_;
+    }
+
+private:
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<lifecycle_event> events_;
+    std::size_t last_ = 0, generation_ = 0;
+    end ending_ = end::none;
+    bool closed_ = false;
+};
+
+/// The endpoint. Thread-safe.
+class event_routes {
+public:
+    /// @param ids_are_uuids a parameter sessionId is one; else it is a name
+    /// @param is_admin tells whether an access key may listen to others' sessions
+    event_routes(const gateway_options& options, bool ids_are_uuids, std::function<bool(const std::string&)> is_admin)
+        : options_(options), ids_are_uuids_(ids_are_uuids), is_admin_(std::move(is_admin)) {}
+
+    void add_to(router& table, const std::string& path) {
+        table.add("GET", path, true, [this](const gateway_request& request) { return listen(request); });
+    }
+    event_hub& hub() { return hub_; }
+    std::size_t listeners() const { return listeners_; }
+
+private:
+    static problem bad_parameter(const std::string& key, const nlohmann::json& why) {
+        return {400,
+                "invalid-api-params",
+                "Missing or invalid API parameters.",
+                {{"msg", "Input validation error"}, {"data", {{key, why}}}}};
+    }
+
+    event_filter read_filter(const gateway_request& request) const {
+        event_filter filter;
+        filter.owner = access_key_of(request.call);
+        for (const auto& item : request.query) {
+            const std::string& value = item.second;
+            if (item.first == "name" || item.first == "sessionName") {
+                filter.session_name = value == "*" ? "" : value;
+            } else if (item.first == "sessionId") {
+                if (ids_are_uuids_ && value.size() != 36) {
+                    throw bad_parameter(item.first,
+                                        {{"0", "value should be None"}, {"1", "cannot convert value to UUID"}});
+                }
+                (ids_are_uuids_ ? filter.session_id : filter.session_name) = value;
+            } else if (item.first == "ownerAccessKey") {
+                if (value != filter.owner && !is_admin_(filter.owner))
+                    throw problem(403, "generic-forbidden", "Forbidden operation.");
+                filter.owner = value;
+            } else if (item.first == "scope") {
+                if (value != "*" && value != "session" && value != "kernel")
+                    throw bad_parameter(item.first, "value doesn't match any variant");
+                filter.scope = value == "*" ? "" : value + '_';
+            } else if (item.first != "group" && item.first != "groupName") {
+                throw bad_parameter(item.first, item.first + " is not allowed key");
+            }
+        }
+        if (!filter.session_id.empty()) filter.session_name.clear();
+        return filter;
+    }
+
+    struct listener {
+        explicit listener(std::atomic<std::size_t>& count) : count_(count) { ++count_; }
+        listener(const listener&) = delete;
+        listener& operator=(const listener&) = delete;
+        ~listener() { --count_; }
+
+        event_filter filter;
+        std::size_t last = 0, generation = 0;
+        std::string pending;
+
+    private:
+        std::atomic<std::size_t>& count_;
+    };
+
+    http_reply listen(const gateway_request& request) {
+        auto state = std::make_shared<listener>(listeners_);
+        state->filter = read_filter(request);
+        if (!request.call.takes_stream) throw problem(501, "not-implemented", "Events need a connection.");
+        state->generation = hub_.generation();
+        state->last = hub_.last();
+        const std::string* behind = find_header(request.call.headers, "Last-Event-ID");
+        if (options_.event_ids && behind != nullptr)
+            state->last = static_cast<std::size_t>(std::strtoull(behind->c_str(), nullptr, 10));
+        http_reply reply;
+        reply.headers = {{"Content-Type", "text/event-stream"}, {"Cache-Control", "no-cache"}};
+        reply.stream = [this, state](char* buffer, std::size_t capacity) { return pull(*state, buffer, capacity); };
+        return reply;
+    }
+
+    std::size_t pull(listener& state, char* buffer, std::size_t capacity) {
+        if (state.pending.empty()) {
+            lifecycle_event event;
+            event_hub::end ended = event_hub::end::none;
+            if (!hub_.next(state.filter, state.last, state.generation, options_.event_ping, event, ended)) {
+                state.pending = ": ping\r\n\r\n";
+            } else if (ended == event_hub::end::broken) {
+                throw end_of_connection{};
+            } else if (ended == event_hub::end::orderly) {
+                return 0;
+            } else {
+                state.pending = text_of(event);
+            }
+        }
+        const std::size_t count = (std::min)(capacity, state.pending.size());
+        std::copy_n(state.pending.begin(), count, buffer);
+        state.pending.erase(0, count);
+        return count;
+    }
+
+    std::string text_of(const lifecycle_event& event) const {
+        nlohmann::ordered_json data = {{"reason", event.reason},
+                                       {"sessionName", event.session_name},
+                                       {"ownerAccessKey", event.owner},
+                                       {"sessionId", event.session_id},
+                                       {"exitCode", event.exit_code}};
+        data["kernelId"] = event.session_id;
+        if (event.name.compare(0, 7, "kernel_") == 0) {
+            data["clusterRole"] = "main";
+            data["clusterIdx"] = 1;
+        }
+        const std::string id = options_.event_ids ? "id: " + std::to_string(event.number) + "\r\n" : std::string();
+        return id + "event: " + event.name +
+               "\r\ndata: " + data.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\r\n\r\n";
+    }
+
+    const gateway_options& options_;
+    bool ids_are_uuids_;
+    std::function<bool(const std::string&)> is_admin_;
+    event_hub hub_;
+    std::atomic<std::size_t> listeners_{0};
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_faults.hpp
+/// @file
+/// Scripted faults of the embedded gateway.
+#ifndef BACKENDAI_TESTING_GATEWAY_FAULTS_HPP
+#define BACKENDAI_TESTING_GATEWAY_FAULTS_HPP
+
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// What goes wrong. "Served" says whether the request has had its effect.
+enum class fault_kind {
+    refuse_connection,    ///< closed as soon as it is accepted; method and path do not count. Not served
+    drop_before_reading,  ///< closed when the request's head has come, its body unread. Not served
+    drop_before_handling, ///< closed when the request has come. Not served
+    drop_in_request,  ///< uploads to the storage proxy: served as far as `position` bytes of the body go, then closed
+    drop_before_head, ///< served, and closed without an answer
+    drop_in_head,     ///< served, and closed after `position` bytes of the answer's head (half of it when 0)
+    drop_after_head,  ///< served, and closed after the head
+    drop_in_body,     ///< served, and closed after `position` bytes of the body (half of it when 0)
+    delay,            ///< served, after waiting for `interval`
+    status,           ///< `status` with problem+json, or with `bytes` as its body. Not served
+    clock_skew,       ///< answers as a server whose clock is one hour ahead: 400 invalid-auth-params. Not served
+    garbage_response, ///< served, answered by bytes that are no HTTP
+    garbage_body,     ///< served, answered by a head that says JSON and a body that is none
+    length_too_long,  ///< served; Content-Length is larger than the body, then closed
+    length_too_short, ///< served; Content-Length is smaller than the body by `position` bytes (1 when 0)
+    bad_chunk,        ///< served; a chunked body whose second chunk has no length
+    drip_head,        ///< served; one byte of the head every `interval`
+    drip_body,        ///< served; one byte of the body every `interval`
+    stall,            ///< served; never answers, until the peer closes or the gateway stops
+    stall_in_body,    ///< served; never goes on after `position` bytes of the body (half of it when 0)
+    raw,              ///< `bytes` are the whole answer, then closed. Not served
+    // In an open websocket, in place of the server's message number `position`, from 0. Served
+    websocket_stall,           ///< an open websocket that sends nothing any more
+    websocket_drop,            ///< an open websocket whose connection ends in the middle of a frame
+    websocket_bad_frame,       ///< an open websocket that sends a frame with reserved bits
+    websocket_oversized_frame, ///< an open websocket that announces a frame of 2^62 bytes
+    websocket_close,           ///< an open websocket that is closed with code `status` and reason `bytes`
+    websocket_message          ///< an open websocket that says `bytes`, as a text message, and then nothing any more
+};
+
+/// One scripted fault; used for the next `times` requests that match.
+struct fault {
+    fault_kind kind = fault_kind::status;
+    std::string method;      ///< empty = any
+    std::string path_prefix; ///< empty = any; compared with the path without the gateway's own prefix
+    int times = 1;           ///< -1 = for ever
+    int skip = 0;            ///< so many matching requests go through before
+    int status = 503;
+    std::string bytes;        ///< for raw; for status: the body, instead of a problem document
+    std::string content_type; ///< for status with bytes; empty = text/html
+    /// For status: the value of Retry-After (seconds or an HTTP date).
+    std::optional<std::string> retry_after = std::nullopt;
+    std::chrono::milliseconds interval = std::chrono::milliseconds(100);
+    std::size_t position = 0;
+    bool reset = false; ///< drops end by a TCP reset instead of an orderly close
+};
+
+namespace detail {
+
+/// Whether the fault shows in an open websocket only.
+inline bool is_of_websocket(fault_kind kind) {
+    return kind == fault_kind::websocket_stall || kind == fault_kind::websocket_drop ||
+           kind == fault_kind::websocket_bad_frame || kind == fault_kind::websocket_oversized_frame ||
+           kind == fault_kind::websocket_close || kind == fault_kind::websocket_message;
+}
+
+} // namespace detail
+
+/// The faults that are in force. Thread-safe.
+class fault_list {
+public:
+    /// Adds a fault behind those there are. Returns its number for uses().
+    std::size_t add(fault item) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        entries_.push_back({std::make_shared<fault>(std::move(item)), 0, 0});
+        return entries_.size() - 1;
+    }
+
+    /// Ends all faults; their counts stay.
+    void clear() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (entry& item : entries_) item.item->times = item.used;
+    }
+
+    /// How often a fault has been used.
+    int uses(std::size_t number) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return entries_.at(number).used;
+    }
+
+    /// The fault for a new connection (method and path do not count) or a whole request, counted as used; or null.
+    std::shared_ptr<const fault> take(bool is_connection, std::string_view method, std::string_view path) {
+        return take_if(method, path, [is_connection](fault_kind kind) {
+            if (kind == fault_kind::drop_before_reading || kind == fault_kind::drop_in_request ||
+                detail::is_of_websocket(kind))
+                return false;
+            return (kind == fault_kind::refuse_connection) == is_connection;
+        });
+    }
+
+    /// The fault of a websocket that was opened by this request.
+    std::shared_ptr<const fault> take_websocket(std::string_view method, std::string_view path) {
+        return take_if(method, path, detail::is_of_websocket);
+    }
+
+    /// The fault that ends a request when its head has been read.
+    std::shared_ptr<const fault> take_early(std::string_view method, std::string_view path) {
+        return take_if(method, path, [](fault_kind kind) { return kind == fault_kind::drop_before_reading; });
+    }
+
+    /// The fault that ends a request while its body is read.
+    std::shared_ptr<const fault> take_in_request(std::string_view method, std::string_view path) {
+        return take_if(method, path, [](fault_kind kind) { return kind == fault_kind::drop_in_request; });
+    }
+
+private:
+    template <class Predicate>
+    std::shared_ptr<const fault> take_if(std::string_view method, std::string_view path, Predicate is_wanted) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (entry& item : entries_) {
+            const fault& it = *item.item;
+            if (!is_wanted(it.kind) || (it.times >= 0 && item.used >= it.times)) continue;
+            if (it.kind != fault_kind::refuse_connection) {
+                if (!it.method.empty() && it.method != method) continue;
+                if (path.substr(0, it.path_prefix.size()) != it.path_prefix) continue;
+            }
+            if (item.seen++ < it.skip) continue;
+            ++item.used;
+            return std::make_shared<fault>(it);
+        }
+        return nullptr;
+    }
+
+    struct entry {
+        std::shared_ptr<fault> item;
+        int seen, used;
+    };
+    mutable std::mutex mutex_;
+    std::vector<entry> entries_;
+};
+
+namespace detail {
+
+/// Whether the request must not reach its handler.
+inline bool keeps_from_handler(fault_kind kind) {
+    switch (kind) {
+    case fault_kind::refuse_connection:
+    case fault_kind::drop_before_reading:
+    case fault_kind::drop_before_handling:
+    case fault_kind::status:
+    case fault_kind::raw: return true;
+    default: return false;
+    }
+}
+
+/// Whether the fault shows in status, headers or body of an ordinary answer, so that no connection is needed.
+inline bool is_whole_answer(fault_kind kind) {
+    return kind == fault_kind::status || kind == fault_kind::clock_skew || kind == fault_kind::garbage_body ||
+           kind == fault_kind::delay;
+}
+
+inline http_reply status_reply(const fault& item) {
+    http_reply reply;
+    if (item.bytes.empty()) {
+        const char* type = item.status == 429   ? "rate-limit-exceeded"
+                           : item.status == 503 ? "service-unavailable"
+                                                : "internal-server-error";
+        const char* title = item.status == 429   ? "You have reached your API query rate limit."
+                            : item.status == 503 ? "Serivce unavailable." // as real servers spell it
+                                                 : "Internal server error.";
+        reply = problem(item.status, type, title).reply();
+    } else {
+        reply.status = item.status;
+        reply.headers = {{"Content-Type", item.content_type.empty() ? "text/html" : item.content_type}};
+        reply.body = item.bytes;
+    }
+    if (item.retry_after) reply.headers.emplace_back("Retry-After", *item.retry_after);
+    return reply;
+}
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_files.hpp
+/// @file
+/// The embedded gateway's files: uploads into and listings of directories, downloads in the forms of the wire, and the
+/// endpoints for files of compute sessions.
+#ifndef BACKENDAI_TESTING_GATEWAY_FILES_HPP
+#define BACKENDAI_TESTING_GATEWAY_FILES_HPP
+
+// ---- backendai/testing/gateway_parameters.hpp
+/// @file
+/// Parameters of a request to a modern server: from the JSON body or, without one, from the query; checked as a whole,
+/// with a list of what is wrong.
+#ifndef BACKENDAI_TESTING_GATEWAY_PARAMETERS_HPP
+#define BACKENDAI_TESTING_GATEWAY_PARAMETERS_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <cstdint>
+#include <cstdlib>
+#include <initializer_list>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Reads parameters by name; finish() throws what was wrong with any of them, unknown ones included.
+class parameters {
+public:
+    using names = std::initializer_list<const char*>;
+
+    explicit parameters(const gateway_request& request) {
+        if (request.call.body.empty()) {
+            for (const auto& item : request.query) {
+                // A name that comes again makes no list: only the first value is seen.
+                if (!given_.contains(item.first)) given_[item.first] = item.second;
+            }
+        } else {
+            given_ = nlohmann::json::parse(request.call.body, nullptr, false);
+            if (given_.is_discarded()) throw invalid_parameters("Malformed body");
+            if (!given_.is_object()) throw invalid_parameters("Malformed body");
+        }
+    }
+
+    /// The value of the first alias that is given; null counts as not given.
+    const nlohmann::json* find(names aliases) {
+        const nlohmann::json* found = nullptr;
+        for (const char* name : aliases) {
+            known_.insert(name);
+            const auto item = given_.find(name);
+            if (item != given_.end() && found == nullptr) found = &*item;
+        }
+        return found == nullptr || found->is_null() ? nullptr : found;
+    }
+    std::optional<std::string> text(names aliases) {
+        const nlohmann::json* value = find(aliases);
+        if (value == nullptr) return {};
+        if (!value->is_string()) {
+            wrong(*aliases.begin(), "value is not a string");
+            return {};
+        }
+        return value->get<std::string>();
+    }
+    /// @param label what the complaint calls it
+    std::string required_text(names aliases, const char* label = nullptr) {
+        const bool is_given = find(aliases) != nullptr;
+        if (!is_given) wrong(label != nullptr ? label : *aliases.begin(), "is required");
+        return is_given ? text(aliases).value_or("") : std::string();
+    }
+    bool boolean(names aliases, bool fallback) {
+        const nlohmann::json* value = find(aliases);
+        if (value == nullptr) return fallback;
+        if (value->is_boolean()) return value->get<bool>();
+        if (*value == "true" || *value == "yes" || *value == "1") return true;
+        if (*value == "false" || *value == "no" || *value == "0") return false;
+        wrong(*aliases.begin(), "value can't be converted to bool");
+        return fallback;
+    }
+    std::int64_t integer(names aliases, std::int64_t fallback, std::int64_t least) {
+        const nlohmann::json* value = find(aliases);
+        if (value == nullptr) return fallback;
+        std::int64_t number = 0;
+        if (value->is_number_integer()) {
+            number = value->get<std::int64_t>();
+        } else if (value->is_string() && !value->get_ref<const std::string&>().empty()) {
+            char* end = nullptr;
+            number = std::strtoll(value->get_ref<const std::string&>().c_str(), &end, 10);
+            if (*end != '\0') wrong(*aliases.begin(), "value can't be converted to int");
+        } else {
+            wrong(*aliases.begin(), "value can't be converted to int");
+        }
+        if (number < least) wrong(*aliases.begin(), "value is less than " + std::to_string(least));
+        return number;
+    }
+    nlohmann::json object(names aliases) {
+        const nlohmann::json* value = find(aliases);
+        if (value == nullptr) return nlohmann::json::object();
+        if (!value->is_object()) wrong(*aliases.begin(), "value is not a dict");
+        return value->is_object() ? *value : nlohmann::json::object();
+    }
+    std::vector<std::string> texts(names aliases, bool required) {
+        const nlohmann::json* value = find(aliases);
+        std::vector<std::string> list;
+        if (value == nullptr) {
+            if (required) wrong(*aliases.begin(), "is required");
+        } else if (!value->is_array()) {
+            wrong(*aliases.begin(), "value is not a list");
+        } else {
+            for (const auto& item : *value) {
+                if (item.is_string())
+                    list.push_back(item.get<std::string>());
+                else
+                    wrong(*aliases.begin(), "value is not a string");
+            }
+        }
+        return list;
+    }
+    /// One of some words; @p type_name is what the complaint calls them.
+    std::string word(names aliases, const std::string& fallback, std::initializer_list<const char*> allowed,
+                     const char* type_name) {
+        const std::string value = text(aliases).value_or(fallback);
+        for (const char* each : allowed) {
+            if (value == each) return value;
+        }
+        wrong(*aliases.begin(), std::string("value is not a valid member of ") + type_name);
+        return value;
+    }
+    void wrong(const std::string& name, const std::string& why) {
+        if (!wrong_.contains(name)) wrong_[name] = why;
+    }
+
+    /// @throws problem
+    void finish() {
+        for (const auto& item : given_.items()) {
+            if (known_.count(item.key()) == 0) wrong(item.key(), item.key() + " is not allowed key");
+        }
+        if (!wrong_.empty()) {
+            throw problem(400, "invalid-api-params", "Missing or invalid API parameters.", {{"data", wrong_}},
+                          "Input validation error");
+        }
+    }
+
+private:
+    nlohmann::json given_ = nlohmann::json::object(), wrong_ = nlohmann::json::object();
+    std::set<std::string> known_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_protocol.hpp
+/// @file
+/// Which server the embedded gateway acts as: the one place where its generations differ by version.
+#ifndef BACKENDAI_TESTING_GATEWAY_PROTOCOL_HPP
+#define BACKENDAI_TESTING_GATEWAY_PROTOCOL_HPP
+
+
+#include <array>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// A generation of servers as it looks from outside.
+struct gateway_protocol {
+    std::string_view version; ///< the newest that it speaks, which it announces
+    std::string_view manager; ///< the release it acts as
+
+    bool is_modern;         ///< /session paths, storage proxy, the errors of 20.09 and later; else 19.03
+    bool has_sub_gql;       ///< GraphQL at /admin/gql too, with filters
+    bool has_post_download; ///< files of sessions by POST; by GET it is deprecated then
+    bool answers_mkdir;     ///< what mkdir did is told as JSON
+    bool has_post_delete;   ///< files of folders may be deleted by POST
+    bool reads_run_id;      ///< a run is named by `run_id`; else by `runId`
+};
+
+inline constexpr std::array<gateway_protocol, 9> gateway_protocols = {{
+    {"v4.20190315", "19.03.0", false, false, false, false, false, false},
+    {"v6.20200815", "20.09.0", true, false, false, false, false, false},
+    {"v6.20210815", "21.09.9", true, true, false, false, false, false},
+    {"v6.20220615", "22.09.0", true, true, false, false, false, false},
+    {"v6.20230315", "23.03.0", true, true, false, false, false, false},
+    {"v7.20230615", "23.03.12", true, true, false, false, false, false},
+    {"v8.20240315", "24.03.7", true, true, true, true, false, false},
+    {"v8.20240915", "25.6.0", true, true, true, true, true, true},
+    {"v9.20250722", "25.12.0", true, true, true, true, true, true},
+}};
+
+/// @throws std::invalid_argument for a version that the gateway cannot act as.
+inline const gateway_protocol& find_protocol(std::string_view version) {
+    std::string known;
+    for (const gateway_protocol& entry : gateway_protocols) {
+        if (entry.version == version) return entry;
+        known += (known.empty() ? "" : ", ") + std::string(entry.version);
+    }
+    throw std::invalid_argument("the gateway does not act as " + std::string(version) + ": it knows " + known);
+}
+
+/// Whether it accepts a version header. Modern servers know those that they list; 19.03 goes by the number.
+inline bool accepts_version(const gateway_protocol& server, std::string_view header) {
+    const auto wanted = backendai::detail::parse_protocol_version(header);
+    if (!wanted) return false;
+    if (!server.is_modern) return wanted->major >= 1 && wanted->major <= 4;
+    static constexpr std::string_view valid[] = {
+        "v4.20181215", "v4.20190115", "v4.20190315", "v4.20190615", "v5.20191215", "v6.20200815", "v6.20210815",
+        "v6.20220315", "v6.20220615", "v6.20230315", "v7.20230615", "v8.20240315", "v8.20240915", "v9.20250722"};
+    const auto newest = backendai::detail::parse_protocol_version(server.version);
+    for (const std::string_view item : valid) {
+        if (item == header) return !(*newest < *wanted);
+    }
+    return false;
+}
+
+/// Whether a header older than v6 selects a form of creations that later servers fail at.
+inline bool is_before_storage_proxy(std::string_view header) {
+    const auto wanted = backendai::detail::parse_protocol_version(header);
+    return wanted && wanted->major < 6;
+}
+
+} // namespace detail
 } // namespace testing
 BACKENDAI_NAMESPACE_END
 
@@ -1071,8 +1882,8 @@ BACKENDAI_NAMESPACE_END
 /// payload's length in bytes, a line feed, and the payload. To the driver: `q` code to run, `i` a line of input,
 /// `c` a completion request (JSON). From the driver: `r` ready, `o` and `e` console text in order, `m` a record
 /// (JSON [type, data]), `w` waiting for input (JSON {"is_password"}), `f` finished (JSON {"exitCode"}), `C` completions
-/// (JSON list). What the code or its children write to descriptors 1 and 2 is read beside that. The driver ends when
-/// descriptor 3 does.
+/// (JSON list), `s` a mark that comes back as it is when all before it has been taken. What the code or its children
+/// write to descriptors 1 and 2 is read beside that. The driver ends when descriptor 3 does.
 #ifndef BACKENDAI_TESTING_GATEWAY_DRIVERS_HPP
 #define BACKENDAI_TESTING_GATEWAY_DRIVERS_HPP
 
@@ -1085,10 +1896,11 @@ namespace detail {
 /// tracebacks.
 inline const char* python_driver() {
     return R"PY(
-import base64, builtins, getpass, io, json, linecache, os, re, select, signal, sys, threading, traceback, types
+import base64, builtins, getpass, io, json, linecache, os, re, select, signal, sys, threading, time, traceback, types
 import rlcompleter
 
 DRIVER = '<backendai-driver>'
+STARTS_A_CHILD = {'os.system', 'os.fork', 'os.forkpty', 'os.posix_spawn', 'os.spawn', 'subprocess.Popen'}
 
 
 class Channel:
@@ -1099,6 +1911,7 @@ class Channel:
         self.busy = self.pending = self.executing = False
         self.forked = False
         self.buffer = b''
+        self.marks = 0
 
     def send(self, tag, payload):
         data = memoryview(b'%s %d\n' % (tag, len(payload)) + payload)
@@ -1149,6 +1962,27 @@ class Channel:
                 raise EOFError
             if tag == b'i':
                 return payload.decode('utf-8', 'replace')
+
+    def settle(self, event, arguments):
+        """Before a child starts: what it prints has its own way out, and must not overtake what was printed here."""
+        if event not in STARTS_A_CHILD or self.forked or not self.executing:
+            return
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self.marks += 1
+        mark = b'%d' % self.marks
+        self.send(b's', mark)
+        self.busy = True  # an interrupt must not tear the answer out of its frame
+        try:
+            limit = time.monotonic() + 1  # nobody may be asking for output just now
+            while self.buffer or select.select([3], [], [], max(0, limit - time.monotonic()))[0]:
+                if self.receive() in ((b's', mark), (None, b'')):
+                    break
+        finally:
+            self.busy = False
+        if self.pending:
+            self.pending = False
+            raise KeyboardInterrupt
 
     def on_interrupt(self, number, frame):
         if not self.executing:
@@ -1322,6 +2156,8 @@ def main():
                                   write_through=True)
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     sys.argv = ['']
+    if hasattr(sys, 'addaudithook'):
+        sys.addaudithook(channel.settle)
     completer = rlcompleter.Completer(module.__dict__)
     channel.send(b'r', b'')
     count = 0
@@ -2369,6 +3205,7 @@ private:
             break;
         case 'C': completions_ = nlohmann::json::parse(event.payload, nullptr, false); break;
         case 'r': ready_ = true; break;
+        case 's': interpreter_.send('s', event.payload); break;
         default: break; // 'x': the end of the process is told by try_wait()
         }
     }
@@ -2477,7 +3314,9 @@ BACKENDAI_NAMESPACE_END
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -2499,9 +3338,24 @@ inline std::string random_token(std::size_t bytes) {
     return codec::to_hex(raw);
 }
 
+/// A random UUID in text.
+inline std::string random_uuid() {
+    std::string text = random_token(16);
+    text[12] = '4';
+    for (const std::size_t dash : {20U, 16U, 12U, 8U}) text.insert(dash, "-");
+    return text;
+}
+
 /// What a client asks for in a creation, checked.
 struct session_request {
-    std::string token, language, tag;
+    std::string token; ///< what the table knows the session by: the client token, and a UUID on modern servers
+    std::string name;  ///< the client token; later names are session_entry's
+    std::string owner; ///< access key; empty on 19.03, where all sessions are the gateway's own key's
+    std::string language, tag;
+    std::string type = "interactive", startup_command;
+    std::int64_t cluster_size = 1;
+    std::string cluster_mode = "single-node";
+    bool reuse = true; ///< a session of that name that is there may be given back
     std::map<std::string, std::string> environment;
     std::vector<std::string> mounts;
     std::int64_t memory_kib = 0;
@@ -2510,6 +3364,7 @@ struct session_request {
 /// One session in the table.
 struct session_entry {
     session_request request;
+    std::string id; ///< UUID
     image_name image;
     std::string secret; ///< part of the URLs of generated files
     std::chrono::system_clock::time_point created;
@@ -2517,12 +3372,32 @@ struct session_entry {
     int users = 0;                                   ///< calls under way; guarded by the table's mutex
     std::unique_ptr<kernel> body;
     std::shared_future<void> started;
+
+    std::string name() const {
+        const std::lock_guard<std::mutex> lock(name_mutex_);
+        return name_;
+    }
+    void set_name(const std::string& name) {
+        const std::lock_guard<std::mutex> lock(name_mutex_);
+        name_ = name;
+    }
+
+private:
+    mutable std::mutex name_mutex_;
+    std::string name_;
+};
+
+/// What is remembered of a session that has ended.
+struct ended_session {
+    std::string id, name, owner, language, tag, type, startup_command, logs;
+    std::chrono::system_clock::time_point created, terminated;
 };
 
 /// Thread-safe.
 class session_table {
 public:
-    explicit session_table(const gateway_options& options) : options_(options) {
+    explicit session_table(const gateway_options& options)
+        : options_(options), protocol_(find_protocol(options.protocol)) {
         root_ = (options.directory.empty() ? std::filesystem::temp_directory_path()
                                            : std::filesystem::path(options.directory)) /
                 ("backendai-gateway-" + random_token(8));
@@ -2544,6 +3419,10 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         endpoint_ = endpoint;
     }
+
+    /// Told what happens to sessions, by the name of the event and its reason; called outside of the table's lock. To
+    /// be set before the first session.
+    std::function<void(const char* event, const session_entry& entry, const char* reason)> on_event;
 
     /// Keeps a session from idle cleanup while a call uses it.
     class use {
@@ -2569,13 +3448,15 @@ public:
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             if (closed_) throw problem(503, "service-unavailable", "The server is shutting down.");
-            const auto found = entries_.find(request.token);
+            const auto found = existing(request);
             is_new = found == entries_.end() || found->second->body->is_gone();
             if (!is_new) {
                 entry = found->second;
-                if (entry->request.language != request.language) {
+                if (entry->request.language != request.language || !request.reuse) {
                     throw problem(400, "kernel-already-exists",
-                                  "The kernel already exists with a different environment.");
+                                  "The kernel already exists with a different environment.",
+                                  protocol_.is_modern ? nlohmann::json({{"data", {{"existingSessionId", entry->id}}}})
+                                                      : nlohmann::json());
                 }
                 entry->last_used = options_.clock();
             } else {
@@ -2594,7 +3475,10 @@ public:
             return {entry, false};
         }
         try {
+            tell("kernel_preparing", *entry, "");
+            tell("kernel_creating", *entry, "");
             entry->body->start();
+            tell("kernel_started", *entry, "");
             started.set_value();
         } catch (...) {
             started.set_exception(std::current_exception());
@@ -2602,6 +3486,35 @@ public:
             throw;
         }
         return {entry, true};
+    }
+
+    /// The token of a session by the text that a request names it with: on modern servers its name or UUID, if it is
+    /// @p owner's. @throws problem
+    std::string key_of(const std::string& text, const std::string& owner) const {
+        if (!protocol_.is_modern) return text;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (const auto& entry : entries_) {
+            const session_entry& it = *entry.second;
+            if (it.request.owner == owner && (it.id == text || it.name() == text)) return entry.first;
+        }
+        throw problem(404, "kernel-not-found", "No such kernel.", nullptr, "Session (id=" + text + ") does not exist.");
+    }
+    /// @throws problem when the owner has a session of that name.
+    void rename(const std::string& token, const std::string& name) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = entries_.find(token);
+        if (found == entries_.end()) throw kernel_not_found();
+        for (const auto& entry : entries_) {
+            const session_entry& other = *entry.second;
+            if (entry.first != token && other.request.owner == found->second->request.owner && other.name() == name)
+                throw invalid_parameters("Duplicate session name");
+        }
+        found->second->set_name(name);
+    }
+    /// Sessions that have ended, the latest first.
+    std::vector<ended_session> ended() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return {ended_.begin(), ended_.end()};
     }
 
     /// @throws problem kernel-not-found.
@@ -2617,7 +3530,7 @@ public:
     nlohmann::json destroy(const std::string& token) {
         const std::shared_ptr<session_entry> entry = remove(token, nullptr);
         if (!entry) return nullptr;
-        const os::process_usage usage = entry->body->destroy();
+        const os::process_usage usage = end(*entry, "user-requested");
         return {{"cpu_used", usage.cpu_ms}, {"mem_max_bytes", usage.max_resident_kib * 1024},
                 {"mem_cur_bytes", 0},       {"net_rx_bytes", 0},
                 {"net_tx_bytes", 0},        {"io_read_bytes", 0},
@@ -2647,7 +3560,7 @@ public:
                 }
             }
         }
-        for (const auto& entry : ended) entry->body->destroy();
+        for (const auto& entry : ended) end(*entry, entry->body->is_gone() ? "self-terminated" : "idle-timeout");
     }
 
     /// No more sessions; those there are end.
@@ -2694,10 +3607,35 @@ public:
     }
 
 private:
+    void tell(const char* event, const session_entry& entry, const char* reason) const {
+        if (on_event) on_event(event, entry, reason);
+    }
+    os::process_usage end(session_entry& entry, const char* reason) {
+        tell("session_terminating", entry, reason);
+        tell("kernel_terminating", entry, reason);
+        const os::process_usage usage = entry.body->destroy();
+        tell("kernel_terminated", entry, reason);
+        tell("session_terminated", entry, reason);
+        const session_request& made = entry.request;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        ended_.push_front({entry.id, entry.name(), made.owner, made.language, made.tag, made.type, made.startup_command,
+                           entry.body->logs(), entry.created, options_.clock()});
+        if (ended_.size() > 1000) ended_.pop_back();
+        return usage;
+    }
+
     void release(session_entry& entry) {
         const std::lock_guard<std::mutex> lock(mutex_);
         --entry.users;
         entry.last_used = options_.clock();
+    }
+
+    std::map<std::string, std::shared_ptr<session_entry>>::iterator existing(const session_request& request) {
+        if (!protocol_.is_modern) return entries_.find(request.token);
+        for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+            if (entry->second->request.owner == request.owner && entry->second->name() == request.name) return entry;
+        }
+        return entries_.end();
     }
 
     std::shared_ptr<session_entry> remove(const std::string& token, const session_entry* only) {
@@ -2733,6 +3671,9 @@ private:
                 throw problem(404, "vfolder-not-found", "No such virtual folder.");
             }
         }
+        entry->id = random_uuid();
+        entry->set_name(request.name);
+        if (protocol_.is_modern) request.token = entry->id;
         entry->secret = random_token(16);
         setup.directory = root_ / ("session-" + random_token(8));
         std::filesystem::create_directory(setup.directory);
@@ -2764,9 +3705,11 @@ private:
     }
 
     const gateway_options& options_;
+    const gateway_protocol& protocol_;
     std::filesystem::path root_;
     mutable std::mutex mutex_;
     std::map<std::string, std::shared_ptr<session_entry>> entries_;
+    std::deque<ended_session> ended_;
     std::string endpoint_;
     std::size_t peak_ = 0, created_ = 0;
     bool closed_ = false;
@@ -3114,6 +4057,7 @@ BACKENDAI_NAMESPACE_END
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
@@ -3237,35 +4181,61 @@ private:
     std::uint64_t max_bytes_, bytes_ = 0;
 };
 
-/// Handlers of /kernel/S/upload, download and files. Thread-safe.
+/// Handlers of /kernel/S/upload, download and files, or the same below /session. Thread-safe.
 class kernel_file_routes {
 public:
-    kernel_file_routes(session_table& sessions, const std::atomic<file_lie>& lie) : sessions_(sessions), lie_(lie) {}
+    kernel_file_routes(const gateway_options& options, session_table& sessions, const std::atomic<file_lie>& lie)
+        : protocol_(find_protocol(options.protocol)), sessions_(sessions), lie_(lie) {}
 
     void add_to(router& table) {
-        table.add("POST", "/kernel/{}/upload", true,
-                  [this](const gateway_request& request) { return upload(request); });
-        table.add("GET", "/kernel/{}/download", true,
-                  [this](const gateway_request& request) { return download(request); });
-        table.add("GET", "/kernel/{}/files", true, [this](const gateway_request& request) { return list(request); });
+        const std::string base = protocol_.is_modern ? "/session/{}" : "/kernel/{}";
+        const auto download_by = [this](const gateway_request& request) { return download(request); };
+        table.add("POST", base + "/upload", true, [this](const gateway_request& request) { return upload(request); });
+        table.add("GET", base + "/files", true, [this](const gateway_request& request) { return list(request); });
+        if (!protocol_.has_post_download) {
+            table.add("GET", base + "/download", true, download_by);
+            return;
+        }
+        table.add("POST", base + "/download", true, download_by);
+        table.add("GET", base + "/download", true, [](const gateway_request&) -> http_reply {
+            throw problem(400, "deprecated", "This API is deprecated.");
+        });
     }
 
 private:
     static constexpr std::uint64_t mebibyte = 1024 * 1024;
 
+    std::unique_ptr<session_table::use> find(const gateway_request& request) const {
+        return sessions_.find(sessions_.key_of(request.arguments[0], access_key_of(request.call)));
+    }
+
     http_reply upload(const gateway_request& request) {
-        const auto session = sessions_.find(request.arguments[0]);
+        const auto session = find(request);
         upload_receiver(session->body().directory(), 20, mebibyte).receive(request.call);
         return empty_reply();
     }
 
     http_reply download(const gateway_request& request) {
-        const auto session = sessions_.find(request.arguments[0]);
-        const std::vector<std::string> names = file_names(request.json());
+        const auto session = find(request);
+        const std::vector<std::string> names = requested_files(request);
         if (names.size() > 5) throw problem(500, "internal-server-error", "Internal server error.");
         std::vector<std::string> archives;
         for (const std::string& name : names) archives.push_back(archive(session->body().directory(), name));
         return lying_reply(std::move(archives));
+    }
+
+    std::vector<std::string> requested_files(const gateway_request& request) const {
+        if (!protocol_.is_modern) return file_names(request.json());
+        parameters given(request);
+        std::vector<std::string> names;
+        if (request.call.body.empty()) {
+            names.push_back(given.required_text({"files"})); // of several in a query the first only
+        } else {
+            names = given.texts({"files"}, true);
+        }
+        given.finish();
+        if (names.empty()) throw problem(500, "internal-server-error", "Internal server error.");
+        return names;
     }
 
     std::string archive(const std::filesystem::path& directory, const std::string& name) const {
@@ -3321,7 +4291,9 @@ private:
     }
 
     http_reply list(const gateway_request& request) {
-        const auto session = sessions_.find(request.arguments[0]);
+        const auto session = find(request);
+        if (protocol_.is_modern && request.call.body.empty())
+            throw invalid_parameters("Expecting value: line 1 column 1 (char 0)"); // the query is not looked at
         const nlohmann::json body = request.json();
         const auto text = body.find("path");
         const std::string path = text != body.end() && text->is_string() ? text->get<std::string>() : ".";
@@ -3335,6 +4307,7 @@ private:
         }
     }
 
+    const gateway_protocol& protocol_;
     session_table& sessions_;
     const std::atomic<file_lie>& lie_;
 };
@@ -3484,6 +4457,7 @@ BACKENDAI_NAMESPACE_END
 #define BACKENDAI_TESTING_GATEWAY_FOLDER_TABLE_HPP
 
 
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <string>
@@ -3497,10 +4471,14 @@ namespace detail {
 /// One folder.
 struct folder {
     std::string id, name, host, owner, created;
+    std::chrono::system_clock::time_point created_at;
+    // Of modern servers. What the owner may do is not more than `permission` there.
+    std::string usage_mode = "general", permission = "wd", group;
+    bool cloneable = false;
     std::map<std::string, std::string> members; ///< access key -> permission, from accepted invitations
 
     std::string permission_of(const std::string& user) const {
-        if (user == owner) return "wd";
+        if (user == owner) return permission;
         const auto found = members.find(user);
         return found == members.end() ? std::string() : found->second;
     }
@@ -3529,17 +4507,43 @@ public:
 
     /// @throws problem vfolder-already-exists.
     folder create(const std::string& owner, const std::string& name, const std::string& host) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (folders_.count(name) != 0)
-            throw problem(400, "vfolder-already-exists", "The virtual folder already exists with the same name.");
         folder made;
-        made.id = random_token(16);
         made.name = name;
         made.host = host.empty() ? "local" : host;
         made.owner = owner;
-        made.created = codec::format_date(options_.clock());
-        folders_[name] = made;
+        return create(std::move(made));
+    }
+    /// The same with all that a folder has but its id and date.
+    folder create(folder made) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (folders_.count(made.name) != 0)
+            throw problem(400, "vfolder-already-exists", "The virtual folder already exists with the same name.");
+        made.id = random_token(16);
+        made.created_at = options_.clock();
+        made.created = codec::format_date(made.created_at);
+        folders_[made.name] = made;
         return made;
+    }
+    /// @throws problem when it is not the user's, or the name is taken.
+    void rename(const std::string& user, const std::string& name, const std::string& new_name) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = folders_.find(name);
+        if (found == folders_.end() || found->second.owner != user) throw not_found();
+        if (folders_.count(new_name) != 0)
+            throw invalid_parameters("One of your accessible vfolders already has the name you requested.");
+        folder moved = found->second;
+        moved.name = new_name;
+        folders_.erase(found);
+        folders_[new_name] = std::move(moved);
+        for (auto& item : invitations_) {
+            if (item.second.folder_name == name) item.second.folder_name = new_name;
+        }
+    }
+    /// Gives up what an accepted invitation gave.
+    void leave(const std::string& user, const std::string& name) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = folders_.find(name);
+        if (found == folders_.end() || found->second.members.erase(user) == 0) throw not_found();
     }
 
     /// A folder that the user may use so: "ro", "rw" or "wd". @throws problem vfolder-not-found.
@@ -3604,6 +4608,15 @@ public:
         return result;
     }
 
+    std::vector<invitation> sent_by(const std::string& user) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::vector<invitation> result;
+        for (const auto& item : invitations_) {
+            if (item.second.inviter == email_of(user)) result.push_back(item.second);
+        }
+        return result;
+    }
+
     /// The folder's name, or nothing when there is no such invitation for the user and that access key of theirs.
     std::string accept(const std::string& user, const std::string& id, const std::string& access_key) {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -3615,16 +4628,16 @@ public:
         return name;
     }
 
-    bool reject(const std::string& user, const std::string& id) {
+    /// @param or_inviter who made it may take it back too
+    bool reject(const std::string& user, const std::string& id, bool or_inviter = false) {
         const std::lock_guard<std::mutex> lock(mutex_);
         const auto found = invitations_.find(id);
-        if (found == invitations_.end() || found->second.invitee != email_of(user)) return false;
+        const std::string email = email_of(user);
+        if (found == invitations_.end()) return false;
+        if (found->second.invitee != email && !(or_inviter && found->second.inviter == email)) return false;
         invitations_.erase(found);
         return true;
     }
-
-private:
-    static problem not_found() { return {404, "vfolder-not-found", "No such virtual folder."}; }
 
     std::string email_of(const std::string& access_key) const {
         if (access_key == options_.access_key) return options_.email;
@@ -3633,6 +4646,10 @@ private:
         }
         return {};
     }
+
+private:
+    static problem not_found() { return {404, "vfolder-not-found", "No such virtual folder."}; }
+
     std::string key_of(const std::string& email) const {
         if (email == options_.email) return options_.access_key;
         for (const gateway_user& user : options_.other_users) {
@@ -3673,18 +4690,32 @@ public:
         : options_(options), root_(sessions.root() / "vfolders"), folders_(options), lie_(lie) {
         for (const std::string& name : options.vfolders) folders_.create(options.access_key, name, "");
     }
+    folder_routes(const folder_routes&) = delete;
+    folder_routes& operator=(const folder_routes&) = delete;
+    virtual ~folder_routes() = default;
 
     /// What GraphQL lists: the folders that the key itself owns.
     nlohmann::json owned_by(const std::string& access_key) const {
         nlohmann::json result = nlohmann::json::array();
         for (const folder& item : folders_.seen_by(access_key)) {
             if (item.owner != access_key) continue;
-            result.push_back({{"id", item.id}, {"name", item.name}, {"host", item.host}, {"created_at", item.created}});
+            result.push_back({{"id", item.id},
+                              {"name", item.name},
+                              {"host", item.host},
+                              {"created_at", item.created},
+                              {"usage_mode", item.usage_mode},
+                              {"permission", item.permission},
+                              {"cloneable", item.cloneable}});
         }
         return result;
     }
 
-    void add_to(router& table) {
+    /// Where the folder lies that the user may use so. @throws problem
+    std::filesystem::path place_of(const std::string& user, const std::string& name, const char* permission) const {
+        return root_ / folders_.find(user, name, permission).name;
+    }
+
+    virtual void add_to(router& table) {
         const auto bind = [this](http_reply (folder_routes::*handler)(const gateway_request&)) {
             return [this, handler](const gateway_request& request) { return (this->*handler)(request); };
         };
@@ -3751,10 +4782,12 @@ private:
         return empty_reply();
     }
 
+protected:
     std::filesystem::path directory(const gateway_request& request, const char* permission) const {
-        return root_ / folders_.find(access_key_of(request.call), request.arguments[0], permission).name;
+        return place_of(access_key_of(request.call), request.arguments[0], permission);
     }
 
+private:
     http_reply mkdir(const gateway_request& request) {
         const auto path = place_below(directory(request, "rw"), text_of(request.json(), "path"));
         std::error_code error;
@@ -3872,10 +4905,472 @@ private:
         return found->get<std::string>();
     }
 
+protected:
     const gateway_options& options_;
     std::filesystem::path root_;
     folder_table folders_;
+
+private:
     const std::atomic<file_lie>& lie_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_folders_modern.hpp
+/// @file
+/// The embedded gateway's endpoints for virtual folders as servers from 20.09 on have them; the bytes of files go
+/// through its storage proxy.
+#ifndef BACKENDAI_TESTING_GATEWAY_FOLDERS_MODERN_HPP
+#define BACKENDAI_TESTING_GATEWAY_FOLDERS_MODERN_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <sys/stat.h>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Handlers of /folders. Thread-safe. Deleting is at once, as on 23.09 and before.
+class modern_folder_routes final : public folder_routes {
+public:
+    modern_folder_routes(const gateway_options& options, session_table& sessions, const std::atomic<file_lie>& lie,
+                         const keypair_store& keypairs, const std::atomic<bool>& frozen)
+        : folder_routes(options, sessions, lie),
+          protocol_(find_protocol(options.protocol)),
+          keypairs_(keypairs),
+          frozen_(frozen) {}
+
+    void add_to(router& table) override {
+        using routes = modern_folder_routes;
+        const auto add = [&](const char* method, const char* path,
+                             http_reply (routes::*handler)(const gateway_request&), bool changes = false) {
+            table.add(method, path, true, [this, handler, changes](const gateway_request& request) {
+                if (changes && frozen_) throw server_frozen();
+                return (this->*handler)(request);
+            });
+        };
+        add("POST", "/folders", &routes::create, true);
+        add("GET", "/folders", &routes::list);
+        for (const char* path : {"/folders/_/hosts", "/folders/_/all-hosts", "/folders/_/all_hosts"})
+            add("GET", path, &routes::hosts);
+        for (const char* path : {"/folders/_/allowed-types", "/folders/_/allowed_types"})
+            add("GET", path, &routes::allowed_types);
+        add("GET", "/folders/invitations/list", &routes::invitations);
+        for (const char* path : {"/folders/invitations/list-sent", "/folders/invitations/list_sent"})
+            add("GET", path, &routes::sent_invitations);
+        add("POST", "/folders/invitations/accept", &routes::accept, true);
+        add("DELETE", "/folders/invitations/delete", &routes::reject, true);
+        add("GET", "/folders/{}", &routes::info);
+        add("DELETE", "/folders/{}", &routes::remove, true);
+        add("POST", "/folders/{}/rename", &routes::rename, true);
+        add("POST", "/folders/{}/leave", &routes::leave);
+        add("POST", "/folders/{}/invite", &routes::invite, true);
+        add("POST", "/folders/{}/mkdir", &routes::mkdir);
+        add("GET", "/folders/{}/files", &routes::list_files);
+        for (const char* path : {"/folders/{}/rename-file", "/folders/{}/rename_file"})
+            add("POST", path, &routes::rename_file);
+        add("POST", "/folders/{}/move-file", &routes::move_file);
+        for (const char* path : {"/folders/{}/delete-files", "/folders/{}/delete_files"}) {
+            add("DELETE", path, &routes::delete_files);
+            if (protocol_.has_post_delete) add("POST", path, &routes::delete_files);
+        }
+    }
+
+private:
+    using json = nlohmann::json;
+
+    static constexpr const char* host_name = "local:volume1";
+
+    // --- folders -----------------------------------------------------------------------------------------------------
+
+    http_reply create(const gateway_request& request) {
+        parameters given(request);
+        folder wanted;
+        wanted.owner = access_key_of(request.call);
+        const bool has_name = given.find({"name"}) != nullptr;
+        wanted.name = given.required_text({"name"});
+        if (has_name && !is_slug(wanted.name)) given.wrong("name", "value must be a valid slug.");
+        wanted.host = given.text({"host"}).value_or(host_name);
+        const auto choose = [&given](const char* key, const char* fallback, std::initializer_list<const char*> allowed,
+                                     const char* type) {
+            const std::string value = given.text({key}).value_or(fallback);
+            for (const char* each : allowed) {
+                if (value == each) return value;
+            }
+            given.wrong(key, std::string("value is not a valid member of ") + type);
+            return value;
+        };
+        wanted.usage_mode = choose("usage_mode", "general", {"general", "model", "data"}, "VFolderUsageMode");
+        wanted.permission = choose("permission", "rw", {"ro", "rw", "wd"}, "VFolderPermission");
+        wanted.group = given.text({"group", "groupId", "group_id"}).value_or("");
+        wanted.cloneable = given.boolean({"cloneable"}, false);
+        given.text({"unmanaged_path", "unmanagedPath"});
+        given.find({"quota"});
+        given.finish();
+        if (wanted.name == ".ssh" || wanted.name == ".bash_profile")
+            throw invalid_parameters(wanted.name + " is reserved for internal operations.");
+        if (wanted.host != host_name) {
+            throw invalid_parameters("`VFolderHostPermission.CREATE` Not allowed in vfolder host(`" + wanted.host +
+                                     "`)");
+        }
+        if (wanted.name.size() > 64 ||
+            (!wanted.group.empty() && wanted.group != "default" && wanted.group != group_id()))
+            throw problem(500, "internal-server-error", "Internal server error.");
+        if (!wanted.group.empty() && !is_admin(wanted.owner))
+            throw problem(403, "generic-forbidden", "Forbidden operation.");
+        const folder made = folders_.create(std::move(wanted));
+        std::filesystem::create_directory(root_ / made.name);
+        json answer = describe(made);
+        answer.update({{"permission", made.permission}, {"max_size", nullptr}});
+        return json_reply(answer, 201);
+    }
+
+    // What all answers about a folder tell.
+    json describe(const folder& item) const {
+        const bool is_group = !item.group.empty();
+        return {{"id", item.id},
+                {"name", item.name},
+                {"quota_scope_id", is_group ? "project:" + group_id() : "user:" + user_uuid(item.owner)},
+                {"host", host_name},
+                {"usage_mode", item.usage_mode},
+                {"creator", folders_.email_of(item.owner)},
+                {"ownership_type", is_group ? "group" : "user"},
+                {"user", is_group ? json() : json(user_uuid(item.owner))},
+                {"group", is_group ? json(group_id()) : json()},
+                {"cloneable", item.cloneable},
+                {"status", "ready"}};
+    }
+
+    http_reply list(const gateway_request& request) {
+        if (request.call.body.empty()) {
+            parameters given(request);
+            for (const char* key : {"group_id", "owner_user_email"}) given.text({key});
+            given.find({"all"});
+            given.finish();
+        }
+        const std::string user = access_key_of(request.call);
+        json result = json::array();
+        for (const folder& item : folders_.seen_by(user)) {
+            json told = describe(item);
+            told.update({{"created_at", python_date(item.created_at)},
+                         {"is_owner", item.owner == user},
+                         {"permission", item.permission_of(user)},
+                         {"user_email", folders_.email_of(item.owner)},
+                         {"group_name", item.group.empty() ? json() : json("default")},
+                         {"type", told["ownership_type"]},
+                         {"max_files", 1000},
+                         {"max_size", nullptr},
+                         {"cur_size", 0}});
+            result.push_back(std::move(told));
+        }
+        return json_reply(result);
+    }
+
+    http_reply info(const gateway_request& request) {
+        const std::string user = access_key_of(request.call);
+        const folder item = find(request, "ro");
+        std::size_t files = 0;
+        std::uintmax_t bytes = 0;
+        for (const auto& entry : std::filesystem::recursive_directory_iterator(root_ / item.name)) {
+            if (!entry.is_regular_file()) continue;
+            ++files;
+            bytes += entry.file_size();
+        }
+        const bool is_group = !item.group.empty();
+        const std::string created = python_date(item.created_at);
+        return json_reply({{"name", item.name},
+                           {"id", item.id},
+                           {"host", host_name},
+                           {"quota_scope_id", describe(item)["quota_scope_id"]},
+                           {"status", "ready"},
+                           {"numFiles", files},
+                           {"num_files", files},
+                           {"used_bytes", bytes},
+                           {"created", created},
+                           {"created_at", created},
+                           {"last_used", created},
+                           {"user", is_group ? "None" : user_uuid(item.owner)}, // absent ones are the text "None"
+                           {"group", is_group ? group_id() : "None"},
+                           {"type", is_group ? "group" : "user"},
+                           {"is_owner", item.owner == user},
+                           {"permission", item.permission_of(user)},
+                           {"usage_mode", item.usage_mode},
+                           {"cloneable", item.cloneable},
+                           {"max_size", nullptr},
+                           {"cur_size", 0}});
+    }
+
+    http_reply remove(const gateway_request& request) {
+        const std::string user = access_key_of(request.call);
+        if (find(request, "ro").owner != user)
+            throw invalid_parameters("Cannot delete the vfolder that is not owned by myself.");
+        folders_.remove(user, request.arguments[0]);
+        std::filesystem::remove_all(root_ / request.arguments[0]);
+        return empty_reply();
+    }
+
+    http_reply rename(const gateway_request& request) {
+        parameters given(request);
+        const std::string name = given.required_text({"new_name"});
+        if (!name.empty() && !is_slug(name)) given.wrong("new_name", "value must be a valid slug.");
+        given.finish();
+        const std::string old = request.arguments[0];
+        if (find(request, "ro").owner != access_key_of(request.call)) throw not_found(request);
+        folders_.rename(access_key_of(request.call), old, name);
+        std::filesystem::rename(root_ / old, root_ / name);
+        return empty_with(201);
+    }
+
+    http_reply leave(const gateway_request& request) {
+        folders_.leave(access_key_of(request.call), request.arguments[0]);
+        return json_reply({{"msg", "left the shared vfolder"}});
+    }
+
+    http_reply hosts(const gateway_request& request) {
+        const bool all = request.call.target.find("/all") != std::string::npos;
+        if (all && !is_admin(access_key_of(request.call))) throw authorization_failed("Unauthorized access");
+        json answer = {{"default", host_name}, {"allowed", {host_name}}};
+        if (!all) {
+            answer["volume_info"][host_name] = {{"backend", "vfs"},
+                                                {"capabilities", {"vfolder"}},
+                                                {"usage", {{"percentage", 0.0}}},
+                                                {"sftp_scaling_groups", json::array()}};
+        }
+        return json_reply(answer);
+    }
+    http_reply allowed_types(const gateway_request& /*request*/) { return json_reply({"user", "group"}); }
+
+    // --- files -------------------------------------------------------------------------------------------------------
+
+    http_reply mkdir(const gateway_request& request) {
+        parameters given(request);
+        const std::string text = given.required_text({"path"});
+        const bool parents = given.boolean({"parents"}, true), exist_ok = given.boolean({"exist_ok"}, false);
+        given.finish();
+        const auto path = place(request, text, "rw");
+        std::error_code error;
+        if (std::filesystem::exists(path)) {
+            if (!exist_ok || !std::filesystem::is_directory(path)) throw failed(EEXIST, text);
+        } else if (parents) {
+            std::filesystem::create_directories(path, error);
+        } else if (!std::filesystem::is_directory(path.parent_path())) {
+            throw failed(ENOENT, text);
+        } else {
+            std::filesystem::create_directory(path, error);
+        }
+        if (error) throw failed(error.value(), text);
+        if (!protocol_.answers_mkdir) return empty_with(201);
+        return json_reply(
+            {{"results", {{"success", json::array({{{"msg", nullptr}, {"item", text}}})}, {"failed", json::array()}}}});
+    }
+
+    http_reply list_files(const gateway_request& request) {
+        parameters given(request);
+        const std::string text = given.text({"path"}).value_or("");
+        given.finish();
+        const auto directory = place(request, text.empty() ? "." : text, "ro");
+        if (!std::filesystem::exists(directory)) throw failed(ENOENT, text);
+        if (!std::filesystem::is_directory(directory)) throw failed(ENOTDIR, text);
+        json items = json::array();
+        for (const auto& entry : std::filesystem::directory_iterator(directory)) {
+            struct stat data {};
+            if (::lstat(entry.path().c_str(), &data) != 0) continue; // gone meanwhile
+            char mode[8];
+            std::snprintf(mode, sizeof mode, "%o", static_cast<unsigned>(data.st_mode & 07777));
+            items.push_back({{"name", entry.path().filename().string()},
+                             {"type", S_ISDIR(data.st_mode)   ? "DIRECTORY"
+                                      : S_ISLNK(data.st_mode) ? "SYMBOLIC_LINK"
+                                                              : "FILE"},
+                             {"size", data.st_size},
+                             {"mode", mode},
+                             {"created", date_of(data.st_ctime)},
+                             {"modified", date_of(data.st_mtime)}});
+        }
+        json answer = {{"items", items}};
+        if (!protocol_.reads_run_id) answer["files"] = list_directory(directory); // gone by 25.6
+        return json_reply(answer);
+    }
+    static std::string date_of(time_t time) {
+        return codec::format_date(
+            std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::from_time_t(time)));
+    }
+
+    http_reply rename_file(const gateway_request& request) {
+        parameters given(request);
+        const std::string target = given.required_text({"target_path"}), name = given.required_text({"new_name"});
+        given.finish();
+        const auto from = place(request, target, "rw");
+        move(from, from.parent_path() / name, target);
+        return json_reply(json::object());
+    }
+    http_reply move_file(const gateway_request& request) {
+        parameters given(request);
+        const std::string source = given.required_text({"src"}), target = given.required_text({"dst"});
+        given.finish();
+        move(place(request, source, "rw"), place(request, target, "rw"), source);
+        return json_reply(json::object());
+    }
+    void move(const std::filesystem::path& from, const std::filesystem::path& to, const std::string& text) const {
+        std::error_code error;
+        if (!std::filesystem::exists(std::filesystem::symlink_status(from))) throw failed(ENOENT, text);
+        std::filesystem::rename(from, to, error);
+        if (error) throw failed(error.value(), text);
+    }
+
+    http_reply delete_files(const gateway_request& request) {
+        parameters given(request);
+        const std::vector<std::string> names = given.texts({"files"}, true);
+        const bool recursive = given.boolean({"recursive"}, false);
+        given.finish();
+        if (names.empty()) throw operation_failed();
+        const auto root = root_ / find(request, "rw").name;
+        std::vector<std::filesystem::path> places;
+        for (const std::string& name : names) {
+            places.push_back(place_in(root, name));
+            const auto status = std::filesystem::symlink_status(places.back());
+            if (!std::filesystem::exists(status)) throw failed(ENOENT, name);
+            if (places.back() == root || (std::filesystem::is_directory(status) && !recursive))
+                throw failed(EISDIR, name);
+        }
+        for (const auto& path : places) std::filesystem::remove_all(path);
+        return json_reply(json::object());
+    }
+
+    // --- invitations -------------------------------------------------------------------------------------------------
+
+    http_reply invite(const gateway_request& request) {
+        parameters given(request);
+        const std::string permission = given.text({"perm", "permission"}).value_or("rw");
+        const std::vector<std::string> emails = given.texts({"emails", "user_ids", "userIDs"}, true);
+        given.finish();
+        const folder item = find(request, "ro");
+        if (item.owner != access_key_of(request.call)) throw not_found(request);
+        if (!item.group.empty()) throw problem(404, "vfolder-not-found", "No such virtual folder.");
+        if (emails.empty()) throw no_invitation();
+        json invited = json::array();
+        for (const std::string& email : emails) {
+            if (folders_.invite(item.owner, item.name, permission, email)) invited.push_back(email);
+        }
+        return json_reply({{"invited_ids", invited}}, 201);
+    }
+
+    http_reply tell(const std::vector<invitation>& list) const {
+        json told = json::array();
+        for (const invitation& item : list) {
+            std::string folder_id = item.folder_id;
+            for (const std::size_t dash : {20U, 16U, 12U, 8U}) folder_id.insert(dash, "-");
+            told.push_back({{"id", item.id},
+                            {"inviter", item.inviter},
+                            {"invitee", item.invitee},
+                            {"perm", item.permission},
+                            {"state", "pending"},
+                            {"created_at", item.created},
+                            {"modified_at", "None"},
+                            {"vfolder_id", folder_id},
+                            {"vfolder_name", item.folder_name}});
+        }
+        return json_reply({{"invitations", told}});
+    }
+    http_reply invitations(const gateway_request& request) {
+        return tell(folders_.invitations_of(access_key_of(request.call)));
+    }
+    http_reply sent_invitations(const gateway_request& request) {
+        return tell(folders_.sent_by(access_key_of(request.call)));
+    }
+    http_reply accept(const gateway_request& request) {
+        parameters given(request);
+        const std::string id = given.required_text({"inv_id"});
+        given.finish();
+        const std::string user = access_key_of(request.call);
+        if (folders_.accept(user, id, user).empty()) throw no_invitation();
+        return json_reply(json::object());
+    }
+    http_reply reject(const gateway_request& request) {
+        parameters given(request);
+        const std::string id = given.required_text({"inv_id"});
+        given.finish();
+        if (!folders_.reject(access_key_of(request.call), id, true)) {
+            throw problem(500, "internal-server-error", "Internal server error.", nullptr,
+                          "unexpected error: No such vfolder invitation.");
+        }
+        return json_reply(json::object());
+    }
+
+    // -----------------------------------------------------------------------------------------------------------------
+
+    static std::string group_id() { return "2de2b969-1d04-48a6-af16-0bc8adb3c831"; }
+
+    bool is_admin(const std::string& access_key) const {
+        const auto caller = keypairs_.find(access_key);
+        return caller && caller->is_admin;
+    }
+    static bool is_slug(const std::string& text) {
+        return folder_table::is_name(text.rfind('.', 0) == 0 ? text.substr(1) : text);
+    }
+    static problem not_found(const gateway_request& request) {
+        return {404, "vfolder-not-found", "No such virtual folder.", {{"data", request.arguments[0]}}};
+    }
+    static problem no_invitation() { return {404, "object-not-found", "No such vfolder invitation."}; }
+    static problem operation_failed() {
+        return {400, "vfolder-operation-failed", "Virtual folder operation has failed.", nullptr,
+                "Storage proxy responded with 500 Internal Server Error"};
+    }
+    static problem failed(int number, const std::string& path) {
+        return {400,
+                "invalid-api-params",
+                "Missing or invalid API parameters.",
+                {{"data", {{"errno", number}, {"paths", {path}}}}},
+                std::generic_category().message(number)};
+    }
+    static http_reply empty_with(int status) {
+        http_reply reply;
+        reply.status = status;
+        reply.headers = {{"Content-Type", "application/octet-stream"}};
+        return reply;
+    }
+
+    // What goes beyond the caller's permission is said not to be there. Who may write may delete as well.
+    folder find(const gateway_request& request, const std::string& permission) const {
+        try {
+            return folders_.find(access_key_of(request.call), request.arguments[0], permission);
+        } catch (const problem&) {
+            throw not_found(request);
+        }
+    }
+    std::filesystem::path place(const gateway_request& request, const std::string& text, const char* permission) const {
+        return place_in(root_ / find(request, permission).name, text);
+    }
+    static std::filesystem::path place_in(const std::filesystem::path& root, const std::string& text) {
+        if (!text.empty() && text.front() == '/') {
+            throw problem(400, "invalid-api-params", "Missing or invalid API parameters.",
+                          {{"data",
+                            {{"type", "https://api.backend.ai/probs/storage/invalid-api-params"},
+                             {"title", "Invalid API parameters"},
+                             {"data", {{"relpath", "expected relative path but the value is absolute"}}}}}});
+        }
+        try {
+            return place_below(root, text);
+        } catch (const problem&) {
+            throw operation_failed(); // out of the folder: the storage proxy fails
+        }
+    }
+
+    const gateway_protocol& protocol_;
+    const keypair_store& keypairs_;
+    const std::atomic<bool>& frozen_;
 };
 
 } // namespace detail
@@ -5178,7 +6673,8 @@ public:
           resolve_(std::move(resolve)) {}
 
     /// Runs a document; never throws for what is wrong with it.
-    outcome run(std::string_view document, const nlohmann::json& variables) {
+    /// @param operation the name of the one to run, when the document has several
+    outcome run(std::string_view document, const nlohmann::json& variables, const std::string& operation = {}) {
         result_ = outcome();
         document_ = document;
         try {
@@ -5186,7 +6682,7 @@ public:
             for (const query_error& error : validator(types_, query_type_, mutation_type_).check(definitions)) {
                 result_.errors.push_back(error.format(document));
             }
-            if (result_.errors.empty()) execute(definitions, variables);
+            if (result_.errors.empty()) execute(definitions, variables, operation);
         } catch (const query_error& error) {
             result_.errors.push_back(error.format(document));
         }
@@ -5196,18 +6692,23 @@ public:
 private:
     using group = std::pair<std::string, std::vector<const selection*>>;
 
-    void execute(const std::vector<definition>& definitions, const nlohmann::json& variables) {
+    void execute(const std::vector<definition>& definitions, const nlohmann::json& variables,
+                 const std::string& wanted) {
         const definition* operation = nullptr;
         fragments_.clear();
         for (const definition& item : definitions) {
             if (item.operation == "fragment") {
                 fragments_[item.name] = &item;
+            } else if (!wanted.empty()) {
+                if (item.name == wanted) operation = &item;
             } else if (operation != nullptr) {
                 throw query_error("Must provide operation name if query contains multiple operations.", {});
             } else {
                 operation = &item;
             }
         }
+        if (operation == nullptr && !wanted.empty())
+            throw query_error("Unknown operation named \"" + wanted + "\".", {});
         if (operation == nullptr) throw query_error("Must provide an operation.", {});
         const std::string& root = operation->operation == "query" ? query_type_ : mutation_type_;
         if (operation->operation == "subscription" || root.empty()) {
@@ -5380,19 +6881,28 @@ public:
     graphql_routes(const gateway_options& options, session_table& sessions, keypair_store& keypairs,
                    const std::atomic<bool>& frozen, folder_lister folders)
         : options_(options),
+          protocol_(find_protocol(options.protocol)),
           sessions_(sessions),
           keypairs_(keypairs),
           frozen_(frozen),
           folders_(std::move(folders)),
           started_(options.clock()) {}
 
-    void add_to(router& table) {
+    graphql_routes(const graphql_routes&) = delete;
+    graphql_routes& operator=(const graphql_routes&) = delete;
+    virtual ~graphql_routes() = default;
+
+    virtual void add_to(router& table) {
         table.add("POST", "/admin/graphql", true, [this](const gateway_request& request) { return answer(request); });
     }
 
-private:
+    /// What a session's service_ports are; to be set before the first request.
+    std::function<nlohmann::json()> service_ports;
+
+protected:
     using json = nlohmann::json;
 
+private:
     http_reply answer(const gateway_request& request) {
         const json body = request.json();
         const auto query = body.find("query");
@@ -5466,6 +6976,7 @@ private:
         throw std::runtime_error("not resolved: " + field);
     }
 
+protected:
     json mutate(const std::string& field, const json& arguments) {
         if (frozen_) throw std::runtime_error("The server is frozen due to maintenance. Please try again later.");
         if (field == "create_keypair") return create_keypair(arguments);
@@ -5571,8 +7082,7 @@ private:
         const session_request& made = entry.request;
         const bool is_ready = entry.started.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
         const std::string created = codec::format_date(entry.created);
-        std::string id = codec::to_hex(codec::digest("sha256", made.token + created)).substr(0, 32);
-        for (const std::size_t dash : {20U, 16U, 12U, 8U}) id.insert(dash, "-");
+        const std::string& id = entry.id;
         const std::string memory = std::to_string(made.memory_kib * 1024);
         json result = {{"sess_id", made.token},
                        {"id", id},
@@ -5585,7 +7095,7 @@ private:
                        {"created_at", created},
                        {"agent", agent_id()},
                        {"container_id", codec::to_hex(codec::digest("sha256", id))},
-                       {"service_ports", json::array()},
+                       {"service_ports", service_ports ? service_ports() : json::array()},
                        {"occupied_slots", {{"cpu", "1"}, {"mem", memory}}},
                        {"occupied_shares", json::object()},
                        {"mem_slot", made.memory_kib / 1024},
@@ -5714,13 +7224,634 @@ private:
     }
 
     const gateway_options& options_;
+    const gateway_protocol& protocol_;
     session_table& sessions_;
     keypair_store& keypairs_;
     const std::atomic<bool>& frozen_;
+
+private:
     folder_lister folders_;
     std::chrono::system_clock::time_point started_;
     std::mutex mutex_;
     std::map<std::string, std::string> aliases_; ///< alias -> humanized name
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_graphql_modern.hpp
+/// @file
+/// The embedded gateway's GraphQL as servers from 20.09 on have it: their schema, lists with pages, the envelope of
+/// /admin/gql.
+#ifndef BACKENDAI_TESTING_GATEWAY_GRAPHQL_MODERN_HPP
+#define BACKENDAI_TESTING_GATEWAY_GRAPHQL_MODERN_HPP
+
+// ---- backendai/testing/gateway_graphql_pages.hpp
+/// @file
+/// Pages of the embedded gateway's GraphQL listings: the little languages of `filter` and `order`.
+#ifndef BACKENDAI_TESTING_GATEWAY_GRAPHQL_PAGES_HPP
+#define BACKENDAI_TESTING_GATEWAY_GRAPHQL_PAGES_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cctype>
+#include <cstddef>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace graphql {
+
+/// `name == "x" & (status == "RUNNING" | status == "PENDING")`, with ==, !=, <, <=, >, >=, contains and ilike.
+class page_filter {
+public:
+    explicit page_filter(std::string text) : text_(std::move(text)) {}
+
+    /// @throws std::runtime_error for what is no filter, or names a field that the item does not have.
+    bool matches(const nlohmann::json& item) {
+        item_ = &item;
+        at_ = 0;
+        const bool result = expression();
+        skip();
+        if (at_ != text_.size()) fail();
+        return result;
+    }
+
+private:
+    [[noreturn]] void fail() const {
+        const std::string found = at_ < text_.size() ? text_.substr(at_, 1) : "";
+        throw std::runtime_error("Query filter parsing error: Unexpected token Token('" +
+                                 std::string(found.empty() ? "$END" : "TOKEN") + "', '" + found +
+                                 "') at line 1, column " + std::to_string(at_ + 1) + '.');
+    }
+    void skip() {
+        while (at_ < text_.size() && text_[at_] == ' ') ++at_;
+    }
+    bool take(const char* token) {
+        skip();
+        const std::string wanted = token;
+        if (text_.compare(at_, wanted.size(), wanted) != 0) return false;
+        at_ += wanted.size();
+        return true;
+    }
+    bool expression() {
+        bool result = comparison();
+        for (;;) {
+            if (take("&")) {
+                const bool other = comparison();
+                result = result && other;
+            } else if (take("|")) {
+                const bool other = comparison();
+                result = result || other;
+            } else {
+                return result;
+            }
+        }
+    }
+    bool comparison() {
+        if (take("(")) {
+            const bool inner = expression();
+            if (!take(")")) fail();
+            return inner;
+        }
+        skip();
+        std::string field;
+        while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 || text_[at_] == '_'))
+            field += text_[at_++];
+        if (field.empty()) fail();
+        std::string relation;
+        for (const char* known : {"==", "!=", "<=", ">=", "<", ">", "contains", "ilike"}) {
+            if (relation.empty() && take(known)) relation = known;
+        }
+        if (relation.empty()) fail();
+        const nlohmann::json wanted = value();
+        const auto found = item_->find(field);
+        if (found == item_->end()) {
+            throw std::runtime_error("Query filter parsing error: Error trying to process rule \"binary_expr\":\n\n"
+                                     "('Unknown/unsupported field name', '" +
+                                     field + "')");
+        }
+        return holds(*found, relation, wanted);
+    }
+    nlohmann::json value() {
+        skip();
+        const std::size_t start = at_;
+        if (at_ < text_.size() && text_[at_] == '"') {
+            for (++at_; at_ < text_.size() && text_[at_] != '"'; ++at_) at_ += text_[at_] == '\\' ? 1 : 0;
+            if (at_ >= text_.size()) fail();
+            ++at_;
+        } else {
+            while (at_ < text_.size() && (std::isalnum(static_cast<unsigned char>(text_[at_])) != 0 ||
+                                          text_[at_] == '-' || text_[at_] == '.' || text_[at_] == '_'))
+                ++at_;
+        }
+        nlohmann::json result = nlohmann::json::parse(text_.substr(start, at_ - start), nullptr, false);
+        if (result.is_discarded() || start == at_) {
+            at_ = start;
+            fail();
+        }
+        return result;
+    }
+    static std::string lower(std::string text) {
+        for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+        return text;
+    }
+    static bool holds(const nlohmann::json& is, const std::string& relation, const nlohmann::json& wanted) {
+        if (relation == "==") return is == wanted;
+        if (relation == "!=") return is != wanted;
+        if (relation == "<") return is < wanted;
+        if (relation == "<=") return is <= wanted;
+        if (relation == ">") return is > wanted;
+        if (relation == ">=") return is >= wanted;
+        if (!is.is_string() || !wanted.is_string()) return false;
+        std::string text = is.get<std::string>(), part = wanted.get<std::string>();
+        if (relation == "ilike") {
+            text = lower(text);
+            part = lower(part);
+            part.erase(std::remove(part.begin(), part.end(), '%'), part.end());
+        }
+        return text.find(part) != std::string::npos;
+    }
+
+    const std::string text_;
+    const nlohmann::json* item_ = nullptr;
+    std::size_t at_ = 0;
+};
+
+/// Puts items in order by "-created_at,+name". @throws std::runtime_error for a field that they do not have
+inline void order_items(std::vector<nlohmann::json>& items, const std::string& order) {
+    std::vector<std::pair<std::string, bool>> fields; // and whether downward
+    std::size_t start = 0;
+    while (start <= order.size()) {
+        const std::size_t end = (std::min)(order.find(',', start), order.size());
+        std::string field = order.substr(start, end - start);
+        while (!field.empty() && field.front() == ' ') field.erase(0, 1);
+        const bool down = !field.empty() && field.front() == '-';
+        if (!field.empty() && (field.front() == '-' || field.front() == '+')) field.erase(0, 1);
+        if (!items.empty() && !items.front().contains(field)) {
+            throw std::runtime_error("Query ordering parsing error: Error trying to process rule \"col\":\n\n"
+                                     "('Unknown/unsupported field name', '" +
+                                     field + "')");
+        }
+        fields.emplace_back(field, down);
+        start = end + 1;
+    }
+    std::stable_sort(items.begin(), items.end(), [&](const nlohmann::json& a, const nlohmann::json& b) {
+        for (const auto& item : fields) {
+            const nlohmann::json &left = a[item.first], &right = b[item.first];
+            if (left != right) return item.second ? right < left : left < right;
+        }
+        return false;
+    });
+}
+
+/// {items, total_count} by the arguments limit, offset, filter and order.
+inline nlohmann::json page_of(const nlohmann::json& all, const nlohmann::json& arguments) {
+    const auto limit = arguments.at("limit").get<std::int64_t>(), offset = arguments.at("offset").get<std::int64_t>();
+    if (limit < 0 || offset < 0) throw std::runtime_error("limit and offset must not be negative");
+    std::vector<nlohmann::json> items(all.begin(), all.end());
+    if (arguments.contains("filter")) {
+        page_filter filter(arguments["filter"].get<std::string>());
+        items.erase(std::remove_if(items.begin(), items.end(), [&](const auto& item) { return !filter.matches(item); }),
+                    items.end());
+    }
+    if (arguments.contains("order")) order_items(items, arguments["order"].get<std::string>());
+    if (arguments.contains("order_key")) {
+        order_items(items,
+                    (arguments.value("order_asc", true) ? "+" : "-") + arguments["order_key"].get<std::string>());
+    }
+    const auto total = static_cast<std::int64_t>(items.size());
+    const auto begin = items.begin() + static_cast<std::ptrdiff_t>((std::min)(offset, total));
+    const auto end = items.begin() + static_cast<std::ptrdiff_t>((std::min)(offset + limit, total));
+    return {{"items", std::vector<nlohmann::json>(begin, end)}, {"total_count", total}};
+}
+
+/// The same of what @p make makes an item of; of long listings only the page's items are made where that will do.
+template <class Source, class Make>
+nlohmann::json page_of(const std::vector<Source>& source, Make make, const nlohmann::json& arguments) {
+    nlohmann::json all = nlohmann::json::array();
+    if (arguments.contains("filter") || arguments.contains("order") || arguments.contains("order_key")) {
+        for (const Source& each : source) all.push_back(make(each));
+        return page_of(all, arguments);
+    }
+    const auto limit = arguments.at("limit").get<std::int64_t>(), offset = arguments.at("offset").get<std::int64_t>();
+    if (limit < 0 || offset < 0) throw std::runtime_error("limit and offset must not be negative");
+    const auto total = static_cast<std::int64_t>(source.size());
+    for (std::int64_t i = offset; i < (std::min)(offset + limit, total); ++i)
+        all.push_back(make(source[static_cast<std::size_t>(i)]));
+    return {{"items", std::move(all)}, {"total_count", total}};
+}
+
+} // namespace graphql
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cctype>
+#include <chrono>
+#include <cstddef>
+#include <future>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace graphql {
+
+inline constexpr const char* modern_types = R"(
+type KVPair { key: String value: String }
+type ResourceLimit { key: String min: String max: String }
+type Image { name: String humanized_name: String tag: String registry: String architecture: String is_local: Boolean
+  digest: String labels: [KVPair] aliases: [String] size_bytes: BigInt resource_limits: [ResourceLimit]
+  supported_accelerators: [String] installed: Boolean installed_agents: [String] hash: String }
+type VirtualFolder { id: ID host: String name: String user: UUID user_email: String group: UUID group_name: String
+  creator: String usage_mode: String permission: String ownership_type: String max_files: Int max_size: BigInt
+  created_at: DateTime last_used: DateTime num_files: Int cur_size: BigInt cloneable: Boolean status: String }
+type VirtualFolderList { items: [VirtualFolder] total_count: Int }
+type ComputeContainer { id: ID role: String hostname: String cluster_role: String cluster_idx: Int
+  cluster_hostname: String session_id: UUID image: String registry: String status: String agent: String
+  container_id: String }
+type ComputeSession { id: ID session_id: UUID main_kernel_id: UUID name: String type: String tag: String image: String
+  architecture: String registry: String cluster_mode: String cluster_size: Int domain_name: String group_name: String
+  group_id: UUID user_email: String user_id: UUID access_key: String status: String status_changed: DateTime
+  status_info: String status_data: JSONString created_at: DateTime terminated_at: DateTime starts_at: DateTime
+  startup_command: String result: String scaling_group: String service_ports: JSONString mounts: [String]
+  vfolder_mounts: [String] resource_opts: JSONString occupying_slots: JSONString occupied_slots: JSONString
+  num_queries: BigInt containers: [ComputeContainer] dependencies: [ComputeSession] }
+type ComputeSessionList { items: [ComputeSession] total_count: Int }
+type KeyPair { user_id: String full_name: String access_key: String secret_key: String is_active: Boolean
+  is_admin: Boolean resource_policy: String created_at: DateTime last_used: DateTime rate_limit: Int num_queries: Int
+  user: UUID ssh_public_key: String concurrency_used: Int concurrency_limit: Int vfolders: [VirtualFolder]
+  compute_sessions(status: String): [ComputeSession] }
+type KeyPairList { items: [KeyPair] total_count: Int }
+type Agent { id: String status: String status_changed: DateTime region: String scaling_group: String
+  schedulable: Boolean available_slots: JSONString occupied_slots: JSONString addr: String architecture: String
+  first_contact: DateTime lost_at: DateTime live_stat: JSONString version: String compute_plugins: JSONString
+  hardware_metadata: JSONString mem_slots: Int cpu_slots: Float gpu_slots: Float tpu_slots: Float used_mem_slots: Int
+  used_cpu_slots: Float used_gpu_slots: Float used_tpu_slots: Float cpu_cur_pct: Float mem_cur_bytes: Float
+  compute_containers(status: String): [ComputeContainer] }
+type AgentList { items: [Agent] total_count: Int }
+input KeyPairInput { is_active: Boolean is_admin: Boolean resource_policy: String! concurrency_limit: Int
+  rate_limit: Int! }
+input ModifyKeyPairInput { is_active: Boolean is_admin: Boolean resource_policy: String concurrency_limit: Int
+  rate_limit: Int }
+type CreateKeyPair { ok: Boolean msg: String keypair: KeyPair }
+type ModifyKeyPair { ok: Boolean msg: String }
+type DeleteKeyPair { ok: Boolean msg: String }
+type RescanImages { ok: Boolean msg: String task_id: String }
+type AliasImage { ok: Boolean msg: String }
+type DealiasImage { ok: Boolean msg: String }
+type Mutations { create_keypair(user_id: String! props: KeyPairInput!): CreateKeyPair
+  modify_keypair(access_key: String! props: ModifyKeyPairInput!): ModifyKeyPair
+  delete_keypair(access_key: String!): DeleteKeyPair rescan_images(registry: String): RescanImages
+  alias_image(alias: String! target: String! architecture: String): AliasImage
+  dealias_image(alias: String!): DealiasImage }
+)";
+/// The queries. @param order_arguments those of pages: they differ by version.
+inline std::string modern_queries(const std::string& order_arguments) {
+    const std::string page = "limit: Int! offset: Int! " + order_arguments;
+    return "type Queries { agent(agent_id: String!): Agent agents(scaling_group: String status: String): [Agent] "
+           "agent_list(" +
+           page +
+           " scaling_group: String status: String): AgentList "
+           "image(reference: String! architecture: String): Image "
+           "images(is_installed: Boolean is_operation: Boolean): [Image] "
+           "keypair(domain_name: String access_key: String): KeyPair "
+           "keypairs(domain_name: String email: String is_active: Boolean): [KeyPair] "
+           "keypair_list(" +
+           page +
+           " domain_name: String email: String is_active: Boolean): KeyPairList "
+           "vfolders(domain_name: String group_id: String access_key: String): [VirtualFolder] "
+           "vfolder_list(" +
+           page +
+           " domain_name: String group_id: UUID access_key: String): VirtualFolderList "
+           "compute_session(id: UUID!): ComputeSession "
+           "compute_session_list(" +
+           page + " domain_name: String group_id: UUID access_key: String status: String): ComputeSessionList }";
+}
+inline const schema& modern_schema(bool has_filters) {
+    static const std::string with = std::string(modern_types) + modern_queries("filter: String order: String");
+    static const std::string without =
+        std::string(modern_types) + modern_queries("order_key: String order_asc: Boolean");
+    static const schema first(with), second(without);
+    return has_filters ? first : second;
+}
+
+} // namespace graphql
+
+namespace detail {
+
+/// `POST /admin/graphql` and `/admin/gql`. Thread-safe.
+class modern_graphql_routes final : public graphql_routes {
+public:
+    using graphql_routes::graphql_routes;
+
+    void add_to(router& table) override {
+        table.add("POST", "/admin/graphql", true, [this](const gateway_request& request) {
+            const graphql::outcome result = run(request);
+            if (!result.errors.empty())
+                throw problem(400, "graphql-error", "GraphQL-generated error.", {{"data", result.errors}});
+            return text_reply(result.data);
+        });
+        if (!protocol_.has_sub_gql) return;
+        table.add("POST", "/admin/gql", true, [this](const gateway_request& request) {
+            const graphql::outcome result = run(request);
+            graphql::ordered_json body = graphql::ordered_json::object();
+            if (!result.errors.empty()) body["errors"] = result.errors;
+            // None at all when nothing was run.
+            if (result.errors.empty() || !result.data.is_null()) body["data"] = result.data;
+            return text_reply(body);
+        });
+    }
+
+private:
+    graphql::outcome run(const gateway_request& request) {
+        parameters given(request);
+        const std::string query = given.required_text({"query"});
+        const json* value = given.find({"variables"});
+        const json variables = value == nullptr ? json::object() : *value;
+        if (!variables.is_object()) given.wrong("variables", "value is not a dict");
+        const std::string operation = given.text({"operation_name", "operationName"}).value_or("");
+        if (query.empty() && given.find({"query"}) != nullptr) given.wrong("query", "blank value is not allowed");
+        given.finish();
+        const std::string caller = access_key_of(request.call);
+        graphql::executor executor(
+            graphql::modern_schema(protocol_.has_sub_gql), "Queries", "Mutations",
+            [this, &caller](const std::string& type, const std::string& field, const json& parent,
+                            const json& arguments) { return resolve_modern(caller, type, field, parent, arguments); });
+        return executor.run(query, variables, operation);
+    }
+    static http_reply text_reply(const graphql::ordered_json& body) {
+        http_reply reply = json_reply(nullptr);
+        reply.body = body.dump(-1, ' ', false, json::error_handler_t::replace);
+        return reply;
+    }
+
+    bool is_admin(const std::string& access_key) const {
+        const auto found = keypairs_.find(access_key);
+        return found && found->is_admin;
+    }
+    void require_superadmin(const std::string& caller) const {
+        if (!is_admin(caller)) throw std::runtime_error("Forbidden operation. (superadmin privilege required)");
+    }
+
+    json resolve_modern(const std::string& caller, const std::string& type, const std::string& field,
+                        const json& parent, const json& arguments) {
+        if (type == "Queries") return query_modern(caller, field, arguments);
+        if (type == "Mutations") return mutate_modern(caller, field, arguments);
+        if (type == "KeyPair" && field == "vfolders") return folders_modern(parent.at("access_key"));
+        if (type == "KeyPair" && field == "compute_sessions")
+            return sessions_modern(parent.at("access_key"), text(arguments, "status", ""));
+        return parent.value(field, json());
+    }
+
+    json query_modern(const std::string& caller, const std::string& field, const json& arguments) {
+        if (field == "agents" || field == "agent_list" || field == "agent") require_superadmin(caller);
+        if (field == "agent") return text(arguments, "agent_id", "") == agent_id() ? agent_modern() : json();
+        if (field == "agents") return agents_modern(arguments);
+        if (field == "agent_list") return graphql::page_of(agents_modern(arguments), arguments);
+        if (field == "images") return with_architecture(images());
+        if (field == "image") return with_architecture(json::array({image(text(arguments, "reference", ""))}))[0];
+        if (field == "keypair") return keypair_modern(caller, text(arguments, "access_key", caller));
+        if (field == "keypairs") {
+            require_superadmin(caller);
+            json found = json::array();
+            for (const stored_keypair& item : keypairs_modern(caller, arguments)) {
+                if (found.size() < 100) found.push_back(keypair_item(item));
+            }
+            return found;
+        }
+        if (field == "keypair_list") {
+            const auto make = [this](const stored_keypair& item) { return keypair_item(item); };
+            return graphql::page_of(keypairs_modern(caller, arguments), make, arguments);
+        }
+        if (field == "vfolders") return nullptr;
+        if (field == "vfolder_list") {
+            const std::string owner = text(arguments, "access_key", caller);
+            if (owner != caller) require_superadmin(caller);
+            return graphql::page_of(folders_modern(owner), arguments);
+        }
+        if (field == "compute_session_list") {
+            const std::string owner = text(arguments, "access_key", is_admin(caller) ? "" : caller);
+            if (owner != caller && !is_admin(caller)) throw std::runtime_error("Forbidden operation.");
+            return graphql::page_of(sessions_modern(owner, text(arguments, "status", "")), arguments);
+        }
+        if (field == "compute_session") {
+            for (const json& item : sessions_modern(is_admin(caller) ? "" : caller, "")) {
+                if (item["id"] == text(arguments, "id", "")) return item;
+            }
+            return nullptr;
+        }
+        throw std::runtime_error("not resolved: " + field);
+    }
+
+    // --- key pairs ---------------------------------------------------------------------------------------------------
+
+    static json refused(const std::string& message) { return {{"ok", false}, {"msg", message}, {"keypair", nullptr}}; }
+    json mutate_modern(const std::string& caller, const std::string& field, const json& arguments) {
+        if (frozen_) throw std::runtime_error("The server is frozen due to maintenance. Please try again later.");
+        if (!is_admin(caller)) return refused("no permission to execute " + field);
+        if (field == "create_keypair") {
+            const json& props = arguments.at("props");
+            if (!knows_policy(props)) return refused("integrity error: no such resource policy");
+            stored_keypair made;
+            made.user_id = arguments.at("user_id").get<std::string>();
+            keypair_store::make_keys(made);
+            made.created_at = options_.clock();
+            apply(props, made);
+            keypairs_.put(made);
+            return {{"ok", true}, {"msg", "success"}, {"keypair", keypair_item(made)}};
+        }
+        const std::string access_key = text(arguments, "access_key", "");
+        if (field == "modify_keypair") {
+            const json& props = arguments.at("props");
+            if (!knows_policy(props)) return refused("integrity error: no such resource policy");
+            const bool done = keypairs_.change(access_key, [&props](stored_keypair& item) { apply(props, item); });
+            return done ? json({{"ok", true}, {"msg", "success"}}) : refused("no matching modifykeypair");
+        }
+        if (field == "delete_keypair") {
+            return keypairs_.remove(access_key) ? json({{"ok", true}, {"msg", "success"}})
+                                                : refused("no matching deletekeypair");
+        }
+        return mutate(field, arguments);
+    }
+    static bool knows_policy(const json& props) {
+        return !has(props, "resource_policy") || props["resource_policy"] == "default";
+    }
+
+    json keypair_modern(const std::string& caller, const std::string& access_key) const {
+        if (access_key != caller && !is_admin(caller)) throw std::runtime_error("Forbidden operation.");
+        const auto found = keypairs_.find(access_key);
+        return found ? keypair_item(*found) : json();
+    }
+    json keypair_item(const stored_keypair& item) const {
+        json result = keypair(item);
+        result["full_name"] = item.user_id.substr(0, item.user_id.find('@'));
+        result["user"] = user_uuid(item.access_key);
+        result["concurrency_limit"] = 0;
+        result["concurrency_used"] = sessions_modern(item.access_key, "RUNNING").size();
+        result["ssh_public_key"] = "";
+        return result;
+    }
+    // A user sees their own.
+    std::vector<stored_keypair> keypairs_modern(const std::string& caller, const json& arguments) const {
+        const std::string email = text(arguments, "email", "");
+        const bool sees_all = is_admin(caller);
+        std::vector<stored_keypair> result;
+        std::vector<stored_keypair> all = keypairs_.all();
+        for (stored_keypair& item : all) {
+            if (!sees_all && item.access_key != caller) continue;
+            if (!email.empty() && item.user_id != email) continue;
+            if (arguments.contains("is_active") && item.is_active != arguments["is_active"].get<bool>()) continue;
+            result.push_back(std::move(item));
+        }
+        return result;
+    }
+
+    // --- sessions ----------------------------------------------------------------------------------------------------
+
+    // The newest first. @param owner empty: everybody's  @param statuses names with commas between; empty: all
+    json sessions_modern(const std::string& owner, const std::string& statuses) const {
+        static const std::set<std::string> known = {"PENDING",    "SCHEDULED",  "PULLING",          "PREPARING",
+                                                    "RUNNING",    "RESTARTING", "RUNNING_DEGRADED", "TERMINATING",
+                                                    "TERMINATED", "ERROR",      "CANCELLED"};
+        std::set<std::string> wanted;
+        for (std::size_t start = 0; !statuses.empty() && start <= statuses.size();) {
+            const std::size_t end = (std::min)(statuses.find(',', start), statuses.size());
+            const std::string name = statuses.substr(start, end - start);
+            if (known.count(name) == 0) throw std::runtime_error('\'' + name + '\'');
+            wanted.insert(name);
+            start = end + 1;
+        }
+        std::vector<json> items;
+        const auto add = [&](json item) {
+            const bool is_theirs = owner.empty() || item["access_key"] == owner;
+            if (is_theirs && (wanted.empty() || wanted.count(item["status"].get<std::string>()) != 0))
+                items.push_back(std::move(item));
+        };
+        for (const auto& entry : sessions_.list()) add(running_session(*entry));
+        for (const ended_session& entry : sessions_.ended()) add(session_item(entry, "TERMINATED", {}));
+        graphql::order_items(items, "-created_at");
+        return items;
+    }
+    json running_session(const session_entry& entry) const {
+        const session_request& made = entry.request;
+        ended_session base{entry.id,  entry.name(),         made.owner, made.language, made.tag,
+                           made.type, made.startup_command, {},         entry.created, {}};
+        const bool is_ready = entry.started.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+        json item = session_item(base, is_ready ? "RUNNING" : "PREPARING", entry.image.registry);
+        item["terminated_at"] = nullptr;
+        item["num_queries"] = is_ready ? entry.body->queries() : 0;
+        item["cluster_size"] = made.cluster_size;
+        item["cluster_mode"] = made.cluster_mode;
+        item["mounts"] = made.mounts;
+        item["occupied_slots"] = {{"cpu", "1"}, {"mem", std::to_string(made.memory_kib * 1024)}};
+        return item;
+    }
+    json session_item(const ended_session& entry, const std::string& status, const std::string& registry) const {
+        std::string type = entry.type;
+        std::transform(type.begin(), type.end(), type.begin(), [](unsigned char c) { return std::toupper(c); });
+        const auto owner = keypairs_.find(entry.owner);
+        const std::string kernel_id = uuid_of("kernel:" + entry.id);
+        const json container = {{"id", kernel_id},        {"role", "main"},          {"hostname", "main1"},
+                                {"cluster_role", "main"}, {"cluster_idx", 1},        {"cluster_hostname", "main1"},
+                                {"session_id", entry.id}, {"image", entry.language}, {"registry", registry},
+                                {"status", status},       {"agent", agent_id()},     {"container_id", ""}};
+        return {{"id", entry.id},
+                {"session_id", entry.id},
+                {"main_kernel_id", kernel_id},
+                {"name", entry.name},
+                {"type", type},
+                {"tag", entry.tag.empty() ? json() : json(entry.tag)},
+                {"image", entry.language},
+                {"architecture", "x86_64"},
+                {"registry", registry},
+                {"cluster_mode", "single-node"},
+                {"cluster_size", 1},
+                {"domain_name", "default"},
+                {"group_name", "['default']"},
+                {"group_id", "2de2b969-1d04-48a6-af16-0bc8adb3c831"},
+                {"user_email", owner ? json(owner->user_id) : json()},
+                {"user_id", user_uuid(entry.owner)},
+                {"access_key", entry.owner},
+                {"status", status},
+                {"status_changed", codec::format_date(entry.created)},
+                {"status_info", ""},
+                {"status_data", json::object()},
+                {"created_at", codec::format_date(entry.created)},
+                {"terminated_at", codec::format_date(entry.terminated)},
+                {"starts_at", nullptr},
+                {"startup_command", entry.startup_command.empty() ? json() : json(entry.startup_command)},
+                {"result", "UNDEFINED"},
+                {"scaling_group", "default"},
+                {"service_ports", json::array()},
+                {"mounts", json::array()},
+                {"vfolder_mounts", json::array()},
+                {"resource_opts", json::object()},
+                {"occupying_slots", json::object()},
+                {"occupied_slots", json::object()},
+                {"num_queries", 0},
+                {"containers", json::array({container})},
+                {"dependencies", json::array()}};
+    }
+
+    // --- the one agent, its images, folders --------------------------------------------------------------------------
+
+    json agent_modern() const {
+        json item = agent();
+        item.update({{"scaling_group", "default"},
+                     {"schedulable", true},
+                     {"status_changed", item["first_contact"]},
+                     {"architecture", "x86_64"},
+                     {"lost_at", nullptr},
+                     {"live_stat", json::object()},
+                     {"version", protocol_.manager},
+                     {"compute_plugins", json::object()},
+                     {"hardware_metadata", json::object()},
+                     {"compute_containers", json::array()}});
+        return item;
+    }
+    json agents_modern(const json& arguments) const {
+        const json found = agents(arguments);
+        const std::string group = text(arguments, "scaling_group", "default");
+        return found.empty() || group != "default" ? json::array() : json::array({agent_modern()});
+    }
+    static json with_architecture(json items) {
+        for (json& item : items)
+            item.update({{"architecture", "x86_64"}, {"is_local", false}, {"installed_agents", {agent_id()}}});
+        return items;
+    }
+    json folders_modern(const std::string& access_key) const {
+        json items = folders_of(access_key);
+        const auto owner = keypairs_.find(access_key);
+        for (json& item : items) {
+            item["max_size"] = nullptr;
+            item.update({{"user", user_uuid(access_key)},
+                         {"user_email", owner ? json(owner->user_id) : json()},
+                         {"creator", owner ? json(owner->user_id) : json()},
+                         {"group", nullptr},
+                         {"group_name", nullptr},
+                         {"ownership_type", "user"},
+                         {"last_used", nullptr},
+                         {"status", "ready"}});
+        }
+        return items;
+    }
 };
 
 } // namespace detail
@@ -5796,17 +7927,8 @@ inline std::int64_t memory_kib(const std::string& text) {
     return static_cast<std::int64_t>(amount / 1024);
 }
 
-/// Reads and checks the body of a creation.
-inline session_request read_creation(const nlohmann::json& body) {
-    session_request request;
-    request.language = text_member(body, "lang");
-    if (request.language.empty()) throw invalid_parameters("lang: is required");
-    request.tag = text_member(body, "tag");
-    request.token = text_member(body, "clientSessionToken");
-    if (!is_session_token(request.token)) {
-        throw invalid_parameters("clientSessionToken: is required, 4 to 64 characters, letters, digits, '_', '.', '-'");
-    }
-    const nlohmann::json config = object_member(body, "config");
+/// Reads what all generations of servers have in `config`: environ, mounts, resources.
+inline void read_config(const nlohmann::json& config, session_request& request) {
     const nlohmann::json variables = object_member(config, "environ");
     for (const auto& item : variables.items()) {
         if (!item.value().is_string()) throw invalid_parameters("environ: value is not a string");
@@ -5828,11 +7950,6 @@ inline session_request read_creation(const nlohmann::json& body) {
             request.mounts.push_back(text);
         }
     }
-    const auto cluster_size = config.find("clusterSize");
-    if (cluster_size != config.end() && !cluster_size->is_null()) {
-        if (!cluster_size->is_number_integer()) throw invalid_parameters("clusterSize: value is not an integer");
-        if (cluster_size->get<std::int64_t>() < 1) throw invalid_parameters("clusterSize: value is less than 1");
-    }
     const nlohmann::json resources = object_member(config, "resources");
     for (const auto& item : resources.items()) {
         if (!item.value().is_string() && !item.value().is_number())
@@ -5841,7 +7958,57 @@ inline session_request read_creation(const nlohmann::json& body) {
         request.memory_kib =
             memory_kib(item.value().is_string() ? item.value().get<std::string>() : item.value().dump());
     }
+}
+
+/// Reads and checks the body of a creation.
+inline session_request read_creation(const nlohmann::json& body) {
+    session_request request;
+    request.language = text_member(body, "lang");
+    if (request.language.empty()) throw invalid_parameters("lang: is required");
+    request.tag = text_member(body, "tag");
+    request.token = request.name = text_member(body, "clientSessionToken");
+    if (!is_session_token(request.token)) {
+        throw invalid_parameters("clientSessionToken: is required, 4 to 64 characters, letters, digits, '_', '.', '-'");
+    }
+    const nlohmann::json config = object_member(body, "config");
+    read_config(config, request);
+    const auto cluster_size = config.find("clusterSize");
+    if (cluster_size != config.end() && !cluster_size->is_null()) {
+        if (!cluster_size->is_number_integer()) throw invalid_parameters("clusterSize: value is not an integer");
+        if (cluster_size->get<std::int64_t>() < 1) throw invalid_parameters("clusterSize: value is less than 1");
+    }
     return request;
+}
+
+/// One step of a run. @param id of the run; may be empty in its first step
+inline nlohmann::json execute_step(const gateway_options& options, kernel& target, const nlohmann::json& body,
+                                   std::string id) {
+    const std::string mode = text_member(body, "mode");
+    const std::string code = text_member(body, "code");
+    if (code.size() > options.max_code) throw invalid_parameters("code: too long");
+    if (id.size() > 64) throw invalid_parameters("runId: too long");
+    const nlohmann::json more = object_member(body, "options");
+    if (mode == "complete")
+        return {{"status", "finished"}, {"completions", target.complete({{"code", code}, {"options", more}})}};
+    if (mode == "query" || mode == "batch") {
+        if (id.empty()) id = random_token(8);
+        run item;
+        item.id = id;
+        item.code = code;
+        if (mode == "batch") {
+            item.is_batch = true;
+            item.phase = 0;
+            item.commands = {text_member(more, "clean"), text_member(more, "build"), text_member(more, "exec")};
+        }
+        target.add(std::move(item));
+    } else if (mode == "continue" || mode == "input") {
+        if (id.empty()) throw invalid_parameters("runId: is required");
+        if (mode == "continue" && !code.empty()) throw invalid_parameters("code: must be empty");
+        if (mode == "input") target.answer(id, code);
+    } else {
+        throw invalid_parameters("mode: must be one of query, batch, continue, input, complete");
+    }
+    return target.step(id, options.slice);
 }
 
 /// Handlers of /kernel. Thread-safe.
@@ -5866,14 +8033,18 @@ public:
         table.add("POST", "/kernel/{}/interrupt", true, bind(&kernel_routes::interrupt));
         table.add("POST", "/kernel/{}/complete", true, bind(&kernel_routes::complete));
         table.add("GET", "/kernel/{}/logs", true, bind(&kernel_routes::logs));
-        table.add("GET", "/generated/{}/{}", false, bind(&kernel_routes::generated));
+        add_generated_files(table);
+    }
+    /// Of all generations: real servers keep generated files in an object store and tell an unguessable URL there.
+    void add_generated_files(router& table) {
+        table.add("GET", "/generated/{}/{}", false,
+                  [this](const gateway_request& request) { return generated(request); });
     }
 
 private:
     http_reply create(const gateway_request& request) {
         session_request wanted = read_creation(request.json());
-        if (frozen_)
-            throw problem(503, "server-frozen", "The server is frozen due to maintenance. Please try again later.");
+        if (frozen_) throw server_frozen();
         const auto result = sessions_.get_or_create(std::move(wanted));
         return json_reply({{"kernelId", result.first->request.token},
                            {"servicePorts", service_ports ? service_ports() : nlohmann::json::array()},
@@ -5930,41 +8101,10 @@ private:
 
     http_reply execute(const gateway_request& request) {
         const nlohmann::json body = request.json();
-        const std::string mode = text_member(body, "mode");
-        const std::string code = text_member(body, "code");
-        std::string id = text_member(body, "runId");
-        if (code.size() > options_.max_code) throw invalid_parameters("code: too long");
-        if (id.size() > 64) throw invalid_parameters("runId: too long");
-        const nlohmann::json options = object_member(body, "options");
         const auto session = sessions_.find(request.arguments[0]);
-        kernel& body_of = session->body();
-        if (mode == "complete") {
-            const nlohmann::json found = body_of.complete({{"code", code}, {"options", options}});
-            return json_reply({{"result", {{"status", "finished"}, {"completions", found}}}});
-        }
-        if (mode == "query" || mode == "batch") {
-            if (id.empty()) id = random_token(8);
-            run item;
-            item.id = id;
-            item.code = code;
-            if (mode == "batch") {
-                item.is_batch = true;
-                item.phase = 0;
-                item.commands = {text_member(options, "clean"), text_member(options, "build"),
-                                 text_member(options, "exec")};
-            }
-            body_of.add(std::move(item));
-        } else if (mode == "continue" || mode == "input") {
-            if (id.empty()) throw invalid_parameters("runId: is required");
-            if (mode == "continue" && !code.empty()) throw invalid_parameters("code: must be empty");
-            if (mode == "input") body_of.answer(id, code);
-        } else {
-            throw invalid_parameters("mode: must be one of query, batch, continue, input, complete");
-        }
-        return json_reply({{"result", body_of.step(id, options_.slice)}});
+        return json_reply({{"result", execute_step(options_, session->body(), body, text_member(body, "runId"))}});
     }
 
-    // Real servers keep generated files in an object store and tell an unguessable URL there.
     http_reply generated(const gateway_request& request) {
         const std::filesystem::path root = sessions_.generated_files(request.arguments[0]);
         const std::filesystem::path path = (root / request.arguments[1]).lexically_normal();
@@ -5992,22 +8132,18 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
-// ---- backendai/testing/gateway_server.hpp
+// ---- backendai/testing/gateway_login.hpp
 /// @file
-/// The embedded gateway's server: a listening thread, a thread for each connection, and faults on the wire.
-#ifndef BACKENDAI_TESTING_GATEWAY_SERVER_HPP
-#define BACKENDAI_TESTING_GATEWAY_SERVER_HPP
-
-// ---- backendai/testing/gateway_http.hpp
-/// @file
-/// HTTP/1.1 on one server connection (RFC 9112): requests in, replies out, with limits.
-#ifndef BACKENDAI_TESTING_GATEWAY_HTTP_HPP
-#define BACKENDAI_TESTING_GATEWAY_HTTP_HPP
+/// The embedded gateway's webserver: logins by password, and the manager's API behind a cookie, below /func.
+#ifndef BACKENDAI_TESTING_GATEWAY_LOGIN_HPP
+#define BACKENDAI_TESTING_GATEWAY_LOGIN_HPP
 
 
-#include <algorithm>
-#include <chrono>
-#include <cstddef>
+#include <nlohmann/json.hpp>
+
+#include <map>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -6016,255 +8152,183 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace testing {
 namespace detail {
 
-/// A request that is no HTTP or goes over a limit: the status to answer before the connection is closed.
-struct bad_request {
-    int status;
-    const char* why;
-};
-
-/// The peer has closed, or kept silent for too long.
-struct end_of_connection {};
-
-inline std::string lower_case(std::string_view text) {
-    std::string result(text);
-    for (char& c : result) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
-    return result;
-}
-
-inline std::string_view trim(std::string_view text) {
-    while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-    while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-    return text;
-}
-
-/// Whether a comma-separated header has an item, in any case.
-inline bool has_token(const header_list& headers, std::string_view name, std::string_view token) {
-    const std::string* value = find_header(headers, name);
-    std::string_view rest = value != nullptr ? std::string_view(*value) : std::string_view();
-    while (!rest.empty()) {
-        const std::size_t comma = rest.find(',');
-        if (lower_case(trim(rest.substr(0, comma))) == token) return true;
-        if (comma == std::string_view::npos) break;
-        rest.remove_prefix(comma + 1);
-    }
-    return false;
-}
-
-/// Reads requests from one connection. One thread.
-class request_reader {
+/// Who is logged in, and the endpoints below /server. Thread-safe.
+class webserver {
 public:
-    request_reader(os::tcp_socket& socket, const gateway_options& options) : socket_(socket), options_(options) {}
+    webserver(const gateway_options& options, const keypair_store& keypairs) : options_(options), keypairs_(keypairs) {}
 
-    /// Reads the next request's head. @throws bad_request, end_of_connection, std::system_error.
-    http_call read_head() {
-        std::size_t end = 0, searched = 0;
-        while (bytes_.compare(0, 2, "\r\n") == 0)
-            bytes_.erase(0, 2); // RFC 9112 section 2.2: empty lines before a request
-        while ((end = bytes_.find("\r\n\r\n", searched)) == std::string::npos) {
-            if (bytes_.size() > options_.max_head) throw bad_request{431, "head too large"};
-            searched = bytes_.size() < 3 ? 0 : bytes_.size() - 3;
-            fill();
-        }
-        if (end > options_.max_head) throw bad_request{431, "head too large"};
-        http_call call;
-        parse_head(std::string_view(bytes_).substr(0, end + 2), call);
-        bytes_.erase(0, end + 4);
-        return call;
+    void add_to(router& table) {
+        table.add("POST", "/server/login", false, [this](const gateway_request& request) { return login(request); });
+        table.add("POST", "/server/login-check", false,
+                  [this](const gateway_request& request) { return login_check(request); });
+        table.add("POST", "/server/logout", false, [this](const gateway_request& request) { return logout(request); });
     }
 
-    /// Reads the body that the head announces into @p call.
-    void read_body(http_call& call) {
-        const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
-        const std::size_t length = content_length(call.headers, encoding != nullptr);
-        if (encoding == nullptr && length == 0) return;
-        if (length > options_.max_body) throw bad_request{413, "body too large"};
-        if (has_token(call.headers, "Expect", "100-continue") && bytes_.empty()) {
-            socket_.write("HTTP/1.1 100 Continue\r\n\r\n");
+    /// Whether the request is for the manager behind the webserver.
+    static bool is_for_manager(std::string_view path) { return path.substr(0, 6) == "/func/"; }
+
+    /// The request as the webserver hands it on: without /func, in the name of who is logged in; without authorization
+    /// when nobody is. Signatures are not made, as they would be checked against themselves.
+    http_call hand_on(const http_call& call) const {
+        http_call inner = call;
+        inner.target.erase(options_.path_prefix.size(), 5);
+        for (auto field = inner.headers.begin(); field != inner.headers.end();) {
+            const std::string name = lower_case(field->first);
+            field = name == "authorization" || name == "cookie" ? inner.headers.erase(field) : std::next(field);
         }
-        if (encoding == nullptr) {
-            take(length, call.body);
-            return;
-        }
-        if (lower_case(trim(*encoding)) != "chunked") throw bad_request{501, "unknown transfer encoding"};
-        for (;;) {
-            const std::size_t size = chunk_size(read_line());
-            if (size > options_.max_body - call.body.size()) throw bad_request{413, "body too large"};
-            if (size == 0) break;
-            take(size, call.body);
-            if (!read_line().empty()) throw bad_request{400, "bad chunk"};
-        }
-        while (!read_line().empty()) continue; // trailer fields
+        if (const auto key = user_of(call))
+            inner.headers.emplace_back("Authorization",
+                                       "BackendAI signMethod=HMAC-SHA256, credential=" + *key + ":web");
+        return inner;
+    }
+    bool is_logged_in(const http_call& call) const { return user_of(call).has_value(); }
+    std::size_t logins() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return sessions_.size();
     }
 
-    /// Leaves a multipart body on the connection, to be read through @p call; false for other requests.
-    bool stream_body(http_call& call) {
-        const std::string* type = find_header(call.headers, "Content-Type");
-        if (type == nullptr || lower_case(*type).compare(0, 20, "multipart/form-data;") != 0) return false;
-        const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
-        stream_left_ = content_length(call.headers, encoding != nullptr);
-        if (encoding != nullptr && lower_case(trim(*encoding)) != "chunked") {
-            throw bad_request{501, "unknown transfer encoding"};
-        }
-        in_chunks_ = encoding != nullptr;
-        first_chunk_ = true;
-        if (has_token(call.headers, "Expect", "100-continue") && bytes_.empty()) {
-            socket_.write("HTTP/1.1 100 Continue\r\n\r\n");
-        }
-        call.stream = [this](char* buffer, std::size_t capacity) { return read_stream(buffer, capacity); };
-        return true;
-    }
-    /// Throws away what the handler has left of a body.
-    void drain_stream() {
-        char buffer[16384];
-        while (read_stream(buffer, sizeof buffer) != 0) continue;
-    }
-
-    bool keeps_alive() const { return keeps_alive_; }
-    /// What came behind the request.
-    std::string take_rest() { return std::exchange(bytes_, {}); }
+    /// What the webserver answers where it has nobody to speak for.
+    static http_reply unauthorized() { return problem(401, "auth-failed", "Unauthorized access").reply(); }
 
 private:
-    std::size_t read_stream(char* buffer, std::size_t capacity) {
-        if (stream_left_ == 0 && in_chunks_) {
-            if (!std::exchange(first_chunk_, false) && !read_line().empty()) throw bad_request{400, "bad chunk"};
-            stream_left_ = chunk_size(read_line());
-            if (stream_left_ == 0) {
-                while (!read_line().empty()) continue; // trailer fields
-                in_chunks_ = false;
+    static constexpr const char* cookie_name = "AIOHTTP_SESSION";
+    static constexpr int most_failures = 10;
+
+    struct account {
+        std::string access_key, password;
+    };
+
+    static std::string cookie_of(const http_call& call) {
+        const std::string* header = find_header(call.headers, "Cookie");
+        std::string_view rest = header != nullptr ? std::string_view(*header) : std::string_view();
+        while (!rest.empty()) {
+            const std::size_t end = rest.find(';');
+            const std::string_view pair = trim(rest.substr(0, end));
+            const std::size_t equals = pair.find('=');
+            if (pair.substr(0, equals) == cookie_name && equals != std::string_view::npos)
+                return std::string(pair.substr(equals + 1));
+            if (end == std::string_view::npos) break;
+            rest.remove_prefix(end + 1);
+        }
+        return {};
+    }
+
+    std::optional<std::string> user_of(const http_call& call) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = sessions_.find(cookie_of(call));
+        if (found == sessions_.end()) return {};
+        return found->second;
+    }
+
+    std::optional<account> account_of(const std::string& email) const {
+        if (email == options_.email) return account{options_.access_key, options_.password};
+        for (const gateway_user& user : options_.other_users) {
+            if (user.email == email) return account{user.access_key, user.password};
+        }
+        return {};
+    }
+
+    nlohmann::json description_of(const std::string& access_key) const {
+        const auto keypair = keypairs_.find(access_key);
+        return {{"access_key", access_key},
+                {"role", keypair && keypair->is_admin ? "superadmin" : "user"},
+                {"status", "active"}};
+    }
+
+    static void set_cookie(http_reply& reply, const std::string& value) {
+        reply.headers.emplace_back("X-BackendAI-SessionID", random_token(16));
+        reply.headers.emplace_back("Set-Cookie", std::string(cookie_name) + '=' + value +
+                                                     "; expires=Mon, 30-Nov-2099 15:34:00 GMT; HttpOnly; "
+                                                     "Max-Age=604800; Path=/");
+    }
+
+    http_reply login(const gateway_request& request) {
+        const nlohmann::json body = nlohmann::json::parse(request.call.body, nullptr, false);
+        const auto field = [&body](const char* key) -> std::optional<std::string> {
+            if (!body.is_object() || !body.contains(key) || !body[key].is_string()) return {};
+            return body[key].get<std::string>();
+        };
+        for (const char* key : {"username", "password"}) {
+            if (!field(key))
+                throw problem(400, "invalid-api-params", "You must provide the " + std::string(key) + " field.");
+        }
+        if (is_logged_in(request.call)) throw problem(400, "generic-bad-request", "You have already logged in.");
+        const std::string user = *field("username");
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (failures_[user] >= most_failures) throw problem(429, "too-many-requests", "Too many failed login attempts");
+        const auto known = account_of(user);
+        const bool good = known && !known->password.empty() && known->password == *field("password");
+        if (good && !options_.otp.empty() && field("otp") != options_.otp) {
+            // 23.03 says it in words, later servers by the type.
+            if (options_.login_refused_by_status) {
+                return refused({{"type", "https://api.backend.ai/probs/require-totp-authentication"},
+                                {"title", "TOTP authentication is required"}},
+                               200);
             }
+            return refused({{"type", "https://api.backend.ai/probs/auth-failed"},
+                            {"title", "Credential/signature mismatch."},
+                            {"details", "OTP not provided"}},
+                           200);
         }
-        std::size_t count = (std::min)(capacity, stream_left_);
-        if (count == 0) return 0;
-        if (bytes_.empty()) {
-            if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
-            count = socket_.read(buffer, count);
-            if (count == 0) throw end_of_connection{};
-        } else {
-            count = (std::min)(count, bytes_.size());
-            std::copy_n(bytes_.begin(), count, buffer);
-            bytes_.erase(0, count);
+        if (!good) {
+            ++failures_[user];
+            return refused({{"type", "https://api.backend.ai/probs/auth-failed"},
+                            {"title", "Credential/signature mismatch."},
+                            {"details", "User credential mismatch."}},
+                           options_.login_refused_by_status ? 401 : 200);
         }
-        stream_left_ -= count;
-        return count;
+        failures_.erase(user);
+        const std::string cookie = random_token(16);
+        sessions_[cookie] = known->access_key;
+        http_reply reply = json_reply({{"authenticated", true}, {"data", description_of(known->access_key)}});
+        set_cookie(reply, cookie);
+        return reply;
     }
 
-    void fill() {
-        if (!socket_.wait_readable(options_.keep_alive)) throw end_of_connection{};
-        char buffer[16384];
-        const std::size_t count = socket_.read(buffer, sizeof buffer);
-        if (count == 0) throw end_of_connection{};
-        bytes_.append(buffer, count);
+    // A cookie comes along all the same, of nobody.
+    static http_reply refused(nlohmann::json why, int status) {
+        http_reply reply = json_reply({{"authenticated", false}, {"data", std::move(why)}}, status);
+        set_cookie(reply, random_token(16));
+        return reply;
     }
 
-    void take(std::size_t length, std::string& into) {
-        while (length > 0) {
-            if (bytes_.empty()) fill();
-            const std::size_t count = (std::min)(length, bytes_.size());
-            into.append(bytes_, 0, count);
-            bytes_.erase(0, count);
-            length -= count;
-        }
+    http_reply login_check(const gateway_request& request) {
+        const auto user = user_of(request.call);
+        if (!user) return json_reply({{"authenticated", false}, {"data", nullptr}, {"session_id", nullptr}});
+        return json_reply(
+            {{"authenticated", true}, {"data", description_of(*user)}, {"session_id", cookie_of(request.call)}});
     }
 
-    std::string read_line() {
-        std::size_t end = 0;
-        while ((end = bytes_.find("\r\n")) == std::string::npos) {
-            if (bytes_.size() > 4096) throw bad_request{400, "line too long"};
-            fill();
+    http_reply logout(const gateway_request& request) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex_);
+            sessions_.erase(cookie_of(request.call));
         }
-        std::string line = bytes_.substr(0, end);
-        bytes_.erase(0, end + 2);
-        return line;
+        http_reply reply;
+        reply.status = options_.login_refused_by_status ? 200 : 201;
+        reply.headers.emplace_back("Set-Cookie", std::string(cookie_name) +
+                                                     "=\"\"; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/");
+        return reply;
     }
 
-    static std::size_t chunk_size(const std::string& line) {
-        std::size_t size = 0, digits = 0;
-        for (const char c : line) {
-            int value = -1;
-            if (c >= '0' && c <= '9') value = c - '0';
-            if (c >= 'a' && c <= 'f') value = c - 'a' + 10;
-            if (c >= 'A' && c <= 'F') value = c - 'A' + 10;
-            if (value < 0) {
-                if (c == ';' || c == ' ') break;
-                throw bad_request{400, "bad chunk size"};
-            }
-            if (++digits > 12) throw bad_request{413, "body too large"};
-            size = size * 16 + static_cast<std::size_t>(value);
-        }
-        if (digits == 0) throw bad_request{400, "bad chunk size"};
-        return size;
-    }
-
-    static std::size_t content_length(const header_list& headers, bool is_chunked) {
-        std::size_t length = 0;
-        const std::string* seen = nullptr;
-        for (const auto& field : headers) {
-            if (lower_case(field.first) != "content-length") continue;
-            if (is_chunked || (seen != nullptr && *seen != field.second)) throw bad_request{400, "two lengths"};
-            seen = &field.second;
-            if (field.second.empty() || field.second.size() > 15) throw bad_request{400, "bad length"};
-            length = 0;
-            for (const char c : field.second) {
-                if (c < '0' || c > '9') throw bad_request{400, "bad length"};
-                length = length * 10 + static_cast<std::size_t>(c - '0');
-            }
-        }
-        return length;
-    }
-
-    void parse_head(std::string_view head, http_call& call) {
-        const std::size_t line_end = head.find("\r\n");
-        const std::string_view line = head.substr(0, line_end);
-        const std::size_t first = line.find(' '), last = line.rfind(' ');
-        if (first == std::string_view::npos || first == last) throw bad_request{400, "bad request line"};
-        call.method = line.substr(0, first);
-        call.target = line.substr(first + 1, last - first - 1);
-        const std::string_view version = line.substr(last + 1);
-        if (version.substr(0, 5) != "HTTP/") throw bad_request{400, "bad request line"};
-        if (version != "HTTP/1.1" && version != "HTTP/1.0") throw bad_request{505, "not HTTP/1"};
-        if (call.target.empty() || call.target[0] != '/' || call.target.find(' ') != std::string::npos) {
-            throw bad_request{400, "bad target"};
-        }
-        head.remove_prefix(line_end + 2);
-        while (!head.empty()) {
-            const std::size_t end = head.find("\r\n");
-            const std::string_view field = head.substr(0, end);
-            const std::size_t colon = field.find(':');
-            const bool has_name = colon != std::string_view::npos && colon > 0 && field[colon - 1] != ' ' &&
-                                  field[0] != ' ' && field[0] != '\t';
-            if (!has_name) throw bad_request{400, "bad header"};
-            call.headers.emplace_back(field.substr(0, colon), trim(field.substr(colon + 1)));
-            head.remove_prefix(end + 2);
-        }
-        keeps_alive_ = version == "HTTP/1.1" ? !has_token(call.headers, "Connection", "close")
-                                             : has_token(call.headers, "Connection", "keep-alive");
-        if (version == "HTTP/1.1" && find_header(call.headers, "Host") == nullptr) throw bad_request{400, "no Host"};
-    }
-
-    os::tcp_socket& socket_;
     const gateway_options& options_;
-    std::string bytes_;
-    bool keeps_alive_ = false;
-    std::size_t stream_left_ = 0; ///< of the body, or of its present chunk
-    bool in_chunks_ = false, first_chunk_ = false;
+    const keypair_store& keypairs_;
+    mutable std::mutex mutex_;
+    std::map<std::string, std::string> sessions_; // cookie -> access key
+    std::map<std::string, int> failures_;         // by user name
 };
-
-/// The head of a reply. @param length of the body to announce; npos = none is announced.
-inline std::string head_of(const http_reply& reply, std::size_t length, bool keeps_alive) {
-    std::string head = "HTTP/1.1 " + std::to_string(reply.status) + ' ' +
-                       (reply.reason.empty() ? reason_of(reply.status) : reply.reason) + "\r\n";
-    for (const auto& field : reply.headers) head += field.first + ": " + field.second + "\r\n";
-    const bool has_length = length != std::string::npos && reply.status != 204 && reply.status >= 200;
-    if (has_length) head += "Content-Length: " + std::to_string(length) + "\r\n";
-    if (reply.status >= 200) head += keeps_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
-    return head + "\r\n";
-}
 
 } // namespace detail
 } // namespace testing
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/testing/gateway_server.hpp
+/// @file
+/// The embedded gateway's server: a listening thread, a thread for each connection, and faults on the wire.
+#ifndef BACKENDAI_TESTING_GATEWAY_SERVER_HPP
+#define BACKENDAI_TESTING_GATEWAY_SERVER_HPP
+
 
 #include <atomic>
 #include <chrono>
@@ -6436,9 +8500,15 @@ private:
     }
 
     static void write_stream(os::tcp_socket& socket, http_reply& reply, bool alive) {
+        std::vector<char> buffer(256 * 1024);
+        if (reply.stream_length) {
+            socket.write(head_of(reply, static_cast<std::size_t>(*reply.stream_length), alive));
+            while (const std::size_t count = reply.stream(buffer.data(), buffer.size()))
+                socket.write({buffer.data(), count});
+            return;
+        }
         reply.headers.emplace_back("Transfer-Encoding", "chunked");
         socket.write(head_of(reply, std::string::npos, alive));
-        std::vector<char> buffer(256 * 1024);
         for (;;) {
             const std::size_t count = reply.stream(buffer.data(), buffer.size());
             char size[32];
@@ -6548,6 +8618,953 @@ private:
     std::list<connection> connections_;
     std::atomic<std::size_t> accepted_{0};
     std::thread acceptor_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_session_routes.hpp
+/// @file
+/// The embedded gateway's endpoints for compute sessions as servers from 20.09 on have them.
+#ifndef BACKENDAI_TESTING_GATEWAY_SESSION_ROUTES_HPP
+#define BACKENDAI_TESTING_GATEWAY_SESSION_ROUTES_HPP
+
+
+#include <nlohmann/json.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Name, protocol and ports of a service in the form of a creation's answer, from the form of service_table.
+inline nlohmann::json modern_services(const nlohmann::json& services) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& item : services) {
+        list.push_back({{"name", item["name"]},
+                        {"protocol", item["protocol"]},
+                        {"ports", nlohmann::json::array({item["container_port"]})}});
+    }
+    return list;
+}
+/// The same of a session that is given back.
+inline nlohmann::json reused_services(const nlohmann::json& services) {
+    nlohmann::json list = nlohmann::json::array();
+    for (const auto& item : services) {
+        list.push_back({{"name", item["name"]},
+                        {"protocol", item["protocol"]},
+                        {"host_ports", nlohmann::json::array({item["host_port"]})},
+                        {"container_ports", nlohmann::json::array({item["container_port"]})},
+                        {"is_inference", false}});
+    }
+    return list;
+}
+
+/// Handlers of /session. Thread-safe.
+///
+/// A session starts at once, however long its queue is said to be: enqueueOnly answers PENDING all the same.
+class session_routes {
+public:
+    session_routes(const gateway_options& options, session_table& sessions, const keypair_store& keypairs,
+                   std::atomic<bool>& frozen)
+        : options_(options),
+          protocol_(find_protocol(options.protocol)),
+          sessions_(sessions),
+          keypairs_(keypairs),
+          frozen_(frozen) {}
+
+    /// The services of each session; set before the first request.
+    std::function<nlohmann::json()> service_ports;
+
+    void add_to(router& table) {
+        const auto bind = [this](http_reply (session_routes::*handler)(const gateway_request&)) {
+            return [this, handler](const gateway_request& request) { return (this->*handler)(request); };
+        };
+        table.add("POST", "/session", true, bind(&session_routes::create));
+        table.add("POST", "/session/_/create", true, bind(&session_routes::create));
+        table.add("GET", "/session/_/match", true, bind(&session_routes::match));
+        table.add("GET", "/session/{}", true, bind(&session_routes::info));
+        table.add("DELETE", "/session/{}", true, bind(&session_routes::destroy));
+        table.add("PATCH", "/session/{}", true, bind(&session_routes::restart));
+        table.add("POST", "/session/{}", true, bind(&session_routes::execute));
+        table.add("POST", "/session/{}/interrupt", true, bind(&session_routes::interrupt));
+        table.add("POST", "/session/{}/complete", true, bind(&session_routes::complete));
+        table.add("GET", "/session/{}/logs", true, bind(&session_routes::logs));
+        table.add("POST", "/session/{}/rename", true, bind(&session_routes::rename));
+        table.add("POST", "/session/{}/start-service", true, bind(&session_routes::start_service));
+        table.add("POST", "/session/{}/shutdown-service", true, bind(&session_routes::shutdown_service));
+        table.add("GET", "/stream/session/{}/apps", true, bind(&session_routes::apps));
+    }
+
+private:
+    using json = nlohmann::json;
+
+    std::string key_of(const gateway_request& request) const {
+        return sessions_.key_of(request.arguments[0], access_key_of(request.call));
+    }
+    std::unique_ptr<session_table::use> find(const gateway_request& request) const {
+        return sessions_.find(key_of(request));
+    }
+
+    // --- creation ----------------------------------------------------------------------------------------------------
+
+    http_reply create(const gateway_request& request) {
+        if (frozen_) throw server_frozen();
+        const std::string* version = find_header(request.call.headers, "X-BackendAI-Version");
+        // The handler reads what the schema of older headers does not have.
+        if (version != nullptr && is_before_storage_proxy(*version))
+            throw problem(500, "internal-server-error", "Internal server error.");
+        bool enqueue_only = false;
+        session_request wanted = read_request(request, enqueue_only);
+        const bool is_batch = wanted.type == "batch";
+        const auto result = sessions_.get_or_create(std::move(wanted));
+        session_entry& entry = *result.first;
+        json body = {{"sessionId", entry.id},
+                     {"sessionName", entry.name()},
+                     {"status", enqueue_only && result.second ? "PENDING" : "RUNNING"},
+                     {"created", result.second}};
+        if (!result.second) {
+            body["service_ports"] = reused_services(service_ports());
+            return json_reply(body, 201);
+        }
+        body["servicePorts"] = enqueue_only || is_batch ? json::array() : modern_services(service_ports());
+        if (is_batch) body["status"] = run_batch(entry);
+        return json_reply(body, 201);
+    }
+
+    session_request read_request(const gateway_request& request, bool& enqueue_only) const {
+        parameters given(request);
+        session_request wanted;
+        const std::string caller = access_key_of(request.call);
+        wanted.name = given.required_text({"name", "clientSessionToken"}, "session_name");
+        if (!wanted.name.empty()) check_name(given, wanted.name);
+        wanted.language = given.required_text({"image", "lang"});
+        wanted.tag = given.text({"tag"}).value_or("");
+        wanted.type =
+            given.word({"type", "sessionType"}, "interactive", {"interactive", "batch", "inference"}, "SessionTypes");
+        wanted.cluster_size = given.integer({"clusterSize", "cluster_size"}, 1, 1);
+        wanted.cluster_mode =
+            given.word({"clusterMode", "cluster_mode"}, "single-node", {"single-node", "multi-node"}, "ClusterMode");
+        wanted.startup_command = given.text({"startupCommand"}).value_or("");
+        wanted.reuse = given.boolean({"reuseIfExists"}, true);
+        wanted.owner = given.text({"owner_access_key"}).value_or(caller);
+        enqueue_only = given.boolean({"enqueueOnly"}, false);
+        given.integer({"maxWaitSeconds"}, 0, 0);
+        const std::string group = given.text({"group", "groupName", "group_name"}).value_or("default");
+        const std::string domain = given.text({"domain", "domainName", "domain_name"}).value_or("default");
+        for (const char* unused : {"architecture", "starts_at", "bootstrap_script", "callback_url", "dependencies"})
+            given.find({unused});
+        const auto config = given.object({"config"});
+        if (protocol_.reads_run_id) given.find({"priority"});
+        given.finish();
+        check_config(config);
+        if (domain != "default") throw invalid_parameters("You can only set the domain to your domain.");
+        if (group != "default") throw invalid_parameters("Invalid group");
+        if (wanted.type == "batch" && wanted.startup_command.empty())
+            throw invalid_parameters("Batch sessions must have a non-empty startup command.");
+        if (wanted.owner != caller && !is_admin(caller)) {
+            throw problem(403, "generic-forbidden", "Forbidden operation.", nullptr,
+                          "Only admins can perform operations on behalf of other users.");
+        }
+        read_config(config, wanted);
+        return wanted;
+    }
+
+    // An unknown member or one of the wrong type is no bad request to those servers but a failure.
+    static void check_config(const json& config) {
+        static const std::set<std::string> known = {
+            "mounts",       "environ",       "resources", "resource_opts", "resourceOpts",  "scaling_group",
+            "scalingGroup", "mount_map",     "mountMap",  "preopen_ports", "preopenPorts",  "agent_list",
+            "agentList",    "mount_options", "mount_ids", "mount_id_map",  "attach_network"};
+        for (const auto& item : config.items()) {
+            const bool is_list = item.key() == "mounts" || item.key() == "preopen_ports" || item.key() == "agent_list";
+            const bool is_map = item.key() == "environ" || item.key() == "resources" || item.key() == "mount_map" ||
+                                item.key() == "resource_opts";
+            const json& value = item.value();
+            if (known.count(item.key()) == 0 ||
+                (!value.is_null() && ((is_list && !value.is_array()) || (is_map && !value.is_object()))))
+                throw problem(500, "internal-server-error", "Internal server error.");
+        }
+    }
+
+    static void check_name(parameters& given, const std::string& name) {
+        bool ascii = true;
+        for (const char c : name) ascii = ascii && (c & 0x80) == 0;
+        if (!ascii || !is_session_token(name))
+            given.wrong("name", R"(does not match pattern ^(?=.{4,64}$)\w[\w.-]*\w$)");
+    }
+
+    bool is_admin(const std::string& access_key) const {
+        const auto caller = keypairs_.find(access_key);
+        return caller && caller->is_admin;
+    }
+
+    // Runs the command of a batch session to its end, and so the session.
+    std::string run_batch(const session_entry& entry) {
+        const auto session = sessions_.find(entry.request.token);
+        run item;
+        item.id = random_token(8);
+        item.is_batch = true;
+        item.phase = 2;
+        item.commands = {"", "", entry.request.startup_command};
+        const std::string id = item.id;
+        session->body().add(std::move(item));
+        while (session->body().step(id, options_.slice)["status"] != "finished") continue;
+        sessions_.destroy(entry.request.token);
+        return "TERMINATED";
+    }
+
+    // --- one session -------------------------------------------------------------------------------------------------
+
+    http_reply match(const gateway_request& request) {
+        parameters given(request);
+        const std::string wanted = given.required_text({"id"});
+        given.finish();
+        const std::string owner = access_key_of(request.call);
+        json matches = json::array();
+        const auto add = [&](const std::string& id, const std::string& name, const char* status) {
+            if (wanted == id || wanted == name) matches.push_back({{"id", id}, {"name", name}, {"status", status}});
+        };
+        for (const auto& entry : sessions_.list()) {
+            if (entry->request.owner == owner) add(entry->id, entry->name(), "RUNNING");
+        }
+        for (const ended_session& entry : sessions_.ended()) {
+            if (entry.owner == owner) add(entry.id, entry.name, "TERMINATED");
+        }
+        return json_reply({{"matches", matches}});
+    }
+
+    // Several values are Python's way to print a value.
+    http_reply info(const gateway_request& request) {
+        const auto session = find(request);
+        const session_entry& entry = *session.get()->operator->();
+        const session_request& made = entry.request;
+        const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(options_.clock() - entry.created);
+        const std::string slots =
+            "{'cpu': Decimal('1'), 'mem': Decimal('" + std::to_string(made.memory_kib * 1024) + "')}";
+        std::string environ;
+        for (const auto& item : made.environment)
+            environ += (environ.empty() ? "'" : ", '") + item.first + "': '" + item.second + '\'';
+        return json_reply({{"domainName", "default"},
+                           {"groupId", "2de2b969-1d04-48a6-af16-0bc8adb3c831"},
+                           {"userId", user_uuid(made.owner)},
+                           {"lang", made.language},
+                           {"image", made.language},
+                           {"architecture", "x86_64"},
+                           {"registry", entry.image.registry},
+                           {"tag", made.tag.empty() ? json() : json(made.tag)},
+                           {"containerId", ""},
+                           {"occupiedSlots", slots},
+                           {"occupyingSlots", "{}"},
+                           {"requestedSlots", slots},
+                           {"occupiedShares", "{}"},
+                           {"environ", "{" + environ + "}"},
+                           {"resourceOpts", "{'main1': {'shmem': 67108864}}"},
+                           {"status", "RUNNING"},
+                           {"statusInfo", ""},
+                           {"statusData", json::object()},
+                           {"age", age.count()},
+                           {"creationTime", python_date(entry.created)},
+                           {"terminationTime", nullptr},
+                           {"numQueriesExecuted", session->body().queries()},
+                           {"lastStat", nullptr},
+                           {"idleChecks", json::object()}});
+    }
+
+    http_reply destroy(const gateway_request& request) {
+        parameters given(request);
+        given.boolean({"forced"}, false);
+        const std::string caller = access_key_of(request.call);
+        const std::string owner = given.text({"owner_access_key"}).value_or(caller);
+        if (protocol_.reads_run_id) given.boolean({"recursive"}, false);
+        given.finish();
+        if (owner != caller && !is_admin(caller)) throw problem(403, "generic-forbidden", "Forbidden operation.");
+        sessions_.destroy(sessions_.key_of(request.arguments[0], owner));
+        return json_reply({{"stats", {{"status", "terminated"}}}});
+    }
+
+    http_reply restart(const gateway_request& request) {
+        find(request)->body().restart();
+        return empty_reply();
+    }
+    http_reply interrupt(const gateway_request& request) {
+        find(request)->body().interrupt();
+        return empty_reply();
+    }
+
+    http_reply logs(const gateway_request& request) {
+        parameters given(request);
+        given.text({"owner_access_key"});
+        given.finish();
+        const std::string owner = access_key_of(request.call);
+        const std::string& wanted = request.arguments[0];
+        json matches = json::array();
+        std::string text;
+        for (const auto& entry : sessions_.list()) {
+            if (entry->request.owner != owner || (entry->id != wanted && entry->name() != wanted)) continue;
+            matches.push_back({{"id", entry->id}, {"name", entry->name()}, {"status", "RUNNING"}});
+            text = entry->body->logs();
+        }
+        for (const ended_session& entry : sessions_.ended()) {
+            if (entry.owner != owner || (entry.id != wanted && entry.name != wanted)) continue;
+            if (matches.empty()) text = entry.logs;
+            matches.push_back({{"id", entry.id}, {"name", entry.name}, {"status", "TERMINATED"}});
+        }
+        if (matches.size() > 1) {
+            throw problem(404, "too-many-sessions-matched", "Too many sessions matched.",
+                          {{"data", {{"matches", matches}}}});
+        }
+        if (matches.empty()) sessions_.key_of(wanted, owner); // throws
+        return json_reply({{"result", {{"logs", text}}}});
+    }
+
+    http_reply rename(const gateway_request& request) {
+        if (frozen_) throw server_frozen();
+        parameters given(request);
+        const std::string name = given.required_text({"name", "session_name", "clientSessionToken"}, "session_name");
+        if (!name.empty()) check_name(given, name);
+        given.finish();
+        sessions_.rename(key_of(request), name);
+        return empty_reply();
+    }
+
+    // --- code --------------------------------------------------------------------------------------------------------
+
+    http_reply complete(const gateway_request& request) {
+        const json body = body_of(request);
+        const auto session = find(request);
+        const json found = session->body().complete(
+            {{"code", text_member(body, "code")}, {"options", object_member(body, "options")}});
+        // What later servers answer; those between 23.03 and 25.8 answer null.
+        return json_reply({{"result", {{"status", "finished"}, {"completions", found}}}});
+    }
+
+    http_reply execute(const gateway_request& request) {
+        const json body = body_of(request);
+        const char* key = protocol_.reads_run_id ? "run_id" : "runId";
+        const auto session = find(request);
+        if (!protocol_.reads_run_id && !body.contains(key)) throw invalid_parameters("runId is missing!");
+        const std::string mode = text_member(body, "mode");
+        if (mode.empty()) throw invalid_parameters("mode is missing or empty!");
+        const std::string id = text_member(body, key);
+        if (id.empty() && (mode == "continue" || mode == "input"))
+            throw invalid_parameters("continuation requires explicit run ID");
+        return json_reply({{"result", execute_step(options_, session->body(), body, id)}});
+    }
+
+    // The body and nothing else, which may be any object.
+    static json body_of(const gateway_request& request) {
+        json body = json::parse(request.call.body, nullptr, false);
+        if (body.is_discarded()) throw invalid_parameters("");
+        return body.is_object() ? body : json::object();
+    }
+
+    // --- services ----------------------------------------------------------------------------------------------------
+
+    http_reply apps(const gateway_request& request) {
+        find(request);
+        return json_reply(modern_services(service_ports()));
+    }
+
+    http_reply start_service(const gateway_request& request) {
+        parameters given(request);
+        const std::string app = given.required_text({"app", "service"});
+        const std::int64_t port = given.integer({"port"}, 0, 1024);
+        for (const char* key : {"envs", "arguments", "login_session_token"}) given.text({key});
+        given.finish();
+        const auto session = find(request);
+        if (options_.wsproxy_addr.empty()) {
+            throw problem(503, "service-unavailable", "Serivce unavailable.", nullptr,
+                          "No coordinator configured for this resource group");
+        }
+        for (const auto& item : service_ports()) {
+            if (item["name"] != app) continue;
+            if (port != 0 && item["container_port"] != port) {
+                throw invalid_parameters("Service " + app + " does not open the port number " + std::to_string(port) +
+                                         '.');
+            }
+            return json_reply({{"token", random_token(32)}, {"wsproxy_addr", options_.wsproxy_addr}});
+        }
+        throw problem(404, "app-not-found", "No such app service.", nullptr, request.arguments[0] + ':' + app);
+    }
+
+    http_reply shutdown_service(const gateway_request& request) {
+        parameters given(request);
+        given.required_text({"service_name"});
+        given.finish();
+        find(request);
+        return empty_reply();
+    }
+
+    const gateway_options& options_;
+    const gateway_protocol& protocol_;
+    session_table& sessions_;
+    const keypair_store& keypairs_;
+    std::atomic<bool>& frozen_;
+};
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/testing/gateway_storage.hpp
+/// @file
+/// The embedded gateway's storage proxy: uploads by TUS and downloads with ranges, at an origin of its own, with tokens
+/// that the manager gives out. And the ways in which it can lie.
+#ifndef BACKENDAI_TESTING_GATEWAY_STORAGE_HPP
+#define BACKENDAI_TESTING_GATEWAY_STORAGE_HPP
+
+// ---- backendai/testing/gateway_zip.hpp
+/// @file
+/// A directory as the storage proxy packs it: a ZIP archive whose sizes stand behind each file, as in a stream.
+#ifndef BACKENDAI_TESTING_GATEWAY_ZIP_HPP
+#define BACKENDAI_TESTING_GATEWAY_ZIP_HPP
+
+
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// In memory; sizes below 4 GiB.
+inline std::string make_zip(const std::filesystem::path& root) {
+    std::string archive, directory;
+    const auto put = [](std::string& text, std::uint64_t value, int bytes) {
+        for (int i = 0; i < bytes; ++i) text += static_cast<char>((value >> (8 * i)) & 0xFF);
+    };
+    std::vector<std::filesystem::path> entries;
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(root)) entries.push_back(entry.path());
+    std::sort(entries.begin(), entries.end());
+    std::size_t count = 0;
+    for (const auto& path : entries) {
+        const bool is_directory = std::filesystem::is_directory(path);
+        if (!is_directory && !std::filesystem::is_regular_file(path)) continue;
+        const std::string name = os::path_text(path.lexically_relative(root)) + (is_directory ? "/" : "");
+        std::string content, packed;
+        if (!is_directory) {
+            os::open_file file = os::open_for_reading(path);
+            content.resize(static_cast<std::size_t>(file.size()));
+            for (std::size_t at = 0; at < content.size();) at += file.read(&content[at], content.size() - at);
+        }
+        codec::deflate_encoder encoder(codec::deflate_format::raw, 6);
+        const auto keep = [&packed](std::string_view bytes) { packed += bytes; };
+        encoder.feed(content, keep);
+        encoder.finish(keep);
+        const auto sum = ::crc32(0, reinterpret_cast<const Bytef*>(content.data()), static_cast<uInt>(content.size()));
+        const std::uint64_t offset = archive.size();
+        std::string common; // of both headers: version, flags (sizes follow; UTF-8), method, time, date
+        for (const std::uint64_t value : {20U, 0x0808U, 8U, 0U, 0x21U}) put(common, value, 2);
+        std::string sizes;
+        for (const std::uint64_t value :
+             {std::uint64_t{sum}, std::uint64_t{packed.size()}, std::uint64_t{content.size()}})
+            put(sizes, value, 4);
+        archive += "PK\x03\x04" + common + std::string(12, '\0');
+        put(archive, name.size(), 2);
+        put(archive, 0, 2);
+        archive += name + packed + "PK\x07\x08" + sizes;
+        directory += "PK\x01\x02";
+        put(directory, 0x0314, 2); // made by a Unix
+        directory += common + sizes;
+        put(directory, name.size(), 2);
+        put(directory, 0, 8);
+        const auto mode = static_cast<std::uint64_t>(std::filesystem::status(path).permissions());
+        put(directory, ((is_directory ? 0040000U : 0100000U) | mode) << 16, 4);
+        put(directory, offset, 4);
+        directory += name;
+        ++count;
+    }
+    const std::uint64_t begin = archive.size();
+    archive += directory + "PK\x05\x06" + std::string(4, '\0');
+    put(archive, count, 2);
+    put(archive, count, 2);
+    put(archive, directory.size(), 4);
+    put(archive, begin, 4);
+    put(archive, 0, 2);
+    return archive;
+}
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <limits>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+
+/// How the storage proxy lies, so that clients can be tested against a hostile or broken one.
+enum class storage_lie {
+    none,
+    offset_ahead,    ///< an upload's offset is told one byte too large
+    offset_behind,   ///< and one too small
+    offset_stuck,    ///< nothing is kept of a chunk, and the offset stays
+    offset_missing,  ///< no Upload-Offset
+    offset_garbage,  ///< Upload-Offset is no number
+    keeps_half,      ///< half of each chunk is kept, and told honestly
+    whole_chunks,    ///< a chunk that is cut off is not kept at all; honest otherwise
+    wrong_length,    ///< Upload-Length is not the size that was announced
+    conflict,        ///< an upload's offset is called wrong (409)
+    lost,            ///< no upload session is known (404)
+    done_is_lost,    ///< the answer to the last chunk is "no such upload session"
+    token_refused,   ///< tokens are called bad (400)
+    range_elsewhere, ///< a range begins elsewhere than asked for, and says so
+    range_of_other,  ///< the whole that a range is part of is said to be longer
+    range_ignored,   ///< 200 and the whole file for a range
+    range_refused,   ///< 416 for any range
+    new_validators,  ///< ETag and Last-Modified are others each time
+    no_validators,   ///< neither of both
+    encoded          ///< says that the content is compressed
+};
+
+namespace detail {
+
+/// Thread-safe.
+class storage_proxy {
+public:
+    /// @param place where uploads are kept until they are whole
+    storage_proxy(const gateway_options& options, fault_list& faults, std::filesystem::path place)
+        : options_(options), faults_(faults), place_(std::move(place)) {}
+
+    /// Tokens for one file each, of a folder that lies at @p root.
+    std::string make_upload_token(std::filesystem::path root, std::string path, std::uint64_t size) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::filesystem::create_directories(place_);
+        const std::string token = make_token();
+        tickets_[token] = {true, std::move(root), std::move(path), random_token(16)};
+        upload made;
+        made.part = place_ / tickets_[token].upload;
+        made.size = size;
+        std::ofstream(made.part).close();
+        uploads_[tickets_[token].upload] = std::make_shared<upload>(std::move(made));
+        return token;
+    }
+    std::string make_download_token(std::filesystem::path root, std::string path) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const std::string token = make_token();
+        tickets_[token] = {false, std::move(root), std::move(path), {}};
+        return token;
+    }
+
+    /// Its whole table: it shares no path with the manager's.
+    void add_to(router& table) {
+        const auto bind = [this](http_reply (storage_proxy::*handler)(const gateway_request&)) {
+            return [this, handler](const gateway_request& request) {
+                http_reply reply = (this->*handler)(request);
+                reply.headers.emplace_back("Date", http_date(options_.clock()));
+                return reply;
+            };
+        };
+        table.add("HEAD", "/upload", false, bind(&storage_proxy::tell_offset));
+        table.add("OPTIONS", "/upload", false, bind(&storage_proxy::describe));
+        table.add("PATCH", "/upload", false, bind(&storage_proxy::append));
+        table.add("GET", "/download", false, bind(&storage_proxy::download));
+        table.add("OPTIONS", "/download", false, [](const gateway_request&) {
+            http_reply reply; // what it says to a client that is no browser
+            reply.status = 403;
+            reply.headers = {{"Content-Type", "text/plain; charset=utf-8"}};
+            reply.body = "CORS preflight request failed: origin header is not specified in the request";
+            return reply;
+        });
+    }
+
+    void lie(storage_lie kind, int times) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        lie_ = kind;
+        lie_times_ = times;
+    }
+    /// Bytes of file content that have come, whatever became of them.
+    std::uint64_t received_bytes() const { return received_; }
+    /// Bytes of files that have been taken out of the disk to be sent.
+    std::uint64_t sent_bytes() const { return sent_; }
+    std::size_t open_uploads() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return uploads_.size();
+    }
+    /// Makes all tokens bad, as when their time is over.
+    void expire_tokens() {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        tickets_.clear();
+    }
+
+    /// "Sun, 06 Nov 1994 08:49:37 GMT"
+    static std::string http_date(std::chrono::system_clock::time_point time) {
+        const std::string iso = codec::format_date(time); // 1994-11-06T08:49:37.000000+00:00
+        static const char* const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                             "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+        static const char* const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+        const auto day = std::chrono::duration_cast<std::chrono::hours>(time.time_since_epoch()).count() / 24;
+        const auto month = static_cast<std::size_t>(std::stoi(iso.substr(5, 2)) - 1);
+        return std::string(days[day % 7]) + ", " + iso.substr(8, 2) + ' ' + months[month] + ' ' + iso.substr(0, 4) +
+               ' ' + iso.substr(11, 8) + " GMT";
+    }
+
+private:
+    struct ticket {
+        bool is_upload = false;
+        std::filesystem::path root;
+        std::string path;
+        std::string upload;
+    };
+    struct upload {
+        std::filesystem::path part;
+        std::uint64_t size = 0;
+    };
+
+    static std::string make_token() { return "eyJ0eXAiOiJKV1QifQ." + random_token(24) + '.' + random_token(16); }
+
+    static problem storage_problem(int status, const std::string& type, const std::string& title,
+                                   nlohmann::json data = nullptr) {
+        return {status, "storage/" + type, title,
+                data.is_null() ? nlohmann::json() : nlohmann::json{{"data", std::move(data)}}};
+    }
+
+    bool lies(storage_lie kind) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (lie_ != kind || lie_times_ == 0) return false;
+        if (lie_times_ > 0) --lie_times_;
+        return true;
+    }
+
+    ticket ticket_of(const gateway_request& request, bool is_upload) {
+        std::string token;
+        for (const auto& item : request.query) {
+            if (item.first == "token") token = item.second;
+        }
+        const bool refused = lies(storage_lie::token_refused);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = tickets_.find(token);
+        // It tells the token back, as real ones do.
+        if (found == tickets_.end() || refused)
+            throw storage_problem(400, "invalid-api-params", "Invalid API parameters", {{"token", token}});
+        if (found->second.is_upload != is_upload) {
+            const std::string op = is_upload ? "value is not exactly 'upload'" : "value is not exactly 'download'";
+            throw storage_problem(400, "invalid-api-params", "Invalid API parameters", {{"token", {{"op", op}}}});
+        }
+        return found->second;
+    }
+
+    // --- uploads -----------------------------------------------------------------------------------------------------
+
+    http_reply describe(const gateway_request& /*request*/) {
+        http_reply reply;
+        reply.headers = {{"Tus-Resumable", "1.0.0"}, {"Tus-Version", "1.0.0"}, {"Tus-Max-Size", "1099511627776"}};
+        return reply;
+    }
+
+    std::shared_ptr<upload> upload_of(const ticket& item) {
+        const bool lost = lies(storage_lie::lost);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = uploads_.find(item.upload);
+        if (found == uploads_.end() || lost)
+            throw storage_problem(404, "no-such-upload-session", "No such upload session");
+        return found->second;
+    }
+
+    http_reply offset_reply(int status, std::uint64_t offset, std::uint64_t size) {
+        http_reply reply;
+        reply.status = status;
+        if (lies(storage_lie::offset_ahead)) ++offset;
+        if (lies(storage_lie::offset_behind) && offset > 0) --offset;
+        if (lies(storage_lie::wrong_length)) ++size;
+        reply.headers = {{"Cache-Control", "no-store"}, {"Tus-Resumable", "1.0.0"}};
+        if (!lies(storage_lie::offset_missing)) {
+            reply.headers.emplace_back("Upload-Offset",
+                                       lies(storage_lie::offset_garbage) ? "-1x" : std::to_string(offset));
+        }
+        reply.headers.emplace_back("Upload-Length", std::to_string(size));
+        return reply;
+    }
+
+    http_reply tell_offset(const gateway_request& request) {
+        const std::shared_ptr<upload> item = upload_of(ticket_of(request, true));
+        return offset_reply(200, std::filesystem::file_size(item->part), item->size);
+    }
+
+    http_reply append(const gateway_request& request) {
+        const ticket what = ticket_of(request, true);
+        const std::shared_ptr<upload> item = upload_of(what);
+        if (options_.storage_checks_offset) {
+            const std::string* told = find_header(request.call.headers, "Upload-Offset");
+            if (told == nullptr || told->empty() || told->find_first_not_of("0123456789") != std::string::npos)
+                throw storage_problem(400, "invalid-api-params", "Invalid API parameters");
+            if (std::stoull(*told) != std::filesystem::file_size(item->part))
+                throw storage_problem(409, "upload-offset-mismatch", "Upload offset mismatch");
+        }
+        if (lies(storage_lie::conflict)) throw storage_problem(409, "upload-offset-mismatch", "Upload offset mismatch");
+        take_body(request, *item);
+        const std::uint64_t offset = std::filesystem::file_size(item->part);
+        if (offset >= item->size) {
+            finish(what, *item);
+            if (lies(storage_lie::done_is_lost))
+                throw storage_problem(404, "no-such-upload-session", "No such upload session");
+        }
+        return offset_reply(204, offset, item->size);
+    }
+
+    // Each piece is in the file as soon as it has come, so that it stays when the connection ends.
+    void take_body(const gateway_request& request, const upload& item) {
+        const auto cut = faults_.take_in_request(request.call.method, "/upload");
+        std::uint64_t left = cut ? cut->position : (std::numeric_limits<std::uint64_t>::max)();
+        const bool stuck = lies(storage_lie::offset_stuck);
+        const bool half = lies(storage_lie::keeps_half);
+        const bool whole = lies(storage_lie::whole_chunks);
+        std::ofstream file(item.part, std::ios::binary | std::ios::app);
+        std::string held; // for those lies
+        const auto take = [&](std::string_view data) {
+            received_ += data.size();
+            if (stuck || half || whole) {
+                held += data;
+            } else {
+                file.write(data.data(), static_cast<std::streamsize>(data.size())).flush();
+            }
+            if (options_.storage_pace.count() > 0) std::this_thread::sleep_for(options_.storage_pace);
+        };
+        take(request.call.body);
+        std::vector<char> buffer(64 * 1024);
+        while (request.call.stream) {
+            const auto most = static_cast<std::size_t>((std::min)(std::uint64_t{buffer.size()}, left));
+            if (most == 0) throw end_of_connection{};
+            const std::size_t count = request.call.stream(buffer.data(), most);
+            if (count == 0) break;
+            take({buffer.data(), count});
+            left -= count;
+        }
+        if (stuck) held.clear();
+        if (half) held.resize((held.size() + 1) / 2);
+        file.write(held.data(), static_cast<std::streamsize>(held.size())).flush();
+        if (!file) throw problem(500, "internal-server-error", "Internal server error.");
+    }
+
+    void finish(const ticket& what, const upload& item) {
+        const auto target = place_below(what.root, what.path);
+        std::filesystem::create_directories(target.parent_path());
+        std::filesystem::rename(item.part, target);
+        const std::lock_guard<std::mutex> lock(mutex_);
+        uploads_.erase(what.upload);
+    }
+
+    // --- downloads ---------------------------------------------------------------------------------------------------
+
+    http_reply download(const gateway_request& request) {
+        const ticket what = ticket_of(request, false);
+        bool archive = false;
+        for (const auto& item : request.query) archive = archive || (item.first == "archive" && item.second == "true");
+        const auto path = place_below(what.root, what.path);
+        if (std::filesystem::is_directory(path)) {
+            if (!archive) throw storage_problem(400, "The file is not a regular file.", "Invalid API parameters");
+            http_reply reply;
+            reply.headers = {{"Content-Type", "application/zip"},
+                             {"Content-Disposition", disposition(path.filename().string() + ".zip")}};
+            reply.body = make_zip(path);
+            return reply;
+        }
+        if (!std::filesystem::exists(path)) throw storage_problem(404, "file-not-found", "File not found");
+        return send_file(request, path);
+    }
+
+    static std::string disposition(const std::string& name) {
+        const std::string escaped = codec::escape_segment(name);
+        return "attachment;filename=\"" + escaped + "\"; filename*=UTF-8''" + escaped;
+    }
+
+    struct range {
+        std::uint64_t begin = 0, end = 0; // one behind the last byte
+    };
+
+    // "bytes=a-", "bytes=a-b", "bytes=-n"; nothing for what cannot be served.
+    static std::optional<range> parse_range(const std::string& text, std::uint64_t size) {
+        if (text.compare(0, 6, "bytes=") != 0) return {};
+        const std::size_t dash = text.find('-');
+        if (dash == std::string::npos || text.find_first_not_of("0123456789-", 6) != std::string::npos) return {};
+        const std::string first = text.substr(6, dash - 6), last = text.substr(dash + 1);
+        if (last.find('-') != std::string::npos || (first.empty() && last.empty())) return {};
+        range result{0, size};
+        if (first.empty()) {
+            result.begin = size - (std::min)(size, std::uint64_t{std::stoull(last)});
+        } else {
+            result.begin = std::stoull(first);
+            if (!last.empty()) result.end = (std::min)(size, std::uint64_t{std::stoull(last)} + 1);
+        }
+        if (result.begin >= result.end) return {};
+        return result;
+    }
+
+    http_reply send_file(const gateway_request& request, const std::filesystem::path& path) {
+        auto file = std::make_shared<os::open_file>(os::open_for_reading(path));
+        const std::uint64_t size = file->size();
+        const os::file_time modified = file->modified();
+        auto time = std::chrono::system_clock::time_point(std::chrono::seconds(modified.seconds));
+        char digits[64];
+        std::snprintf(digits, sizeof digits, "%llx-%llx",
+                      static_cast<unsigned long long>(modified.seconds * 1'000'000'000 + modified.nanoseconds),
+                      static_cast<unsigned long long>(size));
+        std::string tag = digits;
+        if (lies(storage_lie::new_validators)) {
+            tag = random_token(8);
+            time += std::chrono::hours(++changes_);
+        }
+        http_reply reply;
+        reply.headers = {{"Content-Type", "application/octet-stream"},
+                         {"Content-Disposition", disposition(path.filename().string())}};
+        const std::string* wanted = find_header(request.call.headers, "Range");
+        const std::string* unless = find_header(request.call.headers, "If-Range");
+        // aiohttp knows dates there only, and takes an entity tag for no condition at all.
+        const auto since = unless != nullptr ? codec::parse_http_date(*unless) : std::nullopt;
+        if ((since && time > *since) || lies(storage_lie::range_ignored)) wanted = nullptr;
+        range part{0, size};
+        if (wanted != nullptr) {
+            const auto parsed = parse_range(*wanted, size);
+            if (!parsed || lies(storage_lie::range_refused)) {
+                reply.status = 416;
+                reply.headers.emplace_back("Content-Range", "bytes */" + std::to_string(size));
+                return reply;
+            }
+            part = *parsed;
+            reply.status = 206;
+            const std::uint64_t told = lies(storage_lie::range_elsewhere) ? part.begin + 1 : part.begin;
+            const std::uint64_t whole = lies(storage_lie::range_of_other) ? size + 1 : size;
+            reply.headers.emplace_back("Content-Range", "bytes " + std::to_string(told) + '-' +
+                                                            std::to_string(part.end - 1) + '/' + std::to_string(whole));
+        }
+        if (!lies(storage_lie::no_validators)) {
+            reply.headers.emplace_back("Etag", '"' + tag + '"');
+            reply.headers.emplace_back("Last-Modified", http_date(time));
+        }
+        const std::string* newer = find_header(request.call.headers, "If-Modified-Since");
+        const auto known = newer != nullptr ? codec::parse_http_date(*newer) : std::nullopt;
+        if (known && time <= *known) {
+            reply.status = 304;
+            return reply;
+        }
+        for (const auto& item : request.query) {
+            if (item.first == "no_cache" && item.second == "true")
+                reply.headers.emplace_back("Cache-Control", "no-store");
+        }
+        if (lies(storage_lie::encoded)) reply.headers.emplace_back("Content-Encoding", "gzip");
+        reply.headers.emplace_back("Accept-Ranges", "bytes");
+        file->seek(part.begin);
+        auto left = std::make_shared<std::uint64_t>(part.end - part.begin);
+        const auto pull = [this, file, left](char* buffer, std::size_t capacity) {
+            const auto most = static_cast<std::size_t>((std::min)(std::uint64_t{capacity}, *left));
+            const std::size_t count = most == 0 ? 0 : file->read(buffer, most);
+            *left -= count;
+            sent_ += count;
+            if (count != 0 && options_.storage_pace.count() > 0) std::this_thread::sleep_for(options_.storage_pace);
+            return count;
+        };
+        if (request.call.takes_stream) {
+            reply.stream = pull;
+            reply.stream_length = *left;
+            return reply;
+        }
+        std::vector<char> buffer(64 * 1024);
+        while (const std::size_t count = pull(buffer.data(), buffer.size())) reply.body.append(buffer.data(), count);
+        return reply;
+    }
+
+    const gateway_options& options_;
+    fault_list& faults_;
+    std::filesystem::path place_;
+    mutable std::mutex mutex_;
+    std::map<std::string, ticket> tickets_;                  // by token
+    std::map<std::string, std::shared_ptr<upload>> uploads_; // by upload session
+    storage_lie lie_ = storage_lie::none;
+    int lie_times_ = 0;
+    std::atomic<std::uint64_t> received_{0}, sent_{0};
+    std::atomic<int> changes_{0};
+};
+
+/// The manager's part: who asks for a token must be allowed to use the folder. Thread-safe.
+class storage_routes {
+public:
+    /// Where a folder lies that a user may use so. @throws problem
+    using finder =
+        std::function<std::filesystem::path(const std::string& user, const std::string& name, const char* permission)>;
+
+    /// @param url of the storage proxy
+    storage_routes(const gateway_options& options, storage_proxy& proxy, finder find, std::function<std::string()> url)
+        : options_(options), proxy_(proxy), find_(std::move(find)), url_(std::move(url)) {}
+
+    void add_to(router& table) {
+        table.add("POST", "/folders/{}/request-upload", true, [this](const gateway_request& request) {
+            const auto root = find_(access_key_of(request.call), request.arguments[0], "rw");
+            const nlohmann::json body = request.json();
+            const std::string path = text(body, "path");
+            const auto size = body.find("size");
+            if (size == body.end() || !size->is_number_integer()) throw missing("size");
+            // Neither sign nor `..` is looked at here.
+            return answer(proxy_.make_upload_token(root, path, static_cast<std::uint64_t>(size->get<std::int64_t>())),
+                          "/upload");
+        });
+        table.add("POST", "/folders/{}/request-download", true, [this](const gateway_request& request) {
+            const auto root = find_(access_key_of(request.call), request.arguments[0], "ro");
+            const nlohmann::json body = request.json();
+            return answer(proxy_.make_download_token(root, text(body, body.contains("file") ? "file" : "path")),
+                          "/download");
+        });
+    }
+
+private:
+    static problem missing(const char* key) {
+        return {400,
+                "invalid-api-params",
+                "Missing or invalid API parameters.",
+                {{"msg", "Input validation error"}, {"data", {{key, "is required"}}}}};
+    }
+    static std::string text(const nlohmann::json& body, const char* key) {
+        const auto found = body.find(key);
+        if (found == body.end() || !found->is_string()) throw missing(key);
+        return found->get<std::string>();
+    }
+    http_reply answer(const std::string& token, const char* path) const {
+        http_reply reply = json_reply({{"token", token}, {"url", url_() + path}});
+        reply.headers.emplace_back("Date", storage_proxy::http_date(options_.clock()));
+        return reply;
+    }
+
+    const gateway_options& options_;
+    storage_proxy& proxy_;
+    finder find_;
+    std::function<std::string()> url_;
 };
 
 } // namespace detail
@@ -8295,17 +11312,18 @@ namespace detail {
 class stream_routes {
 public:
     stream_routes(const gateway_options& options, session_table& sessions, fault_list& faults)
-        : options_(options), sessions_(sessions), faults_(faults) {}
+        : options_(options), protocol_(find_protocol(options.protocol)), sessions_(sessions), faults_(faults) {}
 
     void add_to(router& table) {
-        const auto add = [&](const char* path, void (stream_routes::*serve)(server_websocket&, const peer&)) {
+        const auto add = [&](const std::string& path, void (stream_routes::*serve)(server_websocket&, const peer&)) {
             table.add("GET", path, true,
                       [this, serve](const gateway_request& request) { return open(request, serve); });
         };
-        add("/stream/kernel/{}/execute", &stream_routes::execute);
-        add("/stream/kernel/{}/pty", &stream_routes::terminal);
-        add("/stream/kernel/{}/httpproxy", &stream_routes::proxy);
-        add("/stream/kernel/{}/tcpproxy", &stream_routes::proxy);
+        const std::string base = protocol_.is_modern ? "/stream/session/{}" : "/stream/kernel/{}";
+        add(base + "/execute", &stream_routes::execute);
+        add(base + "/pty", &stream_routes::terminal);
+        add(base + "/httpproxy", &stream_routes::proxy);
+        add(base + "/tcpproxy", &stream_routes::proxy);
     }
 
     service_table& services() { return services_; }
@@ -8320,17 +11338,14 @@ private:
 
     http_reply open(const gateway_request& request, serve_function serve) {
         peer who;
-        who.session = request.arguments[0];
+        who.session = sessions_.key_of(request.arguments[0], access_key_of(request.call));
         sessions_.find(who.session); // 404 while it can still be told so
         services_.keep_only(sessions_.tokens());
         for (const auto& item : request.query) {
-            if (item.first == "app") who.app = item.second;
+            if (item.first == "app" || (protocol_.is_modern && item.first == "service")) who.app = item.second;
         }
         if (serve == &stream_routes::proxy) {
-            if (who.app.empty()) throw invalid_parameters("app: is required");
-            bool known = false;
-            for (const auto& item : services_.list()) known = known || item["name"] == who.app;
-            if (!known) throw problem(404, "app-not-found", "No such app service provided by the session.");
+            check_app(request, who.app);
         }
         const codec::websocket_server_answer answer =
             codec::websocket_answer(request.call.method, request.call.headers);
@@ -8363,6 +11378,23 @@ private:
             --open_;
         };
         return reply;
+    }
+
+    void check_app(const gateway_request& request, const std::string& app) const {
+        if (protocol_.is_modern) {
+            parameters given(request);
+            given.required_text({"app", "service"}, "app");
+            for (const char* key : {"envs", "arguments"}) given.text({key});
+            // The text of the query is not taken for a number.
+            if (given.find({"port"}) != nullptr) given.wrong("port", "value should be None");
+            given.finish();
+        }
+        if (app.empty()) throw invalid_parameters("app: is required");
+        for (const auto& item : services_.list()) {
+            if (item["name"] == app) return;
+        }
+        throw problem(404, "app-not-found", "No such app service provided by the session.", nullptr,
+                      protocol_.is_modern ? request.arguments[0] + ':' + app : std::string());
     }
 
     bool is_gone(const std::string& session) {
@@ -8525,7 +11557,9 @@ private:
             }
             service = os::tcp_socket::connect_loopback(port);
         } catch (const std::system_error&) {
-            stream.close(codec::websocket_close::bad_gateway, "the service refused the connection");
+            stream.close(protocol_.is_modern ? codec::websocket_close::try_again_later
+                                             : codec::websocket_close::bad_gateway,
+                         "the service refused the connection");
             return;
         } catch (const problem&) {
             stream.close(codec::websocket_close::going_away, "the session is gone");
@@ -8565,6 +11599,7 @@ private:
     }
 
     const gateway_options& options_;
+    const gateway_protocol& protocol_;
     session_table& sessions_;
     fault_list& faults_;
     service_table services_;
@@ -8592,21 +11627,23 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace testing {
 
-/// Speaks API v4.20190315. Starts when it is made, and stops when it is destroyed: connections are closed, interpreters
-/// killed, threads joined, folders removed. All functions may be called from several threads at once.
+/// Speaks API v4.20190315, or what gateway_options::protocol says. Starts when it is made, and stops when it is
+/// destroyed: connections are closed, interpreters killed, threads joined, folders removed. All functions may be called
+/// from several threads at once.
 class gateway {
 public:
-    /// @throws std::system_error when the port is taken.
+    /// @throws std::system_error when the port is taken; std::invalid_argument for an unknown protocol.
     explicit gateway(gateway_options options = {})
         : options_(std::move(options)),
+          protocol_(detail::find_protocol(options_.protocol)),
           keypairs_(options_),
           authenticator_(options_, keypairs_),
           sessions_(options_),
           kernels_(options_, sessions_, frozen_),
-          kernel_files_(sessions_, file_lie_),
-          folders_(options_, sessions_, file_lie_),
-          graphql_(options_, sessions_, keypairs_, frozen_,
-                   [this](const std::string& access_key) { return folders_.owned_by(access_key); }) {
+          modern_sessions_(options_, sessions_, keypairs_, frozen_),
+          kernel_files_(options_, sessions_, file_lie_),
+          folders_(make_folders()),
+          graphql_(make_graphql()) {
         add_routes();
         server_ = std::make_unique<detail::http_server>(
             options_, [this](const http_call& call) { return handle(call); },
@@ -8624,7 +11661,9 @@ public:
         stopped_.notify_all();
         sweeper_.join();
         sessions_.close(); // first, so that calls which wait for code return
+        events_.hub().close();
         server_->stop();
+        if (storage_server_) storage_server_->stop();
     }
 
     /// "http://127.0.0.1:PORT" and the path prefix: what a client takes for its endpoint.
@@ -8655,7 +11694,34 @@ public:
         for (const auto& entry : received_) sum += entry.second;
         return sum;
     }
-    std::size_t connections() const { return server_->connections(); } ///< accepted until now
+    /// From now on the storage proxy lies so, @p times times; -1: for ever.
+    void lie_about_storage(storage_lie kind, int times = -1) { storage_.lie(kind, times); }
+    /// Bytes of files that uploads have brought to the storage proxy, whatever became of them.
+    std::uint64_t storage_received() const { return storage_.received_bytes(); }
+    /// Bytes of files that the storage proxy has begun to send.
+    std::uint64_t storage_sent() const { return storage_.sent_bytes(); }
+    std::size_t open_uploads() const { return storage_.open_uploads(); } ///< those that are not whole yet
+    void expire_storage_tokens() { storage_.expire_tokens(); }           ///< those given out until now
+    /// "http://127.0.0.1:PORT", an origin of its own. It is there from the first token on.
+    std::string storage_origin() {
+        const std::lock_guard<std::mutex> lock(storage_mutex_);
+        if (!storage_server_) {
+            storage_options_ = options_;
+            storage_options_.port = 0;
+            storage_server_ = std::make_unique<detail::http_server>(
+                storage_options_, [this](const http_call& call) { return handle(call); },
+                [this](const http_call* call) { return call == nullptr ? nullptr : early_fault(call); });
+            storage_host_ = "127.0.0.1:" + std::to_string(storage_server_->port());
+        }
+        return "http://" + storage_host_;
+    }
+    /// Ends the event streams that are open: as a server does in good order, or by breaking the connection.
+    void end_event_streams(bool in_order) {
+        events_.hub().end_streams(in_order ? detail::event_hub::end::orderly : detail::event_hub::end::broken);
+    }
+    std::size_t event_listeners() const { return events_.listeners(); } ///< event streams that are open now
+    std::size_t logins() const { return webserver_.logins(); }          ///< who is logged in at the webserver now
+    std::size_t connections() const { return server_->connections(); }  ///< accepted until now
     std::size_t live_sessions() const { return sessions_.live(); }
     std::size_t peak_sessions() const { return sessions_.peak(); }
     std::size_t created_sessions() const { return sessions_.created(); }
@@ -8671,7 +11737,7 @@ public:
     /// Answers one request without a connection, as the server does with one. A fault that only a connection can show
     /// is handed over in http_reply::wire_fault.
     http_reply handle(const http_call& call) {
-        const std::string path = path_of(call.target);
+        const std::string path = path_of(call);
         note(received_, call.method, path);
         if (options_.on_request) options_.on_request(call);
         sessions_.sweep();
@@ -8680,7 +11746,14 @@ public:
         http_reply reply;
         if (!wrong || !detail::keeps_from_handler(wrong->kind)) {
             if (wrong && wrong->kind == fault_kind::delay) pause(wrong->interval);
-            reply = answer(call, path, wrong && wrong->kind == fault_kind::clock_skew);
+            const bool clock_is_wrong = wrong && wrong->kind == fault_kind::clock_skew;
+            if (is_for_storage(call)) {
+                reply = answer_of(storage_router_, call, path);
+            } else if (detail::webserver::is_for_manager(path)) {
+                reply = answer_behind_webserver(call, path);
+            } else {
+                reply = answer(call, path, clock_is_wrong);
+            }
         }
         if (wrong && wrong->kind == fault_kind::garbage_body) {
             reply.headers = {{"Content-Type", "application/json"}};
@@ -8695,16 +11768,58 @@ private:
     using counters = std::map<std::pair<std::string, std::string>, std::size_t>;
 
     void add_routes() {
-        kernels_.add_to(router_);
+        storage_.add_to(storage_router_);
+        webserver_.add_to(router_);
+        if (protocol_.is_modern) {
+            storage_routes_.add_to(router_);
+            events_.add_to(router_, "/events/session");
+            modern_sessions_.service_ports = [this] { return streams_.services().list(); };
+            modern_sessions_.add_to(router_);
+            kernels_.add_generated_files(router_);
+        } else {
+            kernels_.service_ports = [this] { return streams_.services().list(); };
+            kernels_.add_to(router_);
+        }
+        sessions_.on_event = [this](const char* event, const detail::session_entry& entry, const char* reason) {
+            detail::lifecycle_event what;
+            what.name = event;
+            what.session_name = entry.name();
+            what.session_id = protocol_.is_modern ? entry.id : entry.request.token;
+            what.owner = protocol_.is_modern ? entry.request.owner : options_.access_key;
+            what.reason = reason;
+            events_.hub().publish(std::move(what));
+        };
         streams_.add_to(router_);
-        kernels_.service_ports = [this] { return streams_.services().list(); };
+        graphql_->service_ports = [this] { return streams_.services().list(); };
         kernel_files_.add_to(router_);
-        folders_.add_to(router_);
-        graphql_.add_to(router_);
-        router_.add("GET", "/", false, [](const gateway_request&) {
-            return json_reply({{"version", "v4.20190315"}, {"manager", "19.03.0 (embedded gateway)"}});
+        folders_->add_to(router_);
+        graphql_->add_to(router_);
+        router_.add("GET", "/", false, [this](const gateway_request&) {
+            return json_reply(
+                {{"version", protocol_.version}, {"manager", std::string(protocol_.manager) + " (embedded gateway)"}});
         });
-        const auto echo = [](const gateway_request& request) {
+        add_common_routes();
+    }
+
+    std::unique_ptr<detail::folder_routes> make_folders() {
+        if (!protocol_.is_modern) return std::make_unique<detail::folder_routes>(options_, sessions_, file_lie_);
+        return std::make_unique<detail::modern_folder_routes>(options_, sessions_, file_lie_, keypairs_, frozen_);
+    }
+    std::unique_ptr<detail::graphql_routes> make_graphql() {
+        const auto folders = [this](const std::string& access_key) { return folders_->owned_by(access_key); };
+        if (!protocol_.is_modern)
+            return std::make_unique<detail::graphql_routes>(options_, sessions_, keypairs_, frozen_, folders);
+        return std::make_unique<detail::modern_graphql_routes>(options_, sessions_, keypairs_, frozen_, folders);
+    }
+
+    void add_common_routes() {
+        const auto echo = [this](const gateway_request& request) {
+            if (protocol_.is_modern) {
+                detail::parameters given(request);
+                const std::string text = given.required_text({"echo"});
+                given.finish();
+                return json_reply({{"authorized", "yes"}, {"echo", text}});
+            }
             const nlohmann::json body = request.json();
             const auto found = body.find("echo");
             if (found == body.end() || !found->is_string()) throw invalid_parameters("echo: is required");
@@ -8712,16 +11827,47 @@ private:
         };
         router_.add("GET", "/auth/test", true, echo);
         router_.add("POST", "/auth/test", true, echo);
-        router_.add("GET", "/manager/status", false, [this](const gateway_request&) {
-            return json_reply({{"status", frozen_ ? "frozen" : "running"}, {"active_sessions", sessions_.live()}});
-        });
+        if (protocol_.is_modern) {
+            router_.add("GET", "/auth", true, echo);
+            router_.add("POST", "/auth", true, echo);
+            router_.add("GET", "/auth/role", true, [this](const gateway_request& request) {
+                const auto caller = keypairs_.find(detail::access_key_of(request.call));
+                const bool is_admin = caller && caller->is_admin;
+                return json_reply({{"global_role", is_admin ? "superadmin" : "user"},
+                                   {"domain_role", is_admin ? "admin" : "user"},
+                                   {"group_role", nullptr}});
+            });
+        }
+        router_.add("GET", "/manager/status", false,
+                    [this](const gateway_request& request) { return tell_status(request); });
         router_.add("PUT", "/manager/status", true,
                     [this](const gateway_request& request) { return set_status(request); });
     }
 
+    http_reply tell_status(const gateway_request& request) const {
+        nlohmann::json answer = {{"status", frozen_ ? "frozen" : "running"}, {"active_sessions", sessions_.live()}};
+        if (protocol_.is_modern) {
+            const std::string* header = find_header(request.call.headers, "X-BackendAI-Version");
+            const std::string version = header != nullptr ? *header : std::string(protocol_.version);
+            const std::size_t dot = version.find('.');
+            answer["nodes"] = {{{"id", "i-gateway"},
+                                {"num_proc", 1},
+                                {"service_addr", "127.0.0.1:" + std::to_string(port())},
+                                {"heartbeat_timeout", 40.0},
+                                {"ssl_enabled", false},
+                                {"active_sessions", sessions_.live()},
+                                {"status", answer["status"]},
+                                {"version", protocol_.manager},
+                                {"api_version", {std::stoi(version.substr(1, dot - 1)), version.substr(dot + 1)}}}};
+        }
+        return json_reply(answer);
+    }
+
     http_reply set_status(const gateway_request& request) {
         const auto caller = keypairs_.find(detail::access_key_of(request.call));
-        if (!caller || !caller->is_admin) throw authorization_failed("Admin privilege required");
+        if (!caller || !caller->is_admin)
+            throw authorization_failed(protocol_.is_modern ? "Unauthorized access" : "Admin privilege required");
+        if (protocol_.is_modern) return set_modern_status(request);
         const nlohmann::json body = request.json();
         const std::string status = detail::text_member(body, "status");
         if (status != "frozen" && status != "running") throw invalid_parameters("status: must be running or frozen");
@@ -8732,11 +11878,69 @@ private:
         return empty_reply();
     }
 
-    http_reply answer(const http_call& call, const std::string& path, bool clock_is_wrong) {
+    http_reply set_modern_status(const gateway_request& request) {
+        detail::parameters given(request);
+        const bool is_given = given.find({"status"}) != nullptr;
+        const std::string status = given.required_text({"status"});
+        if (is_given && status != "frozen" && status != "running")
+            given.wrong("status", "value is not a valid member of ManagerStatus");
+        const bool force = given.boolean({"force_kill"}, false);
+        given.finish();
+        frozen_ = status == "frozen";
+        if (frozen_ && force) sessions_.destroy_all();
+        return empty_reply();
+    }
+
+    bool is_for_storage(const http_call& call) const {
+        const std::string* host = find_header(call.headers, "Host");
+        const std::lock_guard<std::mutex> lock(storage_mutex_);
+        return host != nullptr && !storage_host_.empty() && *host == storage_host_;
+    }
+
+    // Of a table whose endpoints need no authorization. What it does not know is answered in plain text.
+    http_reply answer_of(const router& table, const http_call& call, const std::string& path) {
+        try {
+            const router::match match = table.find(call.method, path);
+            if (match.found == nullptr) {
+                http_reply reply;
+                reply.status = match.allowed.empty() ? 404 : 405;
+                reply.headers = {{"Content-Type", "text/plain; charset=utf-8"}};
+                if (!match.allowed.empty()) reply.headers.emplace_back("Allow", match.allowed);
+                reply.body = std::to_string(reply.status) + ": " + reason_of(reply.status);
+                return reply;
+            }
+            note(served_, call.method, path);
+            return match.found->handle({call, match.arguments, query_of(call)});
+        } catch (const problem& error) {
+            return error.reply();
+        } catch (const std::exception&) {
+            return problem(500, "internal-server-error", "Internal server error.").reply();
+        }
+    }
+    static codec::query_list query_of(const http_call& call) {
+        const std::size_t question = call.target.find('?');
+        return codec::parse_query(question == std::string::npos ? std::string_view()
+                                                                : std::string_view(call.target).substr(question + 1));
+    }
+
+    http_reply answer_behind_webserver(const http_call& call, const std::string& path) {
+        const std::string inner_path = path.substr(5);
+        const router::match match = router_.find(call.method, inner_path);
+        if (match.found != nullptr && match.found->needs_authorization && !webserver_.is_logged_in(call))
+            return detail::webserver::unauthorized();
+        http_reply reply = answer(webserver_.hand_on(call), inner_path, false, true);
+        // It does not pass on why the manager refuses a websocket.
+        if (find_header(call.headers, "Upgrade") != nullptr && reply.status != 101)
+            return problem(502, "bad-gateway", "The proxy target server is inaccessible.").reply();
+        return reply;
+    }
+
+    http_reply answer(const http_call& call, const std::string& path, bool clock_is_wrong, bool is_trusted = false) {
         try {
             check_version(call);
             const router::match match = router_.find(call.method, path);
             if (match.found == nullptr) {
+                if (protocol_.is_modern) return refuse_route(path, match.allowed.empty());
                 if (match.allowed.empty()) throw problem(404, "generic-not-found", "Unknown URL path.");
                 http_reply reply = problem(405, "method-not-allowed", "HTTP Method Not Allowed.").reply();
                 reply.headers.emplace_back("Allow", match.allowed);
@@ -8744,31 +11948,42 @@ private:
             }
             if (clock_is_wrong) authenticator_.check(call, std::chrono::minutes(60));
             if (match.found->needs_authorization) {
-                authenticator_.check(call);
+                if (!is_trusted) authenticator_.check(call);
                 keypairs_.note_use(detail::access_key_of(call), options_.clock());
             }
             if (match.found->needs_authorization) count_for_limit();
             note(served_, call.method, path);
-            const std::size_t question = call.target.find('?');
-            const std::string_view query =
-                question == std::string::npos ? std::string_view() : std::string_view(call.target).substr(question + 1);
-            http_reply reply = match.found->handle({call, match.arguments, codec::parse_query(query)});
-            if (match.found->needs_authorization) add_limit_headers(reply);
+            http_reply reply = match.found->handle({call, match.arguments, query_of(call)});
+            const bool is_stream = reply.upgrade || reply.stream;
+            if (match.found->needs_authorization && !(protocol_.is_modern && is_stream)) {
+                add_limit_headers(reply);
+            } else if (protocol_.is_modern && !is_stream) {
+                add_open_limit_headers(reply);
+            }
             return reply;
         } catch (const problem& error) {
-            return error.reply();
+            return error.reply(protocol_.is_modern);
         } catch (const std::exception&) {
             // Told to the client, as a server does; what it was stays out of the answer.
             return problem(500, "internal-server-error", "Internal server error.").reply();
         }
     }
 
-    static void check_version(const http_call& call) {
+    // A wrong method on a path that there is makes those servers fail.
+    static http_reply refuse_route(const std::string& path, bool is_unknown) {
+        if (is_unknown) return problem(404, "url-not-found", "Unknown URL path.", {{"data", path}}).reply(true);
+        http_reply reply;
+        reply.status = 500;
+        reply.headers = {{"Content-Type", "text/plain; charset=utf-8"}};
+        reply.body = "500 Internal Server Error\n\nServer got itself in trouble";
+        return reply;
+    }
+
+    void check_version(const http_call& call) const {
         const std::string* version = find_header(call.headers, "X-BackendAI-Version");
         if (version == nullptr) version = find_header(call.headers, "X-Sorna-Version");
         if (version == nullptr) return;
-        const bool is_known = version->size() > 3 && (*version)[0] == 'v' && (*version)[1] >= '1' &&
-                              (*version)[1] <= '4' && (*version)[2] == '.';
+        const bool is_known = detail::accepts_version(protocol_, *version);
         if (!is_known) throw problem(400, "generic-bad-request", "Unsupported API version.");
     }
 
@@ -8792,13 +12007,20 @@ private:
         reply.headers.emplace_back("X-RateLimit-Window", "900");
     }
 
-    std::shared_ptr<const fault> early_fault(const http_call* call) {
-        if (call == nullptr) return faults_.take(true, {}, {});
-        return faults_.take_early(call->method, path_of(call->target));
+    static void add_open_limit_headers(http_reply& reply) {
+        reply.headers.emplace_back("X-RateLimit-Limit", "1000");
+        reply.headers.emplace_back("X-RateLimit-Remaining", "1000");
+        reply.headers.emplace_back("X-RateLimit-Window", "900");
     }
 
-    std::string path_of(std::string_view target) const {
-        std::string_view path = target.substr(0, target.find('?'));
+    std::shared_ptr<const fault> early_fault(const http_call* call) {
+        if (call == nullptr) return faults_.take(true, {}, {});
+        return faults_.take_early(call->method, path_of(*call));
+    }
+
+    std::string path_of(const http_call& call) const {
+        std::string_view path = std::string_view(call.target).substr(0, call.target.find('?'));
+        if (is_for_storage(call)) return std::string(path);
         const std::string& prefix = options_.path_prefix;
         if (prefix.empty()) return std::string(path);
         if (path.substr(0, prefix.size()) != prefix) return "//outside"; // matches no route
@@ -8830,17 +12052,35 @@ private:
     }
 
     const gateway_options options_;
+    const detail::gateway_protocol& protocol_;
     detail::keypair_store keypairs_;
     authenticator authenticator_;
     detail::session_table sessions_;
     std::atomic<bool> frozen_{false};
     std::atomic<file_lie> file_lie_{file_lie::none};
-    detail::kernel_routes kernels_;
+    detail::kernel_routes kernels_; // of 19.03
+    detail::session_routes modern_sessions_;
     detail::kernel_file_routes kernel_files_;
-    detail::folder_routes folders_;
-    detail::graphql_routes graphql_;
+    std::unique_ptr<detail::folder_routes> folders_;
+    std::unique_ptr<detail::graphql_routes> graphql_;
     router router_;
     fault_list faults_;
+    detail::event_routes events_{options_, protocol_.is_modern, [this](const std::string& access_key) {
+                                     const auto caller = keypairs_.find(access_key);
+                                     return caller && caller->is_admin;
+                                 }};
+    detail::webserver webserver_{options_, keypairs_};
+    detail::storage_proxy storage_{options_, faults_, sessions_.root() / "uploads"};
+    detail::storage_routes storage_routes_{
+        options_, storage_,
+        [this](const std::string& user, const std::string& name, const char* permission) {
+            return folders_->place_of(user, name, permission);
+        },
+        [this] { return options_.storage_url.empty() ? storage_origin() : options_.storage_url; }};
+    router storage_router_;
+    mutable std::mutex storage_mutex_;
+    gateway_options storage_options_;
+    std::string storage_host_;
     detail::stream_routes streams_{options_, sessions_, faults_};
     mutable std::mutex mutex_;
     std::condition_variable stopped_;
@@ -8848,7 +12088,7 @@ private:
     counters received_, served_;
     std::chrono::system_clock::time_point window_begin_{};
     std::int64_t in_window_ = 0;
-    std::unique_ptr<detail::http_server> server_;
+    std::unique_ptr<detail::http_server> server_, storage_server_;
     std::thread sweeper_;
 };
 

@@ -5,6 +5,7 @@
 
 #include <backendai/api/stream_execute.hpp>
 #include <backendai/os/tcp_stream.hpp>
+#include <backendai/os/thread.hpp>
 #include <backendai/session.hpp>
 #include <backendai/tunnel_connection.hpp>
 #include <backendai/version.hpp>
@@ -12,6 +13,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <list>
 #include <memory>
@@ -38,7 +40,7 @@ public:
         os::tcp_listener listener = os::listen_on(options_.bind, options_.port);
         listener_ = std::move(listener.socket);
         port_ = listener.port;
-        acceptor_ = std::thread([this] { accept_loop(); });
+        acceptor_ = os::start_thread([this] { accept_loop(); });
     }
     tunnel(const tunnel&) = delete;
     tunnel& operator=(const tunnel&) = delete;
@@ -77,7 +79,11 @@ private:
             const std::lock_guard<std::mutex> lock(mutex_);
             if (stopping_.cancelled()) return;
             const bool is_full = connections_.size() >= options_.max_connections;
-            connections_.emplace_back(std::move(local), options_, open_, errors_, is_full);
+            try {
+                connections_.emplace_back(std::move(local), options_, open_, errors_, is_full);
+            } catch (const std::exception&) {
+                // No thread or no memory for it: it is closed, and the next one may fare better.
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 #include <backendai/api/stream_pty.hpp>
 #include <backendai/error.hpp>
 #include <backendai/os/terminal.hpp>
+#include <backendai/os/thread.hpp>
 #include <backendai/version.hpp>
 
 #include <atomic>
@@ -30,6 +31,9 @@ struct terminal_options {
     std::chrono::milliseconds size_interval{250}; ///< how often the window's size is looked at
 #ifndef _WIN32
     int input = 0, output = 1; ///< descriptors of the terminal, or of whatever stands for it
+    /// Handles signals meanwhile, those for which the program has no handler: a change of size is told at once, and a
+    /// signal, crash or exit() that ends the program leaves the terminal as it was.
+    bool signals = true;
 #endif
 };
 
@@ -72,7 +76,7 @@ private:
 class terminal_output {
 public:
     terminal_output(pty_stream& pty, os::raw_terminal& terminal) : pty_(pty), terminal_(terminal) {
-        thread_ = std::thread([this] { run(); });
+        thread_ = os::start_thread([this] { run(); });
     }
     terminal_output(const terminal_output&) = delete;
     terminal_output& operator=(const terminal_output&) = delete;
@@ -119,7 +123,7 @@ private:
 } // namespace detail
 
 /// Hands the program's own terminal over to @p pty: raw mode, so that every key goes there; its size, and every change
-/// of it (looked at from time to time, as a signal handler would belong to the program); what comes is shown. Returns
+/// of it (by the signal, and looked at from time to time, where that is the program's); what comes is shown. Returns
 /// when either end is over, with the terminal as it was before. Input or output that is no terminal works too, a file
 /// of commands for example: at its end the terminal there is waited for.
 /// @throws what pty_stream::read() and write() throw; client_error{io} when the local terminal cannot be used
@@ -127,7 +131,7 @@ inline terminal_end attach_terminal(pty_stream& pty, terminal_options options = 
 #ifdef _WIN32
     os::raw_terminal local;
 #else
-    os::raw_terminal local(options.input, options.output);
+    os::raw_terminal local(options.input, options.output, options.signals);
 #endif
     detail::detach_filter filter(std::move(options.detach));
     detail::terminal_output output(pty, local);

@@ -6,9 +6,7 @@
 #include <backendai/version.hpp>
 
 #include <atomic>
-#include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -16,6 +14,14 @@
 BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
+
+// What is called when a source is triggered, and its place in the list of those that are; part of the listener itself,
+// so that listening takes no memory.
+struct cancel_hook {
+    std::function<void()> call;
+    cancel_hook *before = nullptr, *after = nullptr;
+    bool listed = false;
+};
 
 // Shared by a source, its tokens and the listeners. Listeners run on the cancelling thread, outside the lock; removing
 // one waits for a running one, so that what it refers to may be destroyed afterwards.
@@ -27,46 +33,50 @@ public:
         const std::lock_guard<std::recursive_mutex> running(running_);
         std::unique_lock<std::mutex> lock(mutex_);
         if (cancelled_.exchange(true, std::memory_order_acq_rel)) return;
-        std::map<std::uint64_t, std::function<void()>> listeners = std::move(listeners_);
-        listeners_.clear();
-        for (auto& listener : listeners) pending_.emplace(listener.first, std::move(listener.second));
-        while (!pending_.empty()) {
-            const auto first = pending_.begin();
-            const std::function<void()> call = std::move(first->second);
-            pending_.erase(first);
+        while (first_ != nullptr) {
+            const std::function<void()> call = std::move(first_->call);
+            take_out(*first_);
             lock.unlock();
             call();
             lock.lock();
         }
     }
 
-    // Returns 0 after having called the listener at once when already cancelled.
-    std::uint64_t add(std::function<void()> listener) {
+    // Calls the hook at once, and returns false, when already cancelled.
+    bool add(cancel_hook& hook) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             if (!cancelled_.load(std::memory_order_acquire)) {
-                listeners_.emplace(++last_, std::move(listener));
-                return last_;
+                hook.before = last_;
+                (last_ != nullptr ? last_->after : first_) = &hook;
+                last_ = &hook;
+                hook.listed = true;
+                return true;
             }
         }
-        listener();
-        return 0;
+        hook.call();
+        return false;
     }
 
-    void remove(std::uint64_t id) {
+    void remove(cancel_hook& hook) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
-            if (listeners_.erase(id) != 0 || pending_.erase(id) != 0) return;
+            if (hook.listed) return take_out(hook);
         }
-        if (cancelled()) const std::lock_guard<std::recursive_mutex> wait(running_);
+        const std::lock_guard<std::recursive_mutex> wait(running_);
     }
 
 private:
+    void take_out(cancel_hook& hook) {
+        (hook.before != nullptr ? hook.before->after : first_) = hook.after;
+        (hook.after != nullptr ? hook.after->before : last_) = hook.before;
+        hook.listed = false;
+    }
+
     std::atomic<bool> cancelled_{false};
     std::mutex mutex_;
     std::recursive_mutex running_; // held while listeners run; recursive: a listener may remove itself
-    std::map<std::uint64_t, std::function<void()>> listeners_, pending_;
-    std::uint64_t last_ = 0;
+    cancel_hook *first_ = nullptr, *last_ = nullptr;
 };
 
 } // namespace detail
@@ -85,17 +95,19 @@ public:
         listener() = default;
         /// @p call must not throw; it runs on the thread that cancels, or here and now if that has happened already.
         listener(const cancel_token& token, std::function<void()> call) : state_(token.state_) {
-            if (state_) id_ = state_->add(std::move(call));
+            if (!state_) return;
+            hook_.call = std::move(call);
+            if (!state_->add(hook_)) state_.reset();
         }
         listener(const listener&) = delete;
         listener& operator=(const listener&) = delete;
         ~listener() {
-            if (id_ != 0) state_->remove(id_);
+            if (state_) state_->remove(hook_);
         }
 
     private:
         std::shared_ptr<detail::cancel_state> state_;
-        std::uint64_t id_ = 0;
+        detail::cancel_hook hook_;
     };
 
 private:

@@ -13,7 +13,9 @@
 #include <chrono>
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <ostream>
@@ -27,16 +29,26 @@ BACKENDAI_NAMESPACE_BEGIN
 /// How to reach the server and as whom. A plain struct: set what you want to set, leave the rest.
 /// A field left unset is taken from `BACKEND_<NAME>`, then `SORNA_<NAME>`, then its default.
 struct api_config {
-    std::optional<std::string> endpoint;   ///< absolute http(s) URL, may have a path prefix; `BACKEND_ENDPOINT`
+    std::optional<std::string> endpoint; ///< absolute http(s) URL, may have a path prefix; `BACKEND_ENDPOINT`
+    /// What stands at the endpoint: "api", the manager, which wants signatures; "session", a webserver, which wants
+    /// session::login(), no keys. `BACKEND_ENDPOINT_TYPE`
+    std::optional<std::string> endpoint_type;
     std::optional<std::string> version;    ///< protocol version, "v4.20190315"; unset: negotiated by the first call
     std::optional<std::string> user_agent; ///< the User-Agent header
-    std::optional<std::string> access_key; ///< required; `BACKEND_ACCESS_KEY`
-    std::optional<std::string> secret_key; ///< required; `BACKEND_SECRET_KEY`
+    std::optional<std::string> access_key; ///< required but for endpoint_type "session"; `BACKEND_ACCESS_KEY`
+    std::optional<std::string> secret_key; ///< likewise; `BACKEND_SECRET_KEY`
     std::optional<std::string> hash_type;  ///< "sha256" and others of Python's hashlib
     /// Virtual folders mounted into every session that is created; united with `BACKEND_VFOLDER_MOUNTS` (a,b,c).
     std::optional<std::vector<std::string>> vfolder_mounts;
     /// true switches certificate checks off; `BACKEND_SKIP_SSLCERT_VALIDATION`.
     std::optional<bool> skip_sslcert_validation;
+    /// Where storage proxies are reached from here: what their URLs begin with in the server's answers, and what that
+    /// is to be replaced by. The longest match counts. Empty: from
+    /// `BACKEND_OVERRIDE_STORAGE_PROXY` (a=b,c=d).
+    std::map<std::string, std::string> storage_proxy_urls;
+
+    /// Keeps the login of endpoint_type "session" between programs: a file that only its owner may read. Empty: memory.
+    std::filesystem::path cookie_file;
 
     std::string ca_file; ///< PEM file of the authorities to trust in place of the system's
     std::string client_certificate_file, client_key_file; ///< PEM files, for servers that ask for a client certificate
@@ -47,14 +59,14 @@ struct api_config {
     std::chrono::milliseconds compute_timeout{600'000};        ///< the same, for calls that wait for compute
     std::chrono::milliseconds timeout{0};                      ///< one whole call, its retries included
     retry_policy retry;                                        ///< how often and when a failed call is tried again
-    std::uint64_t max_response_size = std::uint64_t{64} << 20; ///< bytes of an answer that is kept in memory
+    std::uint64_t max_response_size = std::uint64_t{16} << 20; ///< bytes of an answer that is kept in memory
     std::uint32_t max_idle_connections = 16;                   ///< connections kept open for the next call
     /// HTTP proxy, "http://user:password@host:port"; empty: none. Unset: the environment's HTTPS_PROXY, http_proxy (for
     /// plain http), ALL_PROXY, less NO_PROXY and this machine.
     std::optional<std::string> proxy;
     std::chrono::milliseconds websocket_ping_interval{30'000};     ///< 0 is no pings
     std::chrono::milliseconds websocket_ping_timeout{30'000};      ///< silence after a ping that means a dead peer
-    std::uint64_t max_websocket_message = std::uint64_t{64} << 20; ///< bytes of one message
+    std::uint64_t max_websocket_message = std::uint64_t{16} << 20; ///< bytes of one message
     std::uint32_t async_threads = 4;                               ///< threads of an asynchronous session, at least 1
 
     std::function<void(const log_record&)> on_log; ///< called after every attempt, on the calling thread
@@ -141,6 +153,7 @@ inline api_config resolve_config(api_config config) {
         if (!field) field = std::string(fallback);
     };
     fill(config.endpoint, "ENDPOINT", detail::default_endpoint);
+    fill(config.endpoint_type, "ENDPOINT_TYPE", "api");
     fill(config.access_key, "ACCESS_KEY", "");
     fill(config.secret_key, "SECRET_KEY", "");
     if (!config.hash_type) config.hash_type = std::string(detail::default_hash_type);
@@ -162,12 +175,35 @@ inline api_config resolve_config(api_config config) {
         }
     }
 
+    if (config.storage_proxy_urls.empty()) {
+        for (const std::string& item : detail::split_list(detail::environment("OVERRIDE_STORAGE_PROXY").value_or(""))) {
+            const std::size_t equals = item.find('=');
+            if (equals == std::string::npos)
+                detail::bad_config("BACKEND_OVERRIDE_STORAGE_PROXY is not of the form a=b,c=d: \"" + item + '"');
+            config.storage_proxy_urls.emplace(item.substr(0, equals), item.substr(equals + 1));
+        }
+    }
+    for (const auto& item : config.storage_proxy_urls) {
+        try {
+            codec::parse_url(item.first);
+            codec::parse_url(item.second);
+        } catch (const codec::decode_error& e) {
+            detail::bad_config("storage_proxy_urls (BACKEND_OVERRIDE_STORAGE_PROXY) is not usable, " +
+                               std::string(e.what()));
+        }
+    }
+
     try {
         const codec::url endpoint = codec::parse_url(*config.endpoint);
         if (!endpoint.query.empty()) detail::bad_config("endpoint (BACKEND_ENDPOINT) must not have a query");
     } catch (const codec::decode_error& e) {
         detail::bad_config("endpoint (BACKEND_ENDPOINT) is not usable, " + std::string(e.what()));
     }
+    if (*config.endpoint_type != "api" && *config.endpoint_type != "session") {
+        detail::bad_config("endpoint_type (BACKEND_ENDPOINT_TYPE) is neither \"api\" nor \"session\": \"" +
+                           *config.endpoint_type + '"');
+    }
+    const bool has_keys = *config.endpoint_type == "api";
     // The access key stands before a colon in the Authorization header; the secret key is never sent.
     const auto require = [](const std::string& value, const char* field, const char* variable, bool colon) {
         if (value.empty()) {
@@ -180,8 +216,8 @@ inline api_config resolve_config(api_config config) {
             }
         }
     };
-    require(*config.access_key, "access_key", "BACKEND_ACCESS_KEY", false);
-    require(*config.secret_key, "secret_key", "BACKEND_SECRET_KEY", true);
+    if (has_keys) require(*config.access_key, "access_key", "BACKEND_ACCESS_KEY", false);
+    if (has_keys) require(*config.secret_key, "secret_key", "BACKEND_SECRET_KEY", true);
     if (!codec::has_digest(*config.hash_type)) {
         detail::bad_config("hash_type is unknown or cannot be used for signatures: \"" + *config.hash_type + '"');
     }
@@ -240,6 +276,7 @@ inline std::ostream& operator<<(std::ostream& out, const api_config& config) {
         out << name << ": " << (value ? *value : "(unset)") << '\n';
     };
     line("endpoint", config.endpoint);
+    line("endpoint_type", config.endpoint_type);
     line("version", config.version);
     line("user_agent", config.user_agent);
     line("access_key", config.access_key);

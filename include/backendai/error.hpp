@@ -18,10 +18,16 @@ BACKENDAI_NAMESPACE_BEGIN
 
 using json = nlohmann::json;
 
+class api_error;
+class client_error;
+
 /// Base of every exception that the SDK throws on its own account.
 class error : public std::runtime_error {
 public:
     using std::runtime_error::runtime_error;
+    /// This error as what it is, or nullptr: what dynamic_cast would say, in programs without RTTI, too.
+    virtual const api_error* as_api_error() const noexcept { return nullptr; }
+    virtual const client_error* as_client_error() const noexcept { return nullptr; }
 };
 
 /// What kind of failure a client_error reports.
@@ -33,7 +39,7 @@ enum class error_kind {
     protocol,  ///< the peer's answer is not what HTTP or the Backend.AI protocol allows, or is cut short
     cancelled, ///< the caller's cancel_token was triggered
     closed,    ///< the session was closed
-    io         ///< a local file or device failed
+    io         ///< a local file, device or other resource (threads, say) failed
 };
 
 inline const char* to_string(error_kind kind) {
@@ -62,6 +68,7 @@ public:
 
     error_kind kind() const noexcept { return kind_; }
     progress sent() const noexcept { return sent_; }
+    const client_error* as_client_error() const noexcept override { return this; }
     /// The same error, of a call that had begun to send when it failed.
     client_error after_sending() const {
         client_error result(*this);
@@ -100,6 +107,7 @@ public:
     const json& agent_details() const noexcept { return details_->agent_details; }
     const std::string& body() const noexcept { return details_->body; }
     const std::string& retry_after() const noexcept { return details_->retry_after; }
+    const api_error* as_api_error() const noexcept override { return this; }
 
 private:
     explicit api_error(std::shared_ptr<const details> what) : error(message_of(*what)), details_(std::move(what)) {}

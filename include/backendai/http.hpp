@@ -42,6 +42,7 @@ public:
     header_list() = default;
     header_list(std::initializer_list<value_type> items) : items_(items) {}
 
+    void reserve(std::size_t count) { items_.reserve(count); }
     void add(std::string name, std::string value) { items_.emplace_back(std::move(name), std::move(value)); }
     /// Replaces all fields of that name by one.
     void set(const std::string& name, std::string value) {

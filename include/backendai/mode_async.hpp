@@ -12,9 +12,11 @@
 
 #include <backendai/async/coroutine.hpp>
 #include <backendai/async/future.hpp>
+#include <backendai/async/message_stream.hpp>
 #include <backendai/async/state.hpp>
 #include <backendai/cancel.hpp>
 #include <backendai/error.hpp>
+#include <backendai/message_stream.hpp>
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 #include <backendai/watchdog.hpp>
@@ -24,8 +26,6 @@
 #include <exception>
 #include <memory>
 #include <optional>
-#include <string>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 
@@ -54,8 +54,11 @@ public:
                 timer_.watch(*this, deadline);
             }
             if (!this->threads()->submit(self)) refuse();
-        } catch (const std::system_error& e) {
-            end_unrun(error_kind::io, std::string("no thread can be started: ") + e.what());
+        } catch (const client_error&) {
+            end_unrun(std::current_exception()); // no thread can be started
+        } catch (...) {
+            leave_queue();
+            throw;
         }
     }
 
@@ -85,7 +88,7 @@ public:
         }
     }
 
-    void refuse() noexcept override { end_unrun(error_kind::closed, "the session was closed"); }
+    void refuse() noexcept override { end_unrun(failure_of(error_kind::closed, "the session was closed")); }
 
     void cancel() override {
         if (this->ready()) return;
@@ -96,18 +99,17 @@ public:
     // The time limit is over while the call waits. Comes again until the call has left the queue.
     void interrupt() noexcept override {
         if (claim()) {
-            this->fail(std::make_exception_ptr(
-                client_error(error_kind::timeout, "the call's time limit was reached before its turn came")));
+            this->fail(failure_of(error_kind::timeout, "the call's time limit was reached before its turn came"));
         }
     }
 
 private:
     bool claim() noexcept { return !claimed_.exchange(true, std::memory_order_acq_rel); }
 
-    void end_unrun(error_kind kind, const std::string& why) noexcept {
+    void end_unrun(std::exception_ptr why) noexcept {
         leave_queue();
         let_go();
-        if (claim()) this->fail(std::make_exception_ptr(client_error(kind, why)));
+        if (claim()) this->fail(std::move(why));
     }
     void leave_queue() noexcept {
         if (timed_) timer_.forget(*this);
@@ -143,6 +145,19 @@ struct async {
         task->start();
         return detail::future_access::make<value>(task);
     }
+
+    /// What connect_websocket() opens.
+    using stream = async_message_stream;
+    static std::unique_ptr<stream> wrap(const detail::call_scope& scope, std::unique_ptr<message_stream> opened) {
+        return std::make_unique<stream>(scope.state->threads(), std::move(opened));
+    }
+    template <class Body>
+    class stream_io : public detail::async_stream_io<Body> {
+    public:
+        template <class... Arguments>
+        explicit stream_io(const detail::call_scope& scope, Arguments&&... arguments)
+            : detail::async_stream_io<Body>(scope.state->threads(), std::forward<Arguments>(arguments)...) {}
+    };
 };
 
 BACKENDAI_NAMESPACE_END

@@ -29,17 +29,18 @@ struct probe_result {
 /// for the probe could not do better. @param out_of_time the call's time limit is over
 inline probe_result judge_probe_failure(const error& failure, bool out_of_time) {
     probe_result result;
-    if (const auto* refused = dynamic_cast<const api_error*>(&failure)) {
+    if (const auto* refused = failure.as_api_error()) {
         const int status = refused->status();
         result.final = status != 429 && status != 502 && status != 503 && status != 504;
         return result;
     }
-    const auto& local = dynamic_cast<const client_error&>(failure);
-    const error_kind kind = local.kind();
-    const bool unreachable = local.sent() == client_error::progress::nothing_sent;
+    const client_error* local = failure.as_client_error();
+    if (local == nullptr) throw error(failure); // a transport's own
+    const error_kind kind = local->kind();
+    const bool unreachable = local->sent() == client_error::progress::nothing_sent;
     const bool is_answer = kind == error_kind::protocol || (kind == error_kind::timeout && !unreachable);
     const bool is_dropped = (kind == error_kind::connect || kind == error_kind::tls) && !unreachable;
-    if (out_of_time || (!is_answer && !is_dropped)) throw local;
+    if (out_of_time || (!is_answer && !is_dropped)) throw *local;
     result.final = is_answer;
     return result;
 }

@@ -70,8 +70,8 @@ void run_on_threads(std::vector<Job>& jobs, std::size_t width, const cancel_toke
     helpers.reserve(width);
     try {
         while (helpers.size() + 1 < width) helpers.emplace_back(lane);
-    } catch (const std::system_error&) {
-        // The system gives no more threads: fewer at once is within what was asked for.
+    } catch (const std::exception&) {
+        // The system gives no more threads, or memory for them: fewer at once is within what was asked for.
     }
     lane();
     for (std::thread& helper : helpers) helper.join();

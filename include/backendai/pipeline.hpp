@@ -8,6 +8,7 @@
 #include <backendai/codec/date.hpp>
 #include <backendai/codec/signature.hpp>
 #include <backendai/config.hpp>
+#include <backendai/cookie_jar.hpp>
 #include <backendai/dialect.hpp>
 #include <backendai/http.hpp>
 #include <backendai/message_stream.hpp>
@@ -17,6 +18,7 @@
 #include <backendai/transport/concept.hpp>
 #include <backendai/version.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -30,6 +32,7 @@
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -42,6 +45,15 @@ struct call_options {
 };
 
 namespace detail {
+
+/// The JSON text of an argument. @throws client_error{argument} when a text in it is not UTF-8
+inline std::string json_text(const json& value) {
+    try {
+        return value.dump();
+    } catch (const json::exception&) {
+        throw client_error(error_kind::argument, "an argument is not valid UTF-8 text");
+    }
+}
 
 /// One call as an API function describes it.
 struct call {
@@ -59,15 +71,15 @@ struct call {
     head_receiver on_head;                                      ///< sees the head of a 2xx answer before that
     std::shared_ptr<std::unique_ptr<message_stream>> websocket; ///< when set: a handshake, whose stream goes there
     bool negotiates = true;                                     ///< wait until the protocol version is known
+    /// A whole URL in place of path and query, for what is not part of the API (a storage proxy): it gets no
+    /// signature, no cookie and no version, whatever its origin.
+    std::optional<codec::url> elsewhere;
+    std::string secret; ///< a text of this call that must not come out in an error: a token, a password
     /// Writes what depends on the server's generation (path, names of members) once that is known.
     std::function<void(call&, const dialect&)> complete;
 
     void set_json(const json& value) {
-        try {
-            body = value.dump();
-        } catch (const json::exception&) {
-            throw client_error(error_kind::argument, "an argument is not valid UTF-8 text");
-        }
+        body = json_text(value);
         content_type = "application/json";
     }
 };
@@ -173,6 +185,8 @@ public:
           budget_(config_.retry),
           transport_(std::move(transport)) {
         while (!endpoint_.path.empty() && endpoint_.path.back() == '/') endpoint_.path.pop_back();
+        if (*config_.endpoint_type == "session")
+            cookies_ = std::make_unique<cookie_jar>(endpoint_, config_.cookie_file);
     }
 
     session_state(const session_state&) = delete;
@@ -219,7 +233,7 @@ public:
         // What is wrong with the arguments is found before anything is sent, the question for the version included.
         http_request request;
         if (!what.complete) request = make_request(what);
-        const dialect language = what.negotiates ? negotiated(context, policy) : present_dialect();
+        const dialect language = what.negotiates && !what.elsewhere ? negotiated(context, policy) : present_dialect();
         if (what.complete) {
             what.complete(what, language);
             request = make_request(what);
@@ -240,6 +254,27 @@ public:
         return known ? *known : dialect_of(std::string(default_protocol_version));
     }
     version_negotiation& negotiation() noexcept { return negotiation_; }
+    /// Those of endpoint_type "session"; null for "api".
+    cookie_jar* cookies() noexcept { return cookies_.get(); }
+    /// Triggered when the session is closed.
+    cancel_token closing() const { return closing_.token(); }
+
+    /// Waits before another attempt of what ended with @p failure; false when there must be none. @param attempt the
+    /// number of the one that failed @throws client_error when the waiting is cancelled, closed or out of time
+    bool wait_for_retry(const error& failure, int attempt, const call_options& options, task_control* task = nullptr) {
+        const running_call guard(*this);
+        const retry_policy& policy = options.retry ? *options.retry : config_.retry;
+        const exchange_context context = make_context(call(), options, task);
+        const auto delay = retry_delay(policy, retry_class::safe, attempt, failure, now(), jitter());
+        if (!delay || ends_before(context, *delay) || !budget_.take(false)) return false;
+        pause(*delay, context);
+        return true;
+    }
+    /// Waits. @throws as wait_for_retry()
+    void wait(std::chrono::milliseconds time, const call_options& options, task_control* task = nullptr) {
+        const running_call guard(*this);
+        pause(time, make_context(call(), options, task));
+    }
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
 
@@ -251,12 +286,18 @@ public:
         const std::string date = codec::format_date(now());
         const std::string target = request.url.target();
         const std::string host = request.url.host_header();
-        header_list headers = {{"User-Agent", *config_.user_agent},
-                               {"X-BackendAI-Version", version},
-                               {"Date", date},
-                               {"Content-Type", content_type}};
-        headers.add("Authorization",
-                    signer_.sign({request.method, target, date, host, content_type, version, request.body}));
+        header_list headers;
+        headers.reserve(8);
+        headers.add("User-Agent", *config_.user_agent);
+        headers.add("X-BackendAI-Version", version);
+        headers.add("Date", date);
+        headers.add("Content-Type", content_type);
+        if (!cookies_) {
+            headers.add("Authorization",
+                        signer_.sign({request.method, target, date, host, content_type, version, request.body}));
+        } else if (std::string cookies = cookies_->header(request.url, now()); !cookies.empty()) {
+            headers.add("Cookie", std::move(cookies));
+        }
         return headers;
     }
 
@@ -265,20 +306,28 @@ private:
     class running_call {
     public:
         explicit running_call(session_state& state) : state_(state) {
-            const std::lock_guard<std::mutex> lock(state_.mutex_);
-            if (state_.closed()) throw client_error(error_kind::closed, "the session was closed");
-            ++state_.running_;
+            ++state_.running_; // before the look: close() sees either the call or its refusal
+            if (state_.closed()) {
+                end();
+                throw client_error(error_kind::closed, "the session was closed");
+            }
             innermost_call() = &link_;
         }
         running_call(const running_call&) = delete;
         running_call& operator=(const running_call&) = delete;
         ~running_call() {
             innermost_call() = link_.outer;
-            const std::lock_guard<std::mutex> lock(state_.mutex_);
-            if (--state_.running_ == 0) state_.idle_.notify_all();
+            end();
         }
 
     private:
+        // Only close() waits for the last one, so that calls need no lock before it.
+        void end() {
+            if (--state_.running_ != 0 || !state_.closed()) return;
+            const std::lock_guard<std::mutex> lock(state_.mutex_);
+            state_.idle_.notify_all();
+        }
+
         session_state& state_;
         const thread_call link_{&state_, innermost_call()};
     };
@@ -305,7 +354,7 @@ private:
     probe_result probe(const exchange_context& call_context, const retry_policy& policy) {
         exchange_context context = call_context;
         context.read_timeout = config_.read_timeout;
-        const call what;
+        call what;
         http_request request = make_request(what);
         try {
             const response answer =
@@ -335,10 +384,10 @@ private:
                 const int status = sink.head().status;
                 if ((status >= 200 && status < 300 && !what.websocket) || (status == 101 && what.websocket)) {
                     budget_.refund(attempt > 1);
-                    return response(sink.head(), sink.take_body());
+                    return response(sink.take_head(), sink.take_body());
                 }
-                if (status < 400 && !what.check_status) return response(sink.head(), sink.take_body());
-                refused.emplace(make_api_error(sink.head(), sink.take_body(), signature_of(request)));
+                if (status < 400 && !what.check_status) return response(sink.take_head(), sink.take_body());
+                refused.emplace(make_api_error(sink.head(), sink.take_body(), secrets_of(request, what)));
             } catch (const client_error& e) {
                 failed.emplace(e);
             }
@@ -349,13 +398,14 @@ private:
             if (!delay || ends_before(context, *delay) || !budget_.take(timed_out)) {
                 if (failed) throw *failed;
                 if (what.check_status) throw *refused;
-                return response(sink.head(), refused->body());
+                return response(sink.take_head(), refused->body());
             }
             wait(*delay, context);
         }
     }
 
-    http_request make_request(const call& what) const {
+    // Takes the body out of the call.
+    http_request make_request(call& what) const {
         http_request request;
         if (!is_token(what.method))
             throw client_error(error_kind::argument, "not an HTTP method: \"" + what.method + '"');
@@ -367,12 +417,11 @@ private:
             require_field_value(header.second, "a header value");
         }
         try {
-            request.url = endpoint_;
-            const std::size_t question = what.path.find('?');
-            const std::string path = codec::canonical_path(what.path.substr(0, question));
-            request.url.path += path.empty() || path.front() != '/' ? '/' + path : path;
-            if (question != std::string::npos)
-                request.url.query = codec::canonical_query(what.path.substr(question + 1));
+            if (what.elsewhere) {
+                request.url = *what.elsewhere;
+            } else {
+                set_place(request, what);
+            }
         } catch (const codec::decode_error& e) {
             throw client_error(error_kind::argument, std::string("the path is not usable, ") + e.what());
         }
@@ -380,9 +429,20 @@ private:
             if (!request.url.query.empty()) request.url.query += '&';
             request.url.query += codec::make_query(what.query);
         }
-        request.body = what.body;
+        request.body = std::move(what.body);
         request.source = what.source;
         return request;
+    }
+
+    void set_place(http_request& request, const call& what) const {
+        request.url = endpoint_;
+        const std::size_t question = what.path.find('?');
+        std::string path = codec::canonical_path(what.path.substr(0, question));
+        if (path.empty() || path.front() != '/') path.insert(0, "/");
+        // A webserver has the manager's whole API below this, and a few paths of its own.
+        if (cookies_ && path.compare(0, 8, "/server/") != 0) request.url.path += "/func";
+        request.url.path += path;
+        if (question != std::string::npos) request.url.query = codec::canonical_query(what.path.substr(question + 1));
     }
 
     void attempt_once(http_request& request, const call& what, response_sink& sink, const exchange_context& context,
@@ -390,14 +450,16 @@ private:
         if (request.source) rewind(*request.source);
         sign(request, what, version);
         log_record record;
-        record.method = request.method;
-        record.path = request.url.path;
-        record.attempt = attempt;
         const auto start = exchange_context::clock::now();
+        const std::string asked = config_.on_log ? request.url.path : std::string(); // a redirect changes the request's
         const auto finish = [&] {
+            if (!config_.on_log) return;
+            record.method = request.method;
+            record.path = asked;
+            record.attempt = attempt;
             record.duration =
                 std::chrono::duration_cast<std::chrono::microseconds>(exchange_context::clock::now() - start);
-            if (config_.on_log) config_.on_log(record);
+            config_.on_log(record);
         };
         const codec::url original = request.url;
         try {
@@ -405,6 +467,7 @@ private:
                 const response_head head = what.websocket ? open_websocket(request, what, sink, context)
                                                           : transport_->exchange(request, sink, context);
                 record.status = head.status;
+                if (cookies_ && !what.elsewhere) cookies_->absorb(head, request.url, now());
                 const auto next = redirects < 5 ? redirect_target(request, head) : std::nullopt;
                 if (!next) break;
                 request.url.path = next->path;
@@ -449,13 +512,26 @@ private:
     }
 
     void sign(http_request& request, const call& what, const std::string& version) const {
-        request.headers = signed_headers(request, what.content_type, version);
+        if (what.elsewhere) {
+            request.headers = {{"User-Agent", *config_.user_agent}};
+            if (request.has_body()) request.headers.add("Content-Type", what.content_type);
+        } else {
+            request.headers = signed_headers(request, what.content_type, version);
+        }
         for (const auto& header : what.headers) request.headers.set(header.first, header.second);
     }
 
-    static std::string signature_of(const http_request& request) {
+    // What a server or proxy that echoes requests must not bring into a log.
+    static std::vector<std::string> secrets_of(const http_request& request, const call& what) {
         const std::string header = request.headers.get("Authorization");
-        return header.substr(header.rfind(':') + 1);
+        std::vector<std::string> secrets = {header.substr(header.rfind(':') + 1), what.secret};
+        const std::string cookies = request.headers.get("Cookie");
+        for (std::size_t at = 0; at < cookies.size();) {
+            const std::size_t end = (std::min)(cookies.find("; ", at), cookies.size());
+            secrets.push_back(cookies.substr(at, end - at).substr(cookies.find('=', at) + 1 - at));
+            at = end + 2;
+        }
+        return secrets;
     }
 
     // Where a redirect leads when it may be followed: a GET without a body that stays on the same origin.
@@ -481,6 +557,11 @@ private:
         return context.has_deadline() && exchange_context::clock::now() + delay >= context.deadline;
     }
 
+    void pause(std::chrono::milliseconds delay, const exchange_context& context) const {
+        wait(delay, context);
+        context.check(client_error::progress::maybe_sent);
+    }
+
     void wait(std::chrono::milliseconds delay, const exchange_context& context) const {
         if (config_.sleeper) {
             config_.sleeper(delay);
@@ -501,13 +582,14 @@ private:
     const api_config config_;
     codec::url endpoint_;
     const codec::signer signer_;
+    std::unique_ptr<cookie_jar> cookies_; // in place of signatures
     retry_budget budget_;
     std::unique_ptr<any_transport> transport_;
     version_negotiation negotiation_;
     cancel_source closing_;
     std::mutex mutex_;
     std::condition_variable idle_;
-    int running_ = 0;
+    std::atomic<int> running_{0};
     std::shared_ptr<executor> executor_;
 };
 

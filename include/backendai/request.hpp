@@ -112,16 +112,24 @@ public:
     /// Sends the request and hands the body of a successful answer to @p receiver as it arrives; the returned response
     /// has no body then. Once the receiver has seen data the request is not tried again.
     typename Mode::template result<response> fetch(body_receiver receiver, check_status check = check_status()) const {
+        return fetch(head_receiver(), std::move(receiver), check);
+    }
+    /// The same; @p head sees status and header fields of a successful answer before its body begins.
+    typename Mode::template result<response> fetch(head_receiver head, body_receiver receiver,
+                                                   check_status check = check_status()) const {
         detail::call what = call_;
+        what.on_head = std::move(head);
         what.receiver = std::move(receiver);
         what.check_status = check.enabled;
-        return Mode::run(scope_,
-                         [what = std::move(what)](const detail::call_scope& scope) { return scope.perform(what); });
+        return Mode::run(scope_, [what = std::move(what)](const detail::call_scope& scope) mutable {
+            return scope.perform(std::move(what));
+        });
     }
 
     /// Opens a websocket at the path, a signed GET whatever the method; the body is not sent. Subprotocols go into the
-    /// header Sec-WebSocket-Protocol. @throws api_error when the answer is not 101; client_error
-    typename Mode::template result<std::unique_ptr<message_stream>> connect_websocket() const {
+    /// header Sec-WebSocket-Protocol. A message_stream comes of it, in asynchronous mode an async_message_stream.
+    /// @throws api_error when the answer is not 101; client_error
+    typename Mode::template result<std::unique_ptr<typename Mode::stream>> connect_websocket() const {
         static_assert(
             is_websocket_transport_v<Transport>,
             "backendai: connect_websocket needs a transport with websockets: this one lacks websocket_opening "
@@ -129,7 +137,9 @@ public:
         detail::call what = call_;
         what.body.clear();
         what.source.reset();
-        return Mode::run(scope_, [what](const detail::call_scope& scope) { return scope.open_websocket(what); });
+        return Mode::run(scope_, [what = std::move(what)](const detail::call_scope& scope) {
+            return Mode::wrap(scope, scope.open_websocket(what));
+        });
     }
 
 private:

@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -68,21 +69,24 @@ namespace detail {
 
 inline constexpr std::size_t max_error_body = 64 * 1024;
 
-/// Takes every @p secret out of @p text.
+/// Takes every @p secret out of @p text; not one so short that ordinary words hold it.
 inline void redact(std::string& text, std::string_view secret) {
-    if (secret.empty()) return;
+    if (secret.size() < 4) return;
     for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos;) text.replace(at, secret.size(), "***");
 }
 
 /// What an answer with a failure status means; never fails, whatever the body holds.
-/// @param signature of the request: a server or proxy that echoes requests must not bring it into a log
-inline api_error make_api_error(const response_head& head, std::string body, std::string_view signature = {}) {
+/// @param secrets of the request: a server or proxy that echoes requests must not bring them into a log
+inline api_error make_api_error(const response_head& head, std::string body,
+                                const std::vector<std::string>& secrets = {}) {
     api_error::details what;
     what.status = head.status;
     what.reason = head.reason;
     what.retry_after = head.headers.get("Retry-After");
     what.body = std::move(body);
-    for (std::string* text : {&what.reason, &what.retry_after, &what.body}) redact(*text, signature);
+    for (std::string* text : {&what.reason, &what.retry_after, &what.body}) {
+        for (const std::string& secret : secrets) redact(*text, secret);
+    }
     try {
         const json problem = codec::parse_json(what.body);
         const auto text = [&problem](const char* key) {
@@ -137,6 +141,7 @@ public:
     /// Whether the receiver has seen data, after which the call cannot be repeated.
     bool delivered() const { return delivered_; }
     const response_head& head() const { return head_; }
+    response_head take_head() { return std::move(head_); }
     std::string take_body() { return std::move(body_); }
 
 private:

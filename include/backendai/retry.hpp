@@ -103,7 +103,7 @@ inline std::optional<std::chrono::milliseconds> retry_delay(const retry_policy& 
     using std::chrono::milliseconds;
     if (attempt >= policy.max_attempts) return {};
     milliseconds base = policy.base_delay;
-    if (const auto* answer = dynamic_cast<const api_error*>(&failure)) {
+    if (const auto* answer = failure.as_api_error()) {
         const int status = answer->status();
         const bool overload = status == 429 || status == 503;
         if (overload) {
@@ -115,7 +115,7 @@ inline std::optional<std::chrono::milliseconds> retry_delay(const retry_policy& 
         if (kind == retry_class::unsafe) return {};
         if (!overload && status != 502 && status != 504) return {};
         if (status == 429) base = policy.throttled_base_delay;
-    } else if (const auto* local = dynamic_cast<const client_error*>(&failure)) {
+    } else if (const auto* local = failure.as_client_error()) {
         // A time limit that was reached before anything was sent is a connection that did not come about.
         const bool connection =
             local->kind() == error_kind::connect ||

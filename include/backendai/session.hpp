@@ -8,6 +8,7 @@
 #include <backendai/api/image.hpp>
 #include <backendai/api/kernel.hpp>
 #include <backendai/api/keypair.hpp>
+#include <backendai/api/login.hpp>
 #include <backendai/api/manager.hpp>
 #include <backendai/api/vfolder.hpp>
 #include <backendai/config.hpp>
@@ -18,6 +19,7 @@
 #include <backendai/wire.hpp>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -78,11 +80,35 @@ public:
         return Mode::run(scope_, [](const detail::call_scope& scope) { return scope.negotiate().version; });
     }
 
+    /// Logs in at a webserver, endpoint_type "session": `POST /server/login`. All that follows is done as this user, by
+    /// all who share the session object; who was logged in before is not any more. Retry class: unsafe.
+    /// @param otp the one-time password, for users who have set that up
+    /// @throws login_error when the server refuses it; api_error 429 after too many of those; client_error{argument}
+    ///         for an endpoint of another type; client_error{io} when cookie_file cannot be written
+    typename Mode::template result<login_info> login(std::string user, std::string password,
+                                                     std::string otp = {}) const {
+        return Mode::run(scope_, [user = std::move(user), password = std::move(password),
+                                  otp = std::move(otp)](const detail::call_scope& scope) {
+            return detail::session_login(scope, user, password, otp);
+        });
+    }
+    /// Who is logged in, if anybody: `POST /server/login-check`. Retry class: safe.
+    /// @throws api_error, client_error; argument for an endpoint of another type
+    typename Mode::template result<std::optional<login_info>> login_check() const {
+        return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::session_login_check(scope); });
+    }
+    /// Ends the login, and deletes cookie_file: `POST /server/logout`. Retry class: safe.
+    /// @throws as login_check()
+    typename Mode::template result<void> logout() const {
+        return Mode::run(scope_, [](const detail::call_scope& scope) { detail::session_logout(scope); });
+    }
+
     /// Functions of compute sessions in general: `session.kernel().get_or_create(...)`.
     basic_kernel_functions<Transport, Mode> kernel() const { return basic_kernel_functions<Transport, Mode>(scope_); }
     /// A handle to an existing compute session, by its id or client token. Makes no request.
     basic_kernel<Transport, Mode> kernel(std::string kernel_id) const {
         kernel_creation existing;
+        existing.name = kernel_id;
         existing.kernel_id = std::move(kernel_id);
         return basic_kernel<Transport, Mode>(scope_, std::move(existing));
     }

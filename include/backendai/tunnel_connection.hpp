@@ -6,15 +6,18 @@
 #include <backendai/error.hpp>
 #include <backendai/message_stream.hpp>
 #include <backendai/os/socket.hpp>
+#include <backendai/os/thread.hpp>
 #include <backendai/version.hpp>
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -51,8 +54,12 @@ public:
     tunnel_connection(os::tcp_socket local, const tunnel_options& options, const opener& open, std::mutex& errors,
                       bool is_refused)
         : local_(std::move(local)), options_(options), errors_(errors) {
-        thread_ = std::thread([this, &open, is_refused] {
-            run(open, is_refused);
+        thread_ = os::start_thread([this, &open, is_refused] {
+            try {
+                run(open, is_refused);
+            } catch (const std::exception&) {
+                local_.shutdown(); // no memory: both sides see their connections end
+            }
             done_ = true;
         });
     }
@@ -68,9 +75,12 @@ private:
     static constexpr std::size_t buffer_size = 128U << 10U;
 
     void run(const opener& open, bool is_refused) {
+        std::thread upward;
         try {
             if (is_refused) throw client_error(error_kind::io, "too many connections");
             remote_ = open();
+            last_received_ = clock::now();
+            upward = os::start_thread([this] { carry_up(); });
         } catch (const api_error& e) {
             refuse(e.status() == 404 ? "404 Not Found" : "502 Bad Gateway", e);
             return;
@@ -83,9 +93,12 @@ private:
                    e);
             return;
         }
-        last_received_ = clock::now();
-        std::thread upward([this] { carry_up(); });
-        const bool is_clean = carry_down();
+        bool is_clean = false;
+        try {
+            is_clean = carry_down();
+        } catch (const std::bad_alloc&) {
+            // As a connection that breaks, to either side.
+        }
         end(is_clean);
         upward.join();
         remote_->close();
@@ -130,7 +143,7 @@ private:
     }
 
     // Local side to service, until the local side ends; then waits for the other direction.
-    void carry_up() {
+    void carry_up() noexcept {
         bool is_reset = false;
         try {
             std::vector<char> buffer(buffer_size);
@@ -139,15 +152,12 @@ private:
                 if (discards) continue;
                 try {
                     remote_->send_binary(std::string_view(buffer.data(), count));
-                } catch (const client_error&) {
-                    // The other direction tells why, unless it waits for a peer that only this one has lost.
+                } catch (const client_error& e) {
                     discards = true;
-                    const std::lock_guard<std::mutex> lock(mutex_);
-                    lost_ = true;
-                    changed_.notify_all();
+                    give_up(e);
                 }
             }
-        } catch (const std::system_error&) {
+        } catch (const std::exception&) { // the local side is gone, or there is no memory
             is_reset = true;
         }
         std::unique_lock<std::mutex> lock(mutex_);
@@ -160,9 +170,27 @@ private:
         }
         if (down_over_) return;
         lock.unlock();
-        remote_->close();
+        try {
+            remote_->close();
+        } catch (const std::bad_alloc&) {
+            remote_->cancel();
+        }
         lock.lock();
         if (!changed_.wait_for(lock, std::chrono::seconds(5), [this] { return down_over_; })) remote_->cancel();
+    }
+
+    // Nothing can be sent to the service any more. The other direction tells why, unless it waits for a peer that only
+    // this one has lost, which would go on as long as the local side waits for an answer.
+    void give_up(const client_error& why) {
+        {
+            std::unique_lock<std::mutex> lock(mutex_);
+            lost_ = true;
+            changed_.notify_all();
+            if (why.kind() == error_kind::closed) return;
+            if (changed_.wait_for(lock, std::chrono::seconds(2), [this] { return down_over_; })) return;
+        }
+        report(why);
+        remote_->cancel();
     }
 
     // The other direction reads on for a moment, as closing over unread bytes would reset what was just sent.

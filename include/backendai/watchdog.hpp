@@ -5,11 +5,13 @@
 #define BACKENDAI_WATCHDOG_HPP
 
 #include <backendai/http.hpp>
+#include <backendai/os/thread.hpp>
 #include <backendai/version.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <map>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <utility>
@@ -18,6 +20,7 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// Something that can be broken off from another thread. interrupt() must not block and may come more than once.
+/// Watched by one watchdog at a time, in whose list it is a link, so that no memory is needed to watch it.
 class interruptible {
 public:
     interruptible() = default;
@@ -25,6 +28,12 @@ public:
     interruptible& operator=(const interruptible&) = delete;
     virtual ~interruptible() = default;
     virtual void interrupt() noexcept = 0;
+
+private:
+    friend class watchdog;
+    interruptible *before_ = nullptr, *after_ = nullptr;
+    exchange_context::clock::time_point when_;
+    bool watched_ = false;
 };
 
 /// Interrupts its targets at their times, and then again every 20 ms until they are removed: a single interrupt could
@@ -46,35 +55,61 @@ public:
     }
 
     /// Interrupts @p target at @p when, or earlier if it is watched already with an earlier time.
+    /// @throws client_error{io} when the system gives no thread for it, std::bad_alloc; it is not watched then
     void watch(interruptible& target, clock::time_point when) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
-            const auto known = targets_.emplace(&target, when);
-            if (!known.second && known.first->second > when) known.first->second = when;
-            if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
+            if (!thread_.joinable()) thread_ = os::start_thread([this] { run(); });
+            if (!target.watched_) {
+                link(target);
+                target.when_ = when;
+            } else if (target.when_ > when) {
+                target.when_ = when;
+            }
             if (when >= next_) return;
         }
         changed_.notify_all();
+    }
+    /// Interrupts @p target now and on until it is forgotten; where no thread can be had for that, once.
+    void break_off(interruptible& target) noexcept {
+        try {
+            watch(target, {});
+        } catch (const std::exception&) {
+            target.interrupt();
+        }
     }
 
     /// After this @p target is not touched any more.
     void forget(interruptible& target) {
         const std::lock_guard<std::mutex> lock(mutex_);
-        targets_.erase(&target);
+        if (target.watched_) unlink(target);
     }
 
 private:
+    void link(interruptible& target) noexcept {
+        target.before_ = nullptr;
+        target.after_ = first_;
+        if (first_ != nullptr) first_->before_ = &target;
+        first_ = &target;
+        target.watched_ = true;
+    }
+    void unlink(interruptible& target) noexcept {
+        (target.before_ != nullptr ? target.before_->after_ : first_) = target.after_;
+        if (target.after_ != nullptr) target.after_->before_ = target.before_;
+        target.watched_ = false;
+    }
+
     void run() {
         std::unique_lock<std::mutex> lock(mutex_);
         while (!stopping_) {
             const auto now = clock::now();
             next_ = (clock::time_point::max)();
-            for (auto& target : targets_) {
-                if (target.second <= now) {
-                    target.first->interrupt();
-                    target.second = now + std::chrono::milliseconds(20);
+            for (interruptible* target = first_; target != nullptr; target = target->after_) {
+                if (target->when_ <= now) {
+                    target->interrupt();
+                    target->when_ = now + std::chrono::milliseconds(20);
                 }
-                if (target.second < next_) next_ = target.second;
+                if (target->when_ < next_) next_ = target->when_;
             }
             if (next_ == (clock::time_point::max)()) {
                 changed_.wait(lock);
@@ -86,7 +121,7 @@ private:
 
     std::mutex mutex_;
     std::condition_variable changed_;
-    std::map<interruptible*, clock::time_point> targets_;
+    interruptible* first_ = nullptr;
     clock::time_point next_ = (clock::time_point::max)();
     bool stopping_ = false;
     std::thread thread_;
@@ -96,21 +131,32 @@ private:
 class watched {
 public:
     watched(watchdog& dog, interruptible& target, const exchange_context& context)
-        : unwatch_{dog, target},
-          on_cancel_(context.cancel, [&dog, &target] { dog.watch(target, {}); }),
-          on_close_(context.closing, [&dog, &target] { dog.watch(target, {}); }) {
-        if (context.has_deadline()) dog.watch(target, context.deadline);
+        : watch_{dog, target},
+          on_cancel_(context.cancel, [this] { watch_.break_off(); }),
+          on_close_(context.closing, [this] { watch_.break_off(); }) {
+        if (context.has_deadline()) watch_.begin(context.deadline);
     }
 
 private:
-    struct unwatch { // first member, hence gone last: after the listeners that may still add the target
-        unwatch(watchdog& d, interruptible& t) : dog(d), target(t) {}
-        unwatch(const unwatch&) = delete;
-        unwatch& operator=(const unwatch&) = delete;
-        ~unwatch() { dog.forget(target); }
+    struct watch { // first member, hence gone last: after the listeners that may still begin it
+        watch(watchdog& d, interruptible& t) : dog(d), target(t) {}
+        watch(const watch&) = delete;
+        watch& operator=(const watch&) = delete;
+        ~watch() {
+            if (begun) dog.forget(target);
+        }
+        void begin(watchdog::clock::time_point when) {
+            begun = true;
+            dog.watch(target, when);
+        }
+        void break_off() noexcept {
+            begun = true;
+            dog.break_off(target);
+        }
         watchdog& dog;
         interruptible& target;
-    } unwatch_;
+        std::atomic<bool> begun{false}; // most exchanges have no deadline and end without the watchdog
+    } watch_;
     cancel_token::listener on_cancel_, on_close_;
 };
 

@@ -21,6 +21,13 @@ namespace detail {
     throw client_error(error_kind::protocol, "the answer is not usable: " + what, client_error::progress::maybe_sent);
 }
 
+/// Whether the server's refusal is of a type: the last part of its URI, "object-not-found".
+inline bool is_problem(const api_error& refused, std::string_view id) {
+    const std::string& type = refused.type();
+    return type.size() > id.size() && type.compare(type.size() - id.size(), id.size(), id) == 0 &&
+           type[type.size() - id.size() - 1] == '/';
+}
+
 /// The members of one JSON object of an answer.
 class wire_object {
 public:

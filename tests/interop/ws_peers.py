@@ -40,6 +40,7 @@ for (const name of ['good', 'self-signed', 'expired', 'wrong-name']) {
   start(https.createServer({ cert: pem, key: pem }), name);
 }
 """
+TRANSPORTS = ((), ("--curl",))
 NAMES = ("good", "self-signed", "expired", "wrong-name")
 
 
@@ -135,14 +136,19 @@ def talk(url, lines, *options):
     return done.returncode, done.stdout.split("\n")
 
 
-def check(tap, peer, folder):
+def check(tap, peer, folder, transport):
+    title = f"{peer.title}, {transport[0].lstrip('-') if transport else 'sockets'}"
+    if transport and talk("http://127.0.0.1:1/", [], *transport)[0] == 77:
+        tap.skip(title, "the client was built without libcurl")
+        return
+
     def say(name, good, got):
-        tap.result(good, f"{peer.title}: {name}", "\n".join(map(str, got)) if isinstance(got, (list, tuple)) else str(got))
+        tap.result(good, f"{title}: {name}", "\n".join(map(str, got)) if isinstance(got, (list, tuple)) else str(got))
 
     plain = f"http://127.0.0.1:{peer.ports['plain']}/echo"
     secure = {name: f"https://localhost:{peer.ports[name]}/echo" for name in NAMES}
     texts = ["", "hello", "käse \U0001f600", "x" * 125, "x" * 126, "x" * 65535, "x" * 65536, "x" * 300000]
-    for where, url, options in (("plain", plain, ()), ("TLS", secure["good"], ("--ca", str(folder / "ca.pem")))):
+    for where, url, options in (("plain", plain, transport), ("TLS", secure["good"], (*transport, "--ca", str(folder / "ca.pem")))):
         status, got = talk(url, texts, *options)
         say(f"{where}: texts of all sizes", (status, got) == (0, ["open "] + ["text " + t for t in texts] + ["closed 1000", ""]),
             [status] + [line[:60] for line in got])
@@ -157,11 +163,11 @@ def check(tap, peer, folder):
         status, got = talk(url, ["x"] * 300, "--ping", "20", *options)
         say(f"{where}: with pings in between", status == 0 and got[1:301] == ["text x"] * 300, got[-3:])
     for name in ("self-signed", "expired", "wrong-name"):
-        status, got = talk(secure[name], ["one"], "--ca", str(folder / "ca.pem"))
+        status, got = talk(secure[name], ["one"], *transport, "--ca", str(folder / "ca.pem"))
         say(f"{name} certificate is refused", status == 1 and got[0].startswith("tls"), got)
-        status, got = talk(secure[name], ["one"], "--insecure")
+        status, got = talk(secure[name], ["one"], *transport, "--insecure")
         say(f"{name} certificate, with the flag", got[:2] == ["open ", "text one"], got)
-    status, got = talk(secure["good"], ["one"])
+    status, got = talk(secure["good"], ["one"], *transport)
     say("an authority that is not the system's is refused", status == 1 and got[0].startswith("tls"), got)
 
 
@@ -176,7 +182,9 @@ def main():
         except ImportError:
             tap.skip("aiohttp", "this python has no aiohttp (Debian: python3-aiohttp)")
         else:
-            check(tap, AiohttpPeer(folder), folder)
+            peer = AiohttpPeer(folder)
+            for transport in TRANSPORTS:
+                check(tap, peer, folder, transport)
             peers += 1
         modules, why = find_ws(folder)
         if modules is None:
@@ -184,7 +192,8 @@ def main():
         else:
             peer = NodePeer(folder, modules)
             try:
-                check(tap, peer, folder)
+                for transport in TRANSPORTS:
+                    check(tap, peer, folder, transport)
             finally:
                 peer.stop()
             peers += 1

@@ -57,19 +57,45 @@ TEST_CASE_TEMPLATE("async: the life of a compute session in futures", T, BACKEND
     CHECK(listed.get().contains("agents"));
 }
 
-TEST_CASE_TEMPLATE("async: streams are opened by a future", T, BACKENDAI_SOCKET_TRANSPORTS) {
+TEST_CASE_TEMPLATE("async: streams are opened by a future, and their calls return futures", T,
+                   BACKENDAI_SOCKET_TRANSPORTS) {
     async_fixture<T> here;
     const auto kernel = here.session.kernel().get_or_create("bash").get();
-    auto stream = kernel.stream_execute("echo streamed").get();
+    auto stream = kernel.stream_execute("read -p 'who? ' name; echo streamed $name").get();
     std::string out;
-    for (auto&& event : stream) {
-        for (const console_record& record : event.console) out += record.payload;
+    while (const auto event = stream.next().get()) {
+        for (const console_record& record : event->console) out += record.payload;
+        if (event->status == run_status::waiting_input) stream.send_input("to me"); // need not be waited for
     }
-    CHECK(out == "streamed\n");
+    CHECK(out.find("streamed to me\n") != std::string::npos);
+    CHECK_FALSE(stream.next().get());
     auto pty = kernel.stream_pty().get();
-    pty.write("echo $((8*8))\n");
+    pty.resize(40, 132);
+    pty.write("stty size; echo $((8*8))\n");
     std::string shown;
-    while (shown.find("64") == std::string::npos) shown += pty.read().value();
+    while (shown.find("\n64") == std::string::npos) shown += pty.read().get().value();
+    CHECK(shown.find("40 132") != std::string::npos);
+    std::optional<std::string> rest("x");
+    while (rest && !rest->empty()) rest = pty.read_for(milliseconds(200)).get();
+    CHECK(rest); // nothing more came, and it has not ended
+    auto small = pty.resize(0, 1);
+    CHECK(end_of(small) == "argument");
+    CHECK_NOTHROW(pty.ping().get());
+    pty.close().get();
+    while (pty.read().get()) {
+    }
+    // The low level.
+    const auto raw = request(here.session, "GET", "/stream/kernel/" + kernel.kernel_id() + "/tcpproxy?app=echo")
+                         .connect_websocket()
+                         .get();
+    CHECK_FALSE(raw->receive_for(milliseconds(1)).get());
+    auto back = raw->receive();
+    raw->send_binary("there and back").get();
+    CHECK(back.get().data == "there and back");
+    auto not_text = raw->send_text("\xff");
+    CHECK(end_of(not_text) == "argument");
+    raw->close().get();
+    CHECK(raw->receive().get().is_closed());
     // The tunnel has threads of its own, whatever the mode.
     tunnel_options options;
     options.protocol = tunnel_protocol::tcp;
@@ -78,17 +104,66 @@ TEST_CASE_TEMPLATE("async: streams are opened by a future", T, BACKENDAI_SOCKET_
     socket.write("x");
     char byte = 0;
     CHECK(socket.read(&byte, 1) == 1);
-    // Many streams are open while no thread of the session is held.
-    std::vector<execute_stream> open;
-    for (int i = 0; i < 8; ++i) {
-        create_options own;
-        own.client_token = "stream-" + std::to_string(i);
-        const auto one = here.session.kernel().get_or_create("bash", own).get();
-        open.push_back(one.stream_execute("sleep 60").get());
-    }
-    CHECK(here.session.hello().get().version == "v4.20190315");
     auto refused = here.session.kernel("none").stream_pty();
     CHECK(end_of(refused) == "api 404");
+}
+
+TEST_CASE_TEMPLATE("async: many streams wait while the session's only thread is free", T, BACKENDAI_SOCKET_TRANSPORTS) {
+    async_fixture<T> here;
+    basic_session<T, async> narrow(here.config(1));
+    const auto owner = narrow.kernel().get_or_create("bash").get();
+    std::vector<basic_pty_stream<async>> open;
+    std::vector<future<std::optional<std::string>>> waiting;
+    for (int i = 0; i < 8; ++i) {
+        open.push_back(owner.stream_pty().get());
+        std::string shown; // the prompt
+        for (;;) {
+            const auto bytes = open.back().read_for(milliseconds(300)).get();
+            shown += bytes.value();
+            if (bytes->empty() && !shown.empty()) break;
+        }
+        waiting.push_back(open.back().read());
+    }
+    CHECK(narrow.hello().get().version == "v4.20190315");
+    for (const auto& each : waiting) CHECK_FALSE(each.ready());
+    // A read that is given up loses nothing of what comes.
+    waiting[0].cancel();
+    CHECK(end_of(waiting[0]) == "cancelled");
+    open[0].write("echo $((9*9))\n").get();
+    std::string shown;
+    while (shown.find("\n81") == std::string::npos) shown += open[0].read().get().value();
+    CHECK(shown.find("echo $((9*9))") != std::string::npos); // from its first byte on
+    // One is let go of, one is broken off; the session's end reaches the rest.
+    open.erase(open.begin() + 1);
+    CHECK(end_of(waiting[1]) == "cancelled");
+    open[1].cancel();
+    CHECK(end_of(waiting[2]) == "cancelled");
+    narrow.close();
+    for (std::size_t i = 3; i < 8; ++i) CHECK(end_of(waiting[i]) == "closed");
+    auto late = open.back().write("x");
+    CHECK(end_of(late) == "closed");
+    open.clear();
+    CHECK(soon([&] { return here.gateway.open_streams() == 0; }));
+}
+
+TEST_CASE_TEMPLATE("async: a stream that is left early interrupts the code", T, BACKENDAI_SOCKET_TRANSPORTS) {
+    async_fixture<T> here;
+    const auto kernel = here.session.kernel().get_or_create("python").get();
+    const std::string path = "/kernel/" + kernel.kernel_id() + "/interrupt";
+    for (int way = 0; way < 2; ++way) {
+        auto stream = std::make_unique<basic_execute_stream<async>>(
+            kernel.stream_execute("print('begun', flush=True)\nwhile True: pass").get());
+        while (stream->next().get()->console.empty()) {
+        }
+        if (way == 0) {
+            stream->close().get();
+            while (stream->next().get()) {
+            }
+        }
+        stream.reset();
+        CHECK(here.gateway.served("POST", path) == static_cast<std::size_t>(way) + 1);
+        CHECK(kernel.run("print('still here')").get().out == "still here\n");
+    }
 }
 
 TEST_CASE_TEMPLATE("async: time limits and cancels reach calls that run and calls that wait", T,
@@ -182,7 +257,8 @@ TEST_CASE_TEMPLATE("async: 1,000 calls in flight on 4 threads", T, BACKENDAI_SOC
 TEST_CASE_TEMPLATE("async: sessions cancelled and destroyed at random points", T, BACKENDAI_SOCKET_TRANSPORTS) {
     testing::gateway gateway;
     std::mt19937 random(20191);
-    for (int round = 0; round < 100; ++round) {
+    const int rounds = rounds_of(100);
+    for (int round = 0; round < rounds; ++round) {
         api_config config = config_for(gateway);
         config.async_threads = 1 + static_cast<std::uint32_t>(random() % 4);
         config.retry.max_attempts = 1;
@@ -221,7 +297,8 @@ TEST_CASE_TEMPLATE("async: streams cancelled and sessions closed at random point
     std::mt19937 random(20192);
     basic_session<T, blocking> owner(config_for(gateway));
     const auto kernel = owner.kernel().get_or_create("bash");
-    for (int round = 0; round < 60; ++round) {
+    const int rounds = rounds_of(60);
+    for (int round = 0; round < rounds; ++round) {
         auto session = std::make_unique<basic_session<T, blocking>>(config_for(gateway));
         auto stream = std::make_unique<pty_stream>(session->kernel(kernel.kernel_id()).stream_pty());
         std::thread reader([&] {

@@ -15,6 +15,13 @@ struct httplib_fixture {
     httplib_transport make(const api_config& config) { return httplib_transport(config); }
 };
 
+#ifdef BACKENDAI_USE_CURL
+struct curl_fixture {
+    testing::gateway server;
+    curl_transport make(const api_config& config) { return curl_transport(config); }
+};
+#endif
+
 struct memory_fixture {
     testing::gateway server;
     testing::memory_transport make(const api_config&) { return testing::memory_transport(server); }
@@ -32,6 +39,11 @@ struct decorated_fixture {
 TEST_CASE("conformance: httplib_transport") {
     conformance::run_suite<httplib_fixture>();
 }
+#ifdef BACKENDAI_USE_CURL
+TEST_CASE("conformance: curl_transport") {
+    conformance::run_suite<curl_fixture>();
+}
+#endif
 TEST_CASE("conformance: memory_transport") {
     conformance::run_suite<memory_fixture>();
 }

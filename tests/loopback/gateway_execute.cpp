@@ -57,6 +57,11 @@ TEST_CASE("gateway execute: the order of the console is the order of printing") 
              "os.system('echo d')\nprint('e')");
     CHECK(result["console"] ==
           json::parse(R"([["stdout","a\n"],["stderr","b\n"],["text/html","<b>c</b>"],["stdout","d\ne\n"]])"));
+    std::string expected;
+    for (int i = 0; i < 40; ++i) expected += std::to_string(i) + "\nchild\ngrandchild\n";
+    CHECK(py("import subprocess\nfor i in range(40):\n    print(i)\n    os.system('echo child')\n"
+             "    subprocess.run(['echo', 'grandchild'])")
+              .out == expected);
 }
 
 TEST_CASE("gateway execute: media records and generated files") {

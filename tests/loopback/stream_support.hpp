@@ -12,6 +12,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <cstdlib>
 #include <functional>
 #include <list>
 #include <memory>
@@ -57,6 +58,12 @@ struct fixture {
         return gateway.inject(wrong);
     }
 };
+
+// How often a test that meets random points does so: BACKENDAI_TEST_ROUNDS in place of `usual`, for long runs.
+inline int rounds_of(int usual) {
+    const char* said = std::getenv("BACKENDAI_TEST_ROUNDS"); // NOLINT(concurrency-mt-unsafe): nobody sets it
+    return said != nullptr && std::atoi(said) > 0 ? std::atoi(said) : usual;
+}
 
 // Waits until something is so; a test that waits in vain fails by its own check afterwards.
 template <class Condition>

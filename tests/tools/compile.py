@@ -6,6 +6,7 @@ poison   min, max and small are macros before the umbrella, as windows.h leaves 
 link     two translation units with the umbrella link into one program
 fail     tests/compile/fail/*.cpp: refused, with the text of `// expect: ...`; accepted with -DMUST_COMPILE
 core     core.hpp does not bring httplib.h
+modes    every public API function is called in both modes by tests/loopback/async_api.cpp, async.cpp or events.cpp
 """
 import pathlib
 import re
@@ -65,6 +66,22 @@ with tempfile.TemporaryDirectory() as folder:
         status, text = run(command[:flags] + split + command[flags:] + ["-E", str(source)], build) if core.is_file() else (1, "no core.hpp")
         found = re.findall(r'^# \d+ "([^"]*httplib[^"]*)"', text, re.M)
         tap.result(status == 0 and not found, "core.hpp brings no httplib header", "\n".join(sorted(set(found))) or text)
+    elif check == "modes":
+        declared = re.compile(r"^    (?:typename Mode::template )?result<.*> (\w+)\(")
+        called = {name for file in ("async_api.cpp", "async.cpp", "events.cpp")
+                  for name in re.findall(r"[.>](\w+)\(", (ROOT / "tests/loopback" / file).read_text())}
+        headers = [ROOT / "include/backendai/session.hpp", ROOT / "include/backendai/request.hpp",
+                   *sorted((ROOT / "include/backendai/api").glob("*.hpp"))]
+        for header in headers:
+            public, names = False, []
+            for line in header.read_text().split("\n"):
+                if line.startswith(("class ", "};")) or line.endswith(("public:", "private:", "protected:")):
+                    public = line == "public:"
+                found = declared.match(line)
+                if public and found and found.group(1) not in names:
+                    names.append(found.group(1))
+            for name in names:
+                tap.result(name in called, f"{name} of {header.name} is called in both modes")
     elif check == "fail":
         sources = sorted((ROOT / "tests/compile/fail").glob("*.cpp"))
         if not sources:

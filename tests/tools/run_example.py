@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""run_example.py NAME PROGRAM: runs an example with --local, examples/NAME.input as stdin, and compares examples/NAME.expected, or
+"""run_example.py NAME PROGRAM [GATEWAY]: runs an example with --local, or against the gateway program, examples/NAME.input
+as stdin, and compares examples/NAME.expected, or
 looks for the lines of examples/NAME.contains where not every byte is known before (a terminal)."""
+import contextlib
 import difflib
 import pathlib
 import subprocess
@@ -14,8 +16,12 @@ if name == "gateway":
         print("exports", *sorted(exported))
     sys.exit(0)
 given, expected, contains = (ROOT / f"examples/{name}.{kind}" for kind in ("input", "expected", "contains"))
-done = subprocess.run([program, "--local"], input=given.read_text() if given.exists() else "", stdout=subprocess.PIPE,
-                      text=True, env=clean_environment(), timeout=100, cwd=ROOT)
+with contextlib.ExitStack() as stack:
+    environment, arguments = clean_environment(), ["--local"]
+    if len(sys.argv) > 3:  # a gateway program, for an example that has none of its own
+        environment, arguments = {**environment, **stack.enter_context(gateway(sys.argv[3]))}, []
+    done = subprocess.run([program, *arguments], input=given.read_text() if given.exists() else "",
+                          stdout=subprocess.PIPE, text=True, env=environment, timeout=100, cwd=ROOT)
 print(done.stdout)
 if done.returncode != 0:
     sys.exit(f"exit status {done.returncode}")

@@ -341,7 +341,8 @@ TEST_CASE("async session: several threads may close it at once") {
 
 TEST_CASE("async session: cancelled and destroyed at random points it neither hangs nor loses a result") {
     std::mt19937 random(4711); // fixed: a failure can be repeated, as far as threads allow
-    for (int round = 0; round < 200; ++round) {
+    const int rounds = rounds_of(1000);
+    for (int round = 0; round < rounds; ++round) {
         const unsigned fate = static_cast<unsigned>(random());
         const int pause = static_cast<int>(random() % 50);
         std::atomic<int> exchanges{0};

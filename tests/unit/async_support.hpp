@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -145,6 +146,12 @@ private:
     std::condition_variable changed_;
     std::optional<T> value_;
 };
+
+// How often a test that meets random points does so: BACKENDAI_TEST_ROUNDS in place of @p usual, for long runs.
+inline int rounds_of(int usual) {
+    const char* said = std::getenv("BACKENDAI_TEST_ROUNDS"); // NOLINT(concurrency-mt-unsafe): nobody sets it
+    return said != nullptr && std::atoi(said) > 0 ? std::atoi(said) : usual;
+}
 
 // The kind of client_error that a call throws; nothing when it does not.
 template <class Call>

@@ -41,3 +41,17 @@ TEST_CASE("nesting is limited, brackets in strings do not count") {
     // A closing bracket too many must not let a deep rest through.
     CHECK_THROWS_AS(codec::parse_json("]]]]" + nested(300)), codec::decode_error);
 }
+
+TEST_CASE("the number of values is limited by the length of the text") {
+    const auto list = [](const std::string& item, std::size_t count) {
+        std::string text = "[" + item;
+        for (std::size_t i = 1; i < count; ++i) text += ',' + item;
+        return text + ']';
+    };
+    CHECK_NOTHROW(codec::parse_json(list("1", codec::max_json_values)));
+    CHECK_THROWS_AS(codec::parse_json(list("1", 2 * codec::max_json_values)), codec::decode_error);
+    CHECK_THROWS_AS(codec::parse_json(list("[]", codec::max_json_values)), codec::decode_error);
+    CHECK_THROWS_AS(codec::parse_json(list("{\"\":{}}", codec::max_json_values)), codec::decode_error);
+    CHECK_NOTHROW(codec::parse_json(list("\"a text of length\"", 4 * codec::max_json_values)));
+    CHECK_NOTHROW(codec::parse_json("\"" + std::string(5 * codec::max_json_values, ',') + "\""));
+}

@@ -98,3 +98,16 @@ TEST_CASE("both kinds of error are caught as error, and copy without throwing") 
         CHECK(e.title() == "gone");
     }
 }
+
+TEST_CASE("an error tells what it is without RTTI") {
+    const backendai::api_error answer(backendai::api_error::details{});
+    const backendai::client_error local(backendai::error_kind::tls, "no");
+    const backendai::error other("of a transport");
+    const auto is = [](const backendai::error& e) { return std::make_pair(e.as_api_error(), e.as_client_error()); };
+    CHECK(is(answer).first == &answer);
+    CHECK(is(answer).second == nullptr);
+    CHECK(is(local).first == nullptr);
+    CHECK(is(local).second == &local);
+    CHECK(is(other).first == nullptr);
+    CHECK(is(other).second == nullptr);
+}

@@ -56,12 +56,13 @@ TEST_CASE("without a version in the config the first call asks for the server's,
 
 TEST_CASE("a newer server is spoken to in the highest version of the SDK, and its own is told") {
     bench b(unpinned);
-    b->add(answer_json(greeting("v9.20250722")));
+    b->add(answer_json(greeting("v12.20300101")));
     b->add(answer_json(logs()));
     b.sdk->kernel("sess-1").get_logs();
-    CHECK(version_of(b->requests()[1]) == "v4.20190315");
-    CHECK(b.sdk->server_version() == "v9.20250722");
-    CHECK(b.sdk->protocol_version() == "v4.20190315");
+    CHECK(version_of(b->requests()[1]) == "v9.20250722");
+    CHECK(b->requests()[1].target == "/base/session/sess-1/logs");
+    CHECK(b.sdk->server_version() == "v12.20300101");
+    CHECK(b.sdk->protocol_version() == "v9.20250722");
 }
 
 TEST_CASE("a pinned version is used as it is, without a question") {

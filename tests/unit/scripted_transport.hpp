@@ -222,8 +222,8 @@ class clean_environment {
 public:
     clean_environment() {
         for (const char* prefix : {"BACKEND_", "SORNA_"}) {
-            for (const char* key :
-                 {"ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "VFOLDER_MOUNTS", "SKIP_SSLCERT_VALIDATION"}) {
+            for (const char* key : {"ENDPOINT", "ACCESS_KEY", "SECRET_KEY", "VFOLDER_MOUNTS", "SKIP_SSLCERT_VALIDATION",
+                                    "ENDPOINT_TYPE", "OVERRIDE_STORAGE_PROXY"}) {
                 guards_.push_back(std::make_unique<environment_guard>(std::string(prefix) + key, std::nullopt));
             }
         }

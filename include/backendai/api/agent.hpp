@@ -13,6 +13,13 @@
 
 BACKENDAI_NAMESPACE_BEGIN
 
+/// Which agents are listed a page at a time.
+struct agent_filter {
+    std::optional<std::string> status = "ALIVE"; ///< ALIVE, LOST, RESTARTING or TERMINATED; std::nullopt for all
+    std::optional<std::string> scaling_group;    ///< 19.09 (v4.20190615) on
+    field_list fields; ///< default: id addr status first_contact mem_slots cpu_slots gpu_slots
+};
+
 namespace detail {
 
 inline constexpr const char* default_agent_fields = "id addr status first_contact mem_slots cpu_slots gpu_slots";
@@ -23,6 +30,19 @@ inline std::vector<json> agent_list(const call_scope& scope, const std::optional
     text.argument("status", "String", status ? json(*status) : json());
     text.select(select_fields(fields, default_agent_fields));
     return query_list(scope, text);
+}
+
+inline listing agent_listing(agent_filter filter) {
+    listing what{"agent_list", "agents", &dialect_rules::agent_pages, {}, {}};
+    what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_agent_fields); };
+    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+        if (filter.scaling_group) {
+            language.require(feature::list_scaling_group);
+            text.argument("scaling_group", "String", *filter.scaling_group);
+        }
+        text.argument("status", "String", filter.status ? json(*filter.status) : json());
+    };
+    return what;
 }
 
 inline json agent_info(const call_scope& scope, const std::string& agent_id, const field_list& fields) {
@@ -73,6 +93,17 @@ public:
                          [status = std::move(status), fields = std::move(fields)](const detail::call_scope& scope) {
                              return detail::agent_list(scope, status, fields);
                          });
+    }
+    /// The agents that fit the filter, a page at a time; see page_range.
+    page_range<Mode> paginated_list(agent_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::agent_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    typename Mode::template result<page_result> list_page(agent_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::agent_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
     }
 
 private:

@@ -3,6 +3,7 @@
 #ifndef BACKENDAI_API_FILE_TYPES_HPP
 #define BACKENDAI_API_FILE_TYPES_HPP
 
+#include <backendai/codec/date.hpp>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/json.hpp>
 #include <backendai/error.hpp>
@@ -93,7 +94,47 @@ inline file_entry read_file_entry(const json& item) {
     return entry;
 }
 
-/// {files: "<JSON text of a list>", errors, abspath}: `files` is a text that is JSON itself, empty on an error.
+/// The bits as `ls -l` writes them, after the letter of the kind.
+inline std::string mode_text(char kind, unsigned bits) {
+    std::string text(1, kind);
+    for (unsigned i = 0; i < 9; ++i) text += (bits & (0400U >> i)) != 0 ? "rwx"[i % 3] : '-';
+    return text;
+}
+
+inline std::chrono::system_clock::time_point time_from_text(const wire_object& fields, const char* key) {
+    const json* member = fields.find(key);
+    if (member == nullptr) return {};
+    if (member->is_number()) return time_from_seconds(member->get<double>(), key);
+    const auto time = codec::parse_iso_date(fields.string(key));
+    if (!time) bad_answer(std::string("a file's \"") + key + "\" is no date");
+    return std::chrono::time_point_cast<std::chrono::system_clock::duration>(*time);
+}
+
+/// An entry of the form that storage proxies have: {name, type, size, mode in octal digits, created, modified}.
+inline file_entry read_file_item(const json& item) {
+    const wire_object fields(item, "an entry of the file list");
+    file_entry entry;
+    entry.raw = item;
+    entry.filename = fields.string("name");
+    const std::string type = fields.string_or("type", "");
+    entry.is_directory = type == "DIRECTORY";
+    const std::string mode = fields.string_or("mode", "");
+    if (!mode.empty() && mode.size() < 8 && mode.find_first_not_of("01234567") == std::string::npos) {
+        entry.permissions = static_cast<unsigned>(std::stoul(mode, nullptr, 8)) & 07777U;
+        entry.mode = mode_text(entry.is_directory ? 'd' : type == "SYMBOLIC_LINK" ? 'l' : '-', *entry.permissions);
+    } else {
+        entry.mode = mode;
+    }
+    const std::int64_t size = fields.integer_or("size", 0);
+    if (size < 0) bad_answer("a file's size is negative");
+    entry.size = static_cast<std::uint64_t>(size);
+    entry.ctime = time_from_text(fields, "created");
+    entry.mtime = time_from_text(fields, "modified");
+    return entry;
+}
+
+/// {files: "<JSON text of a list>", errors, abspath}: `files` is a text that is JSON itself, empty on an error. Folders
+/// behind a storage proxy tell {items: [...]}, for some years with the older form beside it.
 inline file_listing read_file_listing(json answer) {
     file_listing listing;
     const wire_object fields(answer, "the file list");
@@ -104,6 +145,11 @@ inline file_listing read_file_listing(json answer) {
         } else if (!errors->empty()) {
             listing.errors = errors->dump();
         }
+    }
+    if (fields.find("items") != nullptr) {
+        for (const json& item : fields.array_or_empty("items")) listing.files.push_back(read_file_item(item));
+        listing.raw = std::move(answer);
+        return listing;
     }
     json items = json::array();
     if (const json* files = fields.find("files")) {

@@ -4,6 +4,7 @@
 #define BACKENDAI_API_GRAPHQL_HPP
 
 #include <backendai/codec/json.hpp>
+#include <backendai/codec/printable.hpp>
 #include <backendai/error.hpp>
 #include <backendai/version.hpp>
 
@@ -53,9 +54,12 @@ public:
     const std::vector<graphql_problem>& errors() const noexcept { return *problems_; }
 
 private:
+    // The first line of each message: servers add the statement that failed, with the values in it, a new key pair's
+    // secret key among them.
     static std::string describe(std::string text, const std::vector<graphql_problem>& problems) {
+        constexpr std::size_t limit = 512;
         for (const graphql_problem& problem : problems) {
-            text += "; " + problem.message;
+            text += "; " + codec::printable_text(problem.message.substr(0, problem.message.find('\n')), limit);
             const std::string path = problem.path_text();
             if (!path.empty()) text += " at " + path;
             for (const auto& place : problem.locations) {

@@ -4,12 +4,23 @@
 /// Unless a function says otherwise it throws api_error when the server refuses, client_error{argument} for arguments
 /// that are wrong before anything is sent, and client_error of the other kinds when no usable answer came. All
 /// functions may be called from several threads at once; one run at a time makes sense in one compute session.
+///
+/// Paths are those of 19.03 (v4); from 20.03 (v5) on they begin with /session in place of /kernel. A function or
+/// argument that the session's protocol version does not have is client_error{argument}, which says since when there is
+/// one.
 #ifndef BACKENDAI_API_KERNEL_HPP
 #define BACKENDAI_API_KERNEL_HPP
 
+#include <backendai/api/events.hpp>
+#include <backendai/api/kernel_call.hpp>
+#include <backendai/api/kernel_create.hpp>
 #include <backendai/api/kernel_files.hpp>
+#include <backendai/api/kernel_match.hpp>
+#include <backendai/api/kernel_services.hpp>
 #include <backendai/api/kernel_types.hpp>
+#include <backendai/api/pages.hpp>
 #include <backendai/api/run.hpp>
+#include <backendai/api/session_list.hpp>
 #include <backendai/api/stream_execute.hpp>
 #include <backendai/api/stream_pty.hpp>
 #include <backendai/codec/url.hpp>
@@ -29,60 +40,41 @@ BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix = "") {
-    require_single_name(kernel_id, "the session id");
-    call what;
-    what.method = method;
-    what.complete = [rest = '/' + codec::escape_segment(kernel_id) + suffix](call& request, const dialect& language) {
-        request.path = std::string(language.session_path) + rest;
-    };
-    return what;
-}
-
-inline kernel_creation kernel_get_or_create(const call_scope& scope, const std::string& lang,
-                                            const create_options& options) {
-    require_single_name(lang, "the image name");
-    if (options.client_token) check_client_token(*options.client_token);
-    if (options.cluster_size < 1) throw client_error(error_kind::argument, "cluster_size must be at least 1");
-    std::vector<std::string> mounts = *scope.state->config().vfolder_mounts;
-    for (const std::string& mount : options.mounts) {
-        require_single_name(mount, "a mount");
-        bool known = false;
-        for (const std::string& other : mounts) known = known || other == mount;
-        if (!known) mounts.push_back(mount);
-    }
-    json resources = json::object();
-    for (const auto& [name, amount] : options.resources) resources[name] = amount.value;
-    call what;
-    what.method = "POST";
-    what.path = "/kernel/create";
+inline destroy_result kernel_destroy(const call_scope& scope, const std::string& kernel_id,
+                                     const destroy_options& options) {
+    call what = kernel_call("DELETE", kernel_id, "", [options](call& request, const dialect& language) {
+        if (options.forced) {
+            language.require(feature::forced_destroy);
+            request.query.emplace_back("forced", "true");
+        }
+        if (options.owner_access_key) {
+            language.require(feature::owner_access_key);
+            request.query.emplace_back("owner_access_key", *options.owner_access_key);
+        }
+    });
     what.waits_for_compute = true;
-    // The client token makes it idempotent: a second try gets the session that the first one made.
-    what.retry = retry_class::safe;
-    what.complete = [&](call& request, const dialect& language) {
-        json config = {{"mounts", mounts}, {"environ", options.envs}, {"resources", resources}};
-        json body = {{std::string(language.image_key), lang},
-                     {"tag", options.tag ? json(*options.tag) : json()},
-                     {std::string(language.session_name_key), options.client_token.value_or(random_token())}};
-        (language.cluster_size_in_config ? config : body)["clusterSize"] = options.cluster_size;
-        body["config"] = std::move(config);
-        request.path = std::string(language.create_session_path);
-        request.set_json(body);
-    };
-    return read_creation(scope.perform(std::move(what)).json());
-}
-
-inline destroy_result kernel_destroy(const call_scope& scope, const std::string& kernel_id) {
-    call what = kernel_call("DELETE", kernel_id);
-    what.waits_for_compute = true;
-    const response answer = scope.perform(std::move(what));
     destroy_result result;
-    // Older servers answer 204 without a body.
-    if (!answer.text().empty()) {
-        const json body = answer.json();
-        if (const json* stats = wire_object(body, "the answer to destroy").find("stats")) result.stats = *stats;
+    try {
+        const response answer = scope.perform(std::move(what));
+        // Older servers answer 204 without a body.
+        if (!answer.text().empty()) {
+            const json body = answer.json();
+            if (const json* stats = wire_object(body, "the answer to destroy").find("stats")) result.stats = *stats;
+        }
+    } catch (const api_error& refused) {
+        // 19.03 answers so with null statistics; later servers refuse what is gone, also when the answer to a first
+        // try was lost.
+        if (refused.status() != 404 || !is_problem(refused, "object-not-found")) throw;
     }
     return result;
+}
+
+inline void kernel_rename(const call_scope& scope, const std::string& kernel_id, const std::string& name) {
+    check_client_token(name);
+    call what = kernel_call("POST", kernel_id, "/rename", feature::rename_session);
+    what.retry = retry_class::unsafe; // a handle by name would not find it the second time
+    what.set_json({{"name", name}});
+    scope.perform(std::move(what));
 }
 
 inline void kernel_restart(const call_scope& scope, const std::string& kernel_id) {
@@ -141,15 +133,26 @@ inline execute_result kernel_execute(const call_scope& scope, const std::string&
         throw client_error(error_kind::argument, "the code must be empty when a run is continued");
     }
     if (!options.is_object()) throw client_error(error_kind::argument, "the options of execute() are no JSON object");
-    call what = kernel_call("POST", kernel_id);
+    const json run = run_id.empty() ? json() : json(run_id);
+    json body = {{"mode", mode_name(mode)}, {"code", code}, {"runId", run}, {"options", options}};
+    call what = kernel_call("POST", kernel_id, "", [&body, &run](call& request, const dialect& language) {
+        if (!language.run_id_twice) return;
+        body["run_id"] = run;
+        request.set_json(body);
+    });
+    what.set_json(body);
     what.waits_for_compute = true;
     what.retry = retry_class::unsafe;
-    what.set_json({{"mode", mode_name(mode)},
-                   {"code", code},
-                   {"runId", run_id.empty() ? json() : json(run_id)},
-                   {"options", options}});
     const json answer = scope.perform(std::move(what)).json();
-    return read_execute_result(wire_object(answer, "the answer").require("result"));
+    const wire_object fields(answer, "the answer");
+    if (mode == execute_mode::complete && fields.find("result") == nullptr) {
+        // 23.03 to 25.8 lose the candidates on their way from the agent, see read_completions().
+        execute_result nothing;
+        nothing.run_id = run_id;
+        nothing.raw = nullptr;
+        return nothing;
+    }
+    return read_execute_result(fields.require("result"));
 }
 
 inline void kernel_interrupt_briefly(const std::shared_ptr<session_state>& state, const std::string& kernel_id) {
@@ -184,8 +187,14 @@ public:
     basic_kernel(detail::call_scope scope, kernel_creation creation)
         : scope_(std::move(scope)), creation_(std::move(creation)) {}
 
-    /// The session id or client token.
+    /// Names the session in calls: its UUID when get_or_create() was told one, else the client token or the id that the
+    /// handle was made with.
     const std::string& kernel_id() const noexcept { return creation_.kernel_id; }
+    /// The client token, also when get_or_create() chose one; of handles by id, the id.
+    const std::string& name() const noexcept { return creation_.name; }
+    /// The state that get_or_create() was told: "RUNNING", "PENDING", "TIMEOUT" ...; empty for handles by id and
+    /// on 19.03.
+    const std::string& status() const noexcept { return creation_.status; }
     /// Whether get_or_create() made it anew; false for reused ones and for handles by id.
     bool created() const noexcept { return creation_.created; }
     /// The network services in it, as told by get_or_create(); empty for handles by id.
@@ -195,9 +204,17 @@ public:
 
     /// Ends the compute session and whatever runs in it: `DELETE /kernel/ID`. Ending one that is gone is no error.
     /// Retry class: safe.
-    result<destroy_result> destroy() const {
-        return invoke(
-            [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_destroy(scope, id); });
+    result<destroy_result> destroy(destroy_options options = {}) const {
+        return invoke([options = std::move(options)](const detail::call_scope& scope, const std::string& id) {
+            return detail::kernel_destroy(scope, id, options);
+        });
+    }
+    /// Gives a running session another name: `POST /session/ID/rename`, from 21.09 (v6.20210815) on. Handles by the old
+    /// name find it no more. Retry class: unsafe. @throws client_error{argument} for a name that is no client token
+    result<void> rename(std::string name) const {
+        return invoke([name = std::move(name)](const detail::call_scope& scope, const std::string& id) {
+            detail::kernel_rename(scope, id, name);
+        });
     }
     /// Restarts the containers; files stay, state is lost: `PATCH /kernel/ID`. Retry class: unsafe.
     result<void> restart() const {
@@ -227,6 +244,27 @@ public:
     result<std::string> get_logs() const {
         return invoke(
             [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_get_logs(scope, id); });
+    }
+
+    /// The network services in the session: `GET /stream/session/ID/apps`, from 20.03 (v5.20191215) on.
+    /// Retry class: safe.
+    result<std::vector<service_port>> apps() const {
+        return invoke(
+            [](const detail::call_scope& scope, const std::string& id) { return detail::kernel_apps(scope, id); });
+    }
+    /// Starts a service and has a proxy of the cluster's lead to it: `POST /session/ID/start-service`, from 21.09
+    /// (v6.20210815) on. Retry class: unsafe. @throws api_error service-unavailable where there is no such proxy
+    result<service_address> start_service(std::string app, service_options options = {}) const {
+        return invoke([app = std::move(app), options = std::move(options)](const detail::call_scope& scope,
+                                                                           const std::string& id) {
+            return detail::kernel_start_service(scope, id, app, options);
+        });
+    }
+    /// Ends a service: `POST /session/ID/shutdown-service`, from 20.09 (v6.20200815) on. Retry class: safe.
+    result<void> shutdown_service(std::string app) const {
+        return invoke([app = std::move(app)](const detail::call_scope& scope, const std::string& id) {
+            detail::kernel_shutdown_service(scope, id, app);
+        });
     }
 
     /// One step of a run: `POST /kernel/ID`. Returns after about 2 s at the latest even when the code goes on.
@@ -297,33 +335,43 @@ public:
     }
 
     /// Runs @p code over a websocket: `GET /stream/kernel/ID/execute`. Events come as they happen, see execute_stream.
-    /// The limits set by with() hold for the opening, its cancel token for the stream's whole life. In asynchronous
-    /// mode the opening is a future; the stream's own calls block. Retry class of the opening: safe.
+    /// The limits set by with() hold for the opening, its cancel token for the stream's whole life.
+    /// Retry class of the opening: safe.
     /// @param mode query or batch  @param options a JSON object of mode-specific options
-    result<execute_stream> stream_execute(std::string code, execute_mode mode = execute_mode::query,
-                                          json options = json::object()) const {
+    result<basic_execute_stream<Mode>> stream_execute(std::string code, execute_mode mode = execute_mode::query,
+                                                      json options = json::object()) const {
         static_assert(is_websocket_transport_v<Transport>,
                       "backendai: stream_execute needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
         return invoke([code = std::move(code), mode, options = std::move(options)](const detail::call_scope& scope,
                                                                                    const std::string& id) {
-            return detail::open_execute_stream(scope, id, code, mode, options, [state = scope.state, id] {
+            return detail::open_execute_stream<Mode>(scope, id, code, mode, options, [state = scope.state, id] {
                 detail::kernel_interrupt_briefly(state, id);
             });
         });
     }
     /// Runs the clean, build and exec commands over a websocket.
-    result<execute_stream> stream_execute(batch_commands commands) const {
+    result<basic_execute_stream<Mode>> stream_execute(batch_commands commands) const {
         return stream_execute({}, execute_mode::batch, detail::batch_options(commands));
+    }
+    /// What happens to the compute session from now on: `GET /events/session`, see event_stream. The stream does not
+    /// end by itself when the session ends. The limits set by with() hold for the opening, its cancel token for the
+    /// stream's whole life. Retry class: safe.
+    /// @throws client_error{argument} for servers before 19.09, and a scope with servers before 20.09
+    result<basic_event_stream<Mode>> events(event_options options = {}) const {
+        return invoke([options = std::move(options)](const detail::call_scope& scope, const std::string& id) {
+            return detail::open_event_stream<Mode>(scope, id, options);
+        });
     }
     /// Opens a terminal in the compute session: `GET /stream/kernel/ID/pty`. See pty_stream; limits as
     /// stream_execute().
-    result<pty_stream> stream_pty() const {
+    result<basic_pty_stream<Mode>> stream_pty() const {
         static_assert(is_websocket_transport_v<Transport>,
                       "backendai: stream_pty needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
-        return invoke(
-            [](const detail::call_scope& scope, const std::string& id) { return detail::open_pty_stream(scope, id); });
+        return invoke([](const detail::call_scope& scope, const std::string& id) {
+            return detail::open_pty_stream<Mode>(scope, id);
+        });
     }
 
 private:
@@ -344,8 +392,9 @@ class basic_kernel_functions {
 public:
     explicit basic_kernel_functions(detail::call_scope scope) : scope_(std::move(scope)) {}
 
-    /// Gets the compute session of that client token, or creates one: `POST /kernel/create`. The call waits until the
-    /// session can be used. Retry class: safe, as the client token makes it idempotent.
+    /// Gets the compute session of that client token, or creates one: `POST /kernel/create`, or `/session` from 20.03
+    /// (v5) on. The call waits until the session can be used, unless the options say otherwise. Retry class: safe, as
+    /// the client token makes it idempotent; with no_reuse unsafe.
     /// @param lang image name and tag, "python:3.6-ubuntu"
     /// @throws client_error{argument} for a bad token, cluster size or name; api_error kernel-already-exists when the
     ///         token belongs to a session of another image
@@ -356,6 +405,31 @@ public:
                              return basic_kernel<Transport, Mode>(scope.outside_task(),
                                                                   detail::kernel_get_or_create(scope, lang, options));
                          });
+    }
+    /// The compute sessions that fit the filter, a page at a time; see page_range. Of other users: needs admin rights.
+    page_range<Mode> paginated_list(session_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::session_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    typename Mode::template result<page_result> list_page(session_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::session_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
+    }
+    /// The caller's sessions of that name or UUID, terminated ones included: `GET /session/_/match`, from 20.03
+    /// (v5.20191215) on. Retry class: safe.
+    /// @param id a whole name or UUID: what some servers take for the beginning of one, others do not
+    typename Mode::template result<std::vector<session_match>> match(std::string id) const {
+        return Mode::run(
+            scope_, [id = std::move(id)](const detail::call_scope& scope) { return detail::kernel_match(scope, id); });
+    }
+
+    /// What happens to all of one's compute sessions from now on; as basic_kernel::events().
+    typename Mode::template result<basic_event_stream<Mode>> events(event_options options = {}) const {
+        return Mode::run(scope_, [options = std::move(options)](const detail::call_scope& scope) {
+            return detail::open_event_stream<Mode>(scope, {}, options);
+        });
     }
 
 private:

@@ -4,10 +4,9 @@
 #define BACKENDAI_API_KERNEL_FILES_HPP
 
 #include <backendai/api/file_types.hpp>
-#include <backendai/api/kernel_types.hpp>
+#include <backendai/api/kernel_call.hpp>
 #include <backendai/codec/name_collisions.hpp>
 #include <backendai/codec/tar_reader.hpp>
-#include <backendai/codec/url.hpp>
 #include <backendai/files/destination.hpp>
 #include <backendai/files/multipart_download.hpp>
 #include <backendai/files/multipart_upload.hpp>
@@ -17,6 +16,7 @@
 #include <backendai/files/upload_list.hpp>
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
+#include <backendai/wire.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -38,21 +38,27 @@ inline constexpr std::size_t kernel_upload_files = 20;
 inline constexpr std::uint64_t kernel_upload_bytes = 1024 * 1024; // a file must be smaller
 inline constexpr std::size_t kernel_download_files = 5;           // of one request
 
-/// A call about the files of a session. Its path depends on the server's generation and is written at the end.
-inline call kernel_files_call(const char* method, const std::string& kernel_id, const char* suffix) {
-    require_single_name(kernel_id, "the session id");
-    call what;
-    what.method = method;
-    what.complete = [kernel_id, suffix](call& self, const dialect& language) {
-        self.path = std::string(language.session_path) + '/' + codec::escape_segment(kernel_id) + suffix;
-    };
+/// A call with arguments that some servers read from the body, others from the query: both have them.
+inline call kernel_query_call(const std::string& kernel_id, const char* suffix, const json& arguments) {
+    call what = kernel_call("GET", kernel_id, suffix, [arguments](call& request, const dialect& language) {
+        if (!language.arguments_in_query_too) return;
+        for (const auto& item : arguments.items()) {
+            if (item.value().is_string()) {
+                request.query.emplace_back(item.key(), item.value().get<std::string>());
+            } else {
+                for (const json& each : item.value()) request.query.emplace_back(item.key(), each.get<std::string>());
+            }
+        }
+    });
+    what.set_json(arguments);
     return what;
 }
 
 inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
                           const std::vector<std::filesystem::path>& files, const upload_options& options) {
+    if (!options.resume_file.empty()) throw client_error(error_kind::argument, "resume_file is for virtual folders");
     // Sending the same files again leaves the same files behind.
-    call what = kernel_files_call("POST", kernel_id, "/upload");
+    call what = kernel_call("POST", kernel_id, "/upload");
     what.retry = retry_class::safe;
     what.waits_for_compute = true;
     const std::vector<upload_entry> list = upload_lister(options).list(files);
@@ -107,9 +113,28 @@ inline std::string archive_name(std::string_view file) {
     return std::string(file.substr(file.rfind('/') + 1)); // npos + 1 is 0
 }
 
+/// One request of a download.
+inline void kernel_download_some(const call_scope& scope, const std::string& kernel_id, std::vector<std::string> files,
+                                 destination& target, const download_options& options, codec::name_collisions& known,
+                                 transfer_meter& meter) {
+    const session_download method = scope.negotiate().download;
+    call what = kernel_query_call(kernel_id, "/download", {{"files", files}});
+    if (method == session_download::post) what.method = "POST";
+    try {
+        kernel_download_sink sink(files, target, options, known, meter);
+        sink.perform(scope, what);
+    } catch (const api_error& refused) {
+        if (method != session_download::get_or_post || !is_problem(refused, "deprecated")) throw;
+        what.method = "POST";
+        kernel_download_sink sink(std::move(files), target, options, known, meter);
+        sink.perform(scope, std::move(what));
+    }
+}
+
 inline void kernel_download(const call_scope& scope, const std::string& kernel_id,
                             const std::vector<std::string>& files, const std::filesystem::path& dest,
                             const download_options& options) {
+    if (options.resume) throw client_error(error_kind::argument, "resume is for virtual folders");
     std::set<std::string> names;
     for (const std::string& file : files) {
         if (file.empty() || has_control_character(file))
@@ -121,7 +146,7 @@ inline void kernel_download(const call_scope& scope, const std::string& kernel_i
                                                                               "directories would replace each other");
         }
     }
-    const call what = kernel_files_call("GET", kernel_id, "/download");
+    require_single_name(kernel_id, "the session id");
     destination target(dest, options.existing);
     codec::name_collisions known;
     transfer_meter meter(options.progress);
@@ -129,17 +154,12 @@ inline void kernel_download(const call_scope& scope, const std::string& kernel_i
         const std::size_t end = (std::min)(files.size(), begin + kernel_download_files);
         std::vector<std::string> some(files.begin() + static_cast<std::ptrdiff_t>(begin),
                                       files.begin() + static_cast<std::ptrdiff_t>(end));
-        call step = what;
-        step.set_json({{"files", some}});
-        kernel_download_sink sink(std::move(some), target, options, known, meter);
-        sink.perform(scope, std::move(step));
+        kernel_download_some(scope, kernel_id, std::move(some), target, options, known, meter);
     }
 }
 
 inline file_listing kernel_list_files(const call_scope& scope, const std::string& kernel_id, const std::string& path) {
-    call what = kernel_files_call("GET", kernel_id, "/files");
-    what.set_json({{"path", path}});
-    return read_file_listing(scope.perform(std::move(what)).json());
+    return read_file_listing(scope.perform(kernel_query_call(kernel_id, "/files", {{"path", path}})).json());
 }
 
 } // namespace detail

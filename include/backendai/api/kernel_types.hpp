@@ -1,71 +1,36 @@
 /// @file
-/// Options and results of the compute session functions.
+/// Options and results of the compute session functions; those of the creation are in kernel_create.hpp.
 #ifndef BACKENDAI_API_KERNEL_TYPES_HPP
 #define BACKENDAI_API_KERNEL_TYPES_HPP
 
-#include <backendai/config.hpp>
 #include <backendai/media.hpp>
 #include <backendai/version.hpp>
 #include <backendai/wire.hpp>
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <optional>
-#include <random>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
-/// An amount of a resource: a text ("0.5", "4g") or a number, sent as it was given.
-struct resource_amount {
-    resource_amount(const char* text) : value(text) {}            // NOLINT(google-explicit-constructor)
-    resource_amount(std::string text) : value(std::move(text)) {} // NOLINT(google-explicit-constructor)
-    template <class Number, std::enable_if_t<std::is_arithmetic_v<Number>, int> = 0>
-    resource_amount(Number number) : value(number) {} // NOLINT(google-explicit-constructor)
-    json value;
-};
-
-/// Options of get_or_create().
-struct create_options {
-    /// Names the session for reuse, 4 to 64 letters, digits, `_`, and `.` or `-` inside. None: a random name, hence a
-    /// new session.
-    std::optional<std::string> client_token;
-    std::vector<std::string> mounts;                  ///< virtual folders, besides api_config::vfolder_mounts
-    std::map<std::string, std::string> envs;          ///< environment variables of the session
-    std::map<std::string, resource_amount> resources; ///< {"cpu", 1}, {"mem", "4g"}, {"cuda.shares", "0.5"} ...
-    int cluster_size = 1;                             ///< containers in the session, at least 1
-    std::optional<std::string> tag;                   ///< a note of your own
-};
-
-/// A network service inside a compute session.
-struct service_port {
-    std::string name;     ///< "jupyter"
-    std::string protocol; ///< "http", "tcp", "pty"
-    int container_port = 0;
-    int host_port = 0;
-    json raw;
-};
-
-/// What get_or_create() came to know.
-struct kernel_creation {
-    std::string kernel_id;
-    bool created = false; ///< false when an existing session was reused
-    std::vector<service_port> service_ports;
-    json raw;
-};
-
 /// The state of a compute session. Counters the server does not keep are -1.
 struct kernel_info {
     std::string lang, image, registry, tag;
+    std::string status; ///< "RUNNING" ...; empty where the server does not say
     std::chrono::milliseconds age{0};
     std::int64_t memory_limit_kib = -1;
     std::int64_t num_queries_executed = -1;
     std::int64_t idle_timeout_ms = -1;
     json raw;
+};
+
+/// Options of destroy().
+struct destroy_options {
+    bool forced = false;                         ///< whatever the session's state is; 20.03 (v5.20191215) on
+    std::optional<std::string> owner_access_key; ///< whose session it is; admins only, 19.09 (v4.20190615) on
 };
 
 /// What destroy() reports of the session that ended; null when the server has no statistics.
@@ -125,29 +90,6 @@ struct completion_options {
 
 namespace detail {
 
-inline service_port read_service_port(const json& value) {
-    const wire_object fields(value, "a service port");
-    service_port port;
-    port.name = fields.string("name");
-    port.protocol = fields.string_or("protocol", "");
-    port.container_port = fields.optional_int("container_port").value_or(0);
-    port.host_port = fields.optional_int("host_port").value_or(0);
-    port.raw = value;
-    return port;
-}
-
-inline kernel_creation read_creation(json answer) {
-    kernel_creation made;
-    const wire_object fields(answer, "the created session");
-    made.kernel_id = fields.string("kernelId");
-    if (made.kernel_id.empty()) bad_answer("kernelId of the created session is empty");
-    made.created = fields.boolean_or("created", true);
-    for (const json& port : fields.array_or_empty("servicePorts"))
-        made.service_ports.push_back(read_service_port(port));
-    made.raw = std::move(answer);
-    return made;
-}
-
 inline kernel_info read_info(json answer) {
     kernel_info info;
     const wire_object fields(answer, "the session's information");
@@ -155,6 +97,7 @@ inline kernel_info read_info(json answer) {
     info.image = fields.string_or("image", "");
     info.registry = fields.string_or("registry", "");
     info.tag = fields.string_or("tag", "");
+    info.status = fields.string_or("status", "");
     info.age = std::chrono::milliseconds(fields.integer_or("age", 0));
     info.memory_limit_kib = fields.integer_or("memoryLimit", -1);
     info.num_queries_executed = fields.integer_or("numQueriesExecuted", -1);
@@ -216,36 +159,6 @@ inline json batch_options(const batch_commands& commands) {
             {"build", text(commands.build)},
             {"buildLog", commands.build_log},
             {"exec", text(commands.exec)}};
-}
-
-// Client token: 4 to 64 characters, letters, digits and `_` at both ends, `.` and `-` allowed inside.
-inline void check_client_token(const std::string& token) {
-    const auto word = [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    };
-    bool good = token.size() >= 4 && token.size() <= 64 && word(token.front()) && word(token.back());
-    for (const char c : token) good = good && (word(c) || c == '.' || c == '-');
-    if (!good) {
-        throw client_error(error_kind::argument, "the client token \"" + token +
-                                                     "\" is not 4 to 64 letters, digits, '_', and '.' or '-' inside");
-    }
-}
-
-inline std::string random_token() {
-    std::random_device device;
-    std::string text;
-    for (int i = 0; i < 4; ++i) {
-        constexpr char digits[] = "0123456789abcdef";
-        unsigned value = device();
-        for (int j = 0; j < 8; ++j, value >>= 4) text += digits[value & 15];
-    }
-    return text;
-}
-
-inline void require_single_name(const std::string& text, const char* what) {
-    if (text.empty() || has_control_character(text)) {
-        throw client_error(error_kind::argument, std::string(what) + " is empty or holds a control character");
-    }
 }
 
 } // namespace detail

@@ -32,6 +32,13 @@ struct keypair_changes {
     std::optional<int> rate_limit, concurrency_limit;
 };
 
+/// Which key pairs are listed.
+struct keypair_filter {
+    std::optional<user_id> user = {};   ///< whose
+    std::optional<bool> is_active = {}; ///< active ones, inactive ones, or both
+    field_list fields = {};             ///< default: access_key secret_key is_active is_admin
+};
+
 /// A new key pair. The secret key cannot be asked for by anyone else later, so keep it.
 struct keypair_creation {
     std::string access_key, secret_key; ///< empty when the fields asked for left them out
@@ -42,7 +49,7 @@ namespace detail {
 
 inline constexpr const char* default_keypair_fields = "access_key secret_key is_active is_admin";
 
-inline void check_user(const call_scope& scope, const user_id& user) {
+inline void check_user(const user_id& user) {
     if (!user.is_number()) return;
     // GraphQL's Int has 32 bits.
     const json& number = user.value();
@@ -50,10 +57,11 @@ inline void check_user(const call_scope& scope, const user_id& user) {
                           ? number.get<std::uint64_t>() <= INT32_MAX
                           : number.get<std::int64_t>() >= INT32_MIN && number.get<std::int64_t>() <= INT32_MAX;
     if (!fits) throw client_error(error_kind::argument, "the user id is out of range");
-    if (!scope.negotiate().integer_user_ids) {
-        throw client_error(error_kind::argument,
-                           "user ids that are numbers ended with v4.20190315; use the e-mail address");
-    }
+}
+inline void check_user(const user_id& user, const dialect& language) {
+    if (!user.is_number() || language.integer_user_ids) return;
+    throw client_error(error_kind::argument,
+                       "user ids that are numbers ended with v4.20190315; use the e-mail address");
 }
 inline const char* user_type(const user_id& user) {
     return user.is_number() ? "Int!" : "String!";
@@ -70,7 +78,8 @@ inline keypair_creation keypair_create(const call_scope& scope, const user_id& u
                    {"concurrency_limit", options.concurrency_limit}},
                   "input");
     text.select("ok msg keypair { " + select_fields(options.fields, "access_key secret_key") + " }");
-    check_user(scope, user);
+    check_user(user);
+    check_user(user, scope.negotiate());
     const json answer = run_mutation(scope, text);
     keypair_creation made;
     made.raw = wire_object(answer, "the answer").require("keypair");
@@ -80,14 +89,26 @@ inline keypair_creation keypair_create(const call_scope& scope, const user_id& u
     return made;
 }
 
-inline std::vector<json> keypair_list(const call_scope& scope, const std::optional<user_id>& user,
-                                      const std::optional<bool>& is_active, const field_list& fields) {
-    graphql_text text("query", "keypairs");
-    if (user) text.argument("user_id", user_type(*user), user->value());
-    text.argument("is_active", "Boolean", is_active ? json(*is_active) : json());
-    text.select(select_fields(fields, default_keypair_fields));
-    if (user) check_user(scope, *user);
-    return query_list(scope, text);
+inline listing keypair_listing(keypair_filter filter) {
+    listing what{"keypair_list", "keypairs", &dialect_rules::keypair_pages, {}, {}};
+    what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_keypair_fields); };
+    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+        if (filter.user) {
+            check_user(*filter.user, language);
+            const std::string key(language.keypair_user_key);
+            text.argument(key.c_str(), user_type(*filter.user), filter.user->value());
+        }
+        text.argument("is_active", "Boolean", filter.is_active ? json(*filter.is_active) : json());
+    };
+    return what;
+}
+
+inline std::vector<json> keypair_list(const call_scope& scope, keypair_filter filter) {
+    if (filter.user) check_user(*filter.user);
+    page_cursor cursor(keypair_listing(std::move(filter)), {});
+    std::vector<json> all;
+    while (auto item = cursor.next(scope)) all.push_back(std::move(*item));
+    return all;
 }
 
 inline json keypair_info(const call_scope& scope, const std::string& access_key, const field_list& fields) {
@@ -123,16 +144,19 @@ inline void keypair_update(const call_scope& scope, const std::string& access_ke
             changes.resource_policy = fields.string("resource_policy");
         }
     }
-    const auto maybe = [](const auto& value) { return value ? json(*value) : json(); };
+    // What stays is left out: 23.09 takes a null for the new value, where 23.03 and 19.03 leave things as they are.
+    json input = json::object();
+    const auto maybe = [&](const char* name, const auto& value) {
+        if (value || language.keypair_input_is_whole) input[name] = value ? json(*value) : json();
+    };
+    maybe("is_active", changes.is_active);
+    maybe("is_admin", changes.is_admin);
+    maybe("resource_policy", changes.resource_policy);
+    maybe("rate_limit", changes.rate_limit);
+    maybe("concurrency_limit", changes.concurrency_limit);
     graphql_text text("mutation", "modify_keypair");
     text.argument("access_key", "String!", access_key);
-    text.argument("props", std::string(language.keypair_input) + '!',
-                  {{"is_active", maybe(changes.is_active)},
-                   {"is_admin", maybe(changes.is_admin)},
-                   {"resource_policy", maybe(changes.resource_policy)},
-                   {"rate_limit", maybe(changes.rate_limit)},
-                   {"concurrency_limit", maybe(changes.concurrency_limit)}},
-                  "input");
+    text.argument("props", std::string(language.keypair_input) + '!', std::move(input), "input");
     text.select("ok msg");
     run_mutation(scope, text);
 }
@@ -210,15 +234,25 @@ public:
                              return detail::keypair_create(scope, user, options);
                          });
     }
-    /// The key pairs of a user, or of all; active ones, inactive ones, or both. Needs admin rights.
+    /// The key pairs of a user, or of all; active ones, inactive ones, or both, in as many requests as it takes. Needs
+    /// admin rights.
     /// @param fields default: access_key secret_key is_active is_admin
     /// Retry class: safe.
     result<std::vector<json>> list(std::optional<user_id> user = {}, std::optional<bool> is_active = {},
                                    field_list fields = {}) const {
-        return Mode::run(
-            scope_, [user = std::move(user), is_active, fields = std::move(fields)](const detail::call_scope& scope) {
-                return detail::keypair_list(scope, user, is_active, fields);
-            });
+        return Mode::run(scope_, [filter = keypair_filter{std::move(user), is_active, std::move(fields)}](
+                                     const detail::call_scope& scope) { return detail::keypair_list(scope, filter); });
+    }
+    /// The key pairs that fit the filter, a page at a time; see page_range. Needs admin rights.
+    page_range<Mode> paginated_list(keypair_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::keypair_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    result<page_result> list_page(keypair_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::keypair_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
     }
 
 private:

@@ -3,21 +3,24 @@
 #ifndef BACKENDAI_API_STREAM_EXECUTE_HPP
 #define BACKENDAI_API_STREAM_EXECUTE_HPP
 
+#include <backendai/api/kernel_call.hpp>
 #include <backendai/api/kernel_types.hpp>
+#include <backendai/api/stream_iterator.hpp>
 #include <backendai/codec/json.hpp>
 #include <backendai/codec/url.hpp>
 #include <backendai/message_stream.hpp>
+#include <backendai/mode.hpp>
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 #include <backendai/wire.hpp>
 
 #include <atomic>
-#include <cstddef>
+#include <chrono>
 #include <functional>
-#include <iterator>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -61,6 +64,83 @@ inline client_error closed_early(const stream_message& end, const char* what) {
     return client_error(error_kind::connect, text, client_error::progress::maybe_sent);
 }
 
+/// The run behind an execute_stream: what goes over its websocket, in blocking calls. One thread reads; the rest may
+/// come from others.
+class execute_run {
+public:
+    using value = std::optional<execute_result>;
+
+    execute_run(std::unique_ptr<message_stream> stream, const json& command, std::function<void()> interrupt)
+        : stream_(std::move(stream)), interrupt_(std::move(interrupt)) {
+        stream_->send_text(command.dump());
+    }
+
+    value read() {
+        if (is_over()) return std::nullopt;
+        return take(stream_->receive());
+    }
+    std::optional<value> read_for(std::chrono::milliseconds limit) {
+        if (is_over()) return value();
+        std::optional<stream_message> message = stream_->receive_for(limit);
+        if (!message) return std::nullopt;
+        return take(*message);
+    }
+
+    /// To be said before answer(): the next question may come while that still sends.
+    void expect_answer() noexcept { waits_for_input_ = false; }
+    void answer(std::string_view text) { stream_->send_text(text); }
+
+    /// Interrupts the code unless the run is over, and closes the stream.
+    void end() noexcept {
+        const auto quietly = [](const auto& step) {
+            try {
+                step();
+            } catch (const std::exception&) {
+                // The caller goes away. An interrupt that fails, since the connection or the session is gone, leaves
+                // the code to the server's own care.
+            }
+        };
+        quietly([this] {
+            if (!over_.exchange(true)) interrupt_();
+        });
+        quietly([this] { stream_->close(); });
+    }
+    void cancel() noexcept { stream_->cancel(); }
+
+private:
+    bool is_over() const {
+        if (over_) return true;
+        if (waits_for_input_) {
+            throw client_error(error_kind::argument, "the code waits for input: answer with send_input()",
+                               client_error::progress::maybe_sent);
+        }
+        return false;
+    }
+
+    value take(const stream_message& message) {
+        if (message.is_closed()) {
+            if (over_.exchange(true)) return std::nullopt; // we have ended it meanwhile
+            // The server ended it, so that there is nothing left to interrupt.
+            throw closed_early(message, "the run's stream before its end,");
+        }
+        json object = read_stream_object(message);
+        const wire_object fields(object, "the event");
+        const std::string status = fields.string("status");
+        if (status == "error" || status == "server-restarting") {
+            over_ = true;
+            throw stream_error(status, object, message.data);
+        }
+        execute_result event = read_execute_result(std::move(object));
+        if (event.status == run_status::finished || event.status == run_status::exec_timeout) over_ = true;
+        waits_for_input_ = event.status == run_status::waiting_input;
+        return event;
+    }
+
+    const std::unique_ptr<message_stream> stream_;
+    const std::function<void()> interrupt_;
+    std::atomic<bool> over_{false}, waits_for_input_{false};
+};
+
 } // namespace detail
 
 /// A run under way. One thread iterates; send_input(), and cancel() at any time, may come from others.
@@ -72,134 +152,63 @@ inline client_error closed_early(const stream_message& end, const char* what) {
 /// Errors of next(), and of the iteration: api_error without an HTTP status when the server reports one in the stream,
 /// type() "error" or "server-restarting"; client_error{connect} when the stream ends before the run does, protocol,
 /// cancelled, closed; argument when input was asked for and none was sent.
-class execute_stream {
+///
+/// In asynchronous mode the calls return futures and take none of the session's threads while they wait; see
+/// async_message_stream for their order and their cancel().
+template <class Mode>
+class basic_execute_stream {
+    template <class T>
+    using result = typename Mode::template result<T>;
+
 public:
     /// @param interrupt tells the server to interrupt the code; called at most once
-    execute_stream(std::unique_ptr<message_stream> stream, const json& command, std::function<void()> interrupt)
-        : run_(std::make_unique<run>()) {
-        run_->stream = std::move(stream);
-        run_->interrupt = std::move(interrupt);
-        run_->stream->send_text(command.dump());
-    }
-    execute_stream(execute_stream&&) noexcept = default;
-    execute_stream& operator=(execute_stream&&) noexcept = default;
-    ~execute_stream() = default; // of the run, see there
+    basic_execute_stream(const detail::call_scope& scope, std::unique_ptr<message_stream> stream, const json& command,
+                         std::function<void()> interrupt)
+        : io_(scope, std::move(stream), command, std::move(interrupt)) {}
 
     /// The next event; nothing after `finished`.
-    std::optional<execute_result> next() { return run_->next(); }
+    result<std::optional<execute_result>> next() { return io_.read(); }
 
     /// Answers the code that waits for a line. @param text the line, without its line break
     /// @throws client_error{argument} when it is not UTF-8, else as message_stream::send_text()
-    void send_input(std::string_view text) {
-        run_->waits_for_input = false; // before: the next question may come while this still sends
-        run_->stream->send_text(text);
+    result<void> send_input(std::string text) {
+        io_.body().expect_answer();
+        return io_.write([text = std::move(text)](detail::execute_run& run) { run.answer(text); });
     }
 
     /// Ends the run early, as the destructor does: interrupts the code and closes the stream. Harmless afterwards.
-    void close() noexcept { run_->end(); }
+    result<void> close() {
+        return io_.write([](detail::execute_run& run) { run.end(); });
+    }
 
     /// Breaks the stream off from any thread: next() throws client_error{cancelled}.
-    void cancel() noexcept { run_->stream->cancel(); }
+    void cancel() noexcept { io_.body().cancel(); }
 
-    /// For range-for: `for (auto&& event : stream)`. Single pass; begin() reads the first event.
-    class iterator {
-    public:
-        using iterator_category = std::input_iterator_tag;
-        using value_type = execute_result;
-        using difference_type = std::ptrdiff_t;
-        using pointer = execute_result*;
-        using reference = execute_result&;
-
-        iterator() = default;
-        explicit iterator(execute_stream& stream) : stream_(&stream) { ++*this; }
-        execute_result& operator*() const { return *event_; }
-        execute_result* operator->() const { return event_.get(); }
-        iterator& operator++() {
-            std::optional<execute_result> event = stream_->next();
-            if (event) {
-                event_ = std::make_shared<execute_result>(std::move(*event));
-            } else {
-                stream_ = nullptr;
-            }
-            return *this;
-        }
-        friend bool operator==(const iterator& a, const iterator& b) { return a.stream_ == b.stream_; }
-        friend bool operator!=(const iterator& a, const iterator& b) { return !(a == b); }
-
-    private:
-        execute_stream* stream_ = nullptr;
-        std::shared_ptr<execute_result> event_; // copies of an iterator see the same event
-    };
+    /// For range-for: `for (auto&& event : stream)`. Single pass; begin() reads the first event. Blocking mode only.
+    using iterator = detail::stream_iterator<basic_execute_stream, execute_result>;
     iterator begin() { return iterator(*this); }
     iterator end() { return {}; }
 
 private:
-    struct run {
-        run() = default;
-        run(const run&) = delete;
-        run& operator=(const run&) = delete;
-        ~run() { end(); }
-
-        std::optional<execute_result> next() {
-            if (over) return std::nullopt;
-            if (waits_for_input) {
-                throw client_error(error_kind::argument, "the code waits for input: answer with send_input()",
-                                   client_error::progress::maybe_sent);
-            }
-            const stream_message message = stream->receive();
-            if (message.is_closed()) {
-                // The server ended it, so that there is nothing left to interrupt.
-                over = true;
-                throw detail::closed_early(message, "the run's stream before its end,");
-            }
-            json value = detail::read_stream_object(message);
-            const detail::wire_object fields(value, "the event");
-            const std::string status = fields.string("status");
-            if (status == "error" || status == "server-restarting") {
-                over = true;
-                throw detail::stream_error(status, value, message.data);
-            }
-            execute_result event = detail::read_execute_result(std::move(value));
-            over = event.status == run_status::finished || event.status == run_status::exec_timeout;
-            waits_for_input = event.status == run_status::waiting_input;
-            return event;
-        }
-
-        void end() noexcept {
-            if (!stream) return;
-            try {
-                if (!over) {
-                    over = true;
-                    interrupt();
-                }
-                stream->close();
-            } catch (const std::exception&) {
-                // The caller goes away. An interrupt that fails, since the connection or the session is gone, leaves
-                // the code to the server's own care.
-            }
-        }
-
-        std::unique_ptr<message_stream> stream;
-        std::function<void()> interrupt;
-        bool over = false;
-        std::atomic<bool> waits_for_input{false};
-    };
-
-    std::unique_ptr<run> run_;
+    typename Mode::template stream_io<detail::execute_run> io_;
 };
+
+/// The stream of a blocking session.
+using execute_stream = basic_execute_stream<blocking>;
 
 namespace detail {
 
-inline execute_stream open_execute_stream(const call_scope& scope, const std::string& kernel_id,
-                                          const std::string& code, execute_mode mode, const json& options,
-                                          std::function<void()> interrupt) {
+template <class Mode>
+basic_execute_stream<Mode> open_execute_stream(const call_scope& scope, const std::string& kernel_id,
+                                               const std::string& code, execute_mode mode, const json& options,
+                                               std::function<void()> interrupt) {
     if (mode != execute_mode::query && mode != execute_mode::batch) {
         throw client_error(error_kind::argument, "a stream runs in the modes query and batch");
     }
     if (!options.is_object()) throw client_error(error_kind::argument, "the options are not a JSON object");
     const json command = {{"mode", mode_name(mode)}, {"code", code}, {"options", options}};
     call().set_json(command); // finds text that is not UTF-8 before anything is sent
-    return execute_stream(scope.open_websocket(stream_call(kernel_id, "/execute")), command, std::move(interrupt));
+    return {scope, scope.open_websocket(stream_call(kernel_id, "/execute")), command, std::move(interrupt)};
 }
 
 } // namespace detail

@@ -9,6 +9,9 @@
 
 #include <backendai/api/file_types.hpp>
 #include <backendai/api/vfolder_files.hpp>
+#include <backendai/api/vfolder_list.hpp>
+#include <backendai/api/vfolder_manage.hpp>
+#include <backendai/api/vfolder_sharing.hpp>
 #include <backendai/api/vfolder_types.hpp>
 #include <backendai/files/transfer_options.hpp>
 #include <backendai/mode.hpp>
@@ -21,99 +24,6 @@
 #include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
-
-namespace detail {
-
-inline vfolder_creation vfolder_create(const call_scope& scope, const std::string& name, const std::string& host) {
-    check_vfolder_name(name);
-    call what;
-    what.method = "POST";
-    what.path = "/folders";
-    what.retry = retry_class::unsafe; // a second one would find the first one's folder and fail
-    what.set_json({{"name", name}, {"host", host.empty() ? json() : json(host)}});
-    return read_vfolder_creation(scope.perform(std::move(what)).json());
-}
-
-inline std::vector<vfolder_summary> vfolder_list(const call_scope& scope) {
-    call what;
-    what.path = "/folders";
-    return read_vfolder_list(scope.perform(std::move(what)).json());
-}
-
-inline std::vector<vfolder_invitation> vfolder_invitations(const call_scope& scope) {
-    call what;
-    what.path = "/folders/invitations/list";
-    return read_vfolder_invitations(scope.perform(std::move(what)).json());
-}
-
-inline void vfolder_accept_invitation(const call_scope& scope, const std::string& inv_id, const std::string& inv_ak) {
-    call what;
-    what.method = "POST";
-    what.path = "/folders/invitations/accept";
-    what.retry = retry_class::unsafe; // an accepted invitation is gone: a second try would be refused
-    what.set_json({{"inv_id", inv_id}, {"inv_ak", inv_ak}});
-    scope.perform(std::move(what));
-}
-
-inline void vfolder_delete_invitation(const call_scope& scope, const std::string& inv_id) {
-    call what;
-    what.method = "DELETE";
-    what.path = "/folders/invitations/delete";
-    what.retry = retry_class::unsafe;
-    what.set_json({{"inv_id", inv_id}});
-    scope.perform(std::move(what));
-}
-
-inline vfolder_info vfolder_get_info(const call_scope& scope, const std::string& name) {
-    return read_vfolder_info(scope.perform(vfolder_call("GET", name)).json());
-}
-
-inline void vfolder_remove(const call_scope& scope, const std::string& name) {
-    call what = vfolder_call("DELETE", name);
-    what.retry = retry_class::unsafe; // a second one could hit a new folder of that name
-    scope.perform(std::move(what));
-}
-
-inline void vfolder_mkdir(const call_scope& scope, const std::string& name, const std::string& path) {
-    call what = vfolder_call("POST", name, "/mkdir");
-    what.retry = retry_class::unsafe; // servers differ on whether one that exists is an error
-    what.set_json({{"path", codec::join_path(folder_path(path))}});
-    scope.perform(std::move(what));
-}
-
-inline void vfolder_delete_files(const call_scope& scope, const std::string& name,
-                                 const std::vector<std::string>& files, bool recursive) {
-    call what = vfolder_call("DELETE", name, "/delete_files");
-    what.retry = retry_class::unsafe; // what is gone is an error the second time
-    std::vector<std::string> paths;
-    for (const std::string& file : files) paths.push_back(codec::join_path(folder_path(file)));
-    what.set_json({{"files", paths}, {"recursive", recursive}});
-    scope.perform(std::move(what));
-}
-
-inline file_listing vfolder_list_files(const call_scope& scope, const std::string& name, const std::string& path) {
-    call what = vfolder_call("GET", name, "/files");
-    const std::string place = codec::join_path(folder_path(path, codec::root_name::allow));
-    what.set_json({{"path", place.empty() ? "." : place}});
-    return read_file_listing(scope.perform(std::move(what)).json());
-}
-
-inline std::vector<std::string> vfolder_invite(const call_scope& scope, const std::string& name,
-                                               const std::string& perm, const std::vector<std::string>& emails) {
-    if (perm != "ro" && perm != "rw" && perm != "wd")
-        throw client_error(error_kind::argument, "the permission of an invitation is ro, rw or wd");
-    if (emails.empty()) throw client_error(error_kind::argument, "nobody to invite");
-    call what = vfolder_call("POST", name, "/invite");
-    what.retry = retry_class::unsafe; // invitations are made once each
-    what.set_json({{"perm", perm}, {"user_ids", emails}});
-    const json answer = scope.perform(std::move(what)).json();
-    std::vector<std::string> ids;
-    for (const json& id : wire_object(answer, "the answer").array_or_empty("invited_ids"))
-        ids.push_back(id.is_string() ? id.get<std::string>() : id.dump());
-    return ids;
-}
-
-} // namespace detail
 
 /// A virtual folder, by its name: a handle, cheap to copy. Names are checked when a function is called.
 template <class Transport, class Mode>
@@ -132,7 +42,8 @@ public:
             return detail::vfolder_get_info(scope, name);
         });
     }
-    /// Deletes the folder and all that is in it: `DELETE /folders/NAME`. Retry class: unsafe.
+    /// Deletes the folder and all that is in it: `DELETE /folders/NAME`. Servers from 24.03 on move it to a trash bin;
+    /// 23.03 and 23.09 go on deleting when the call has returned. Retry class: unsafe.
     result<void> remove() const {
         return invoke(
             [](const detail::call_scope& scope, const std::string& name) { detail::vfolder_remove(scope, name); });
@@ -162,12 +73,36 @@ public:
             detail::vfolder_download(scope, name, files, dest, options);
         });
     }
+    /// Gives the folder another name: `POST /folders/NAME/rename`. Handles by the old name find it no more.
+    /// Retry class: unsafe.
+    result<void> rename(std::string new_name) const {
+        return invoke([new_name = std::move(new_name)](const detail::call_scope& scope, const std::string& name) {
+            detail::vfolder_rename(scope, name, new_name);
+        });
+    }
     /// Makes a directory and its parents: `POST /folders/NAME/mkdir`. @param path relative to the folder.
     /// Retry class: unsafe.
-    result<void> mkdir(std::string path) const {
-        return invoke([path = std::move(path)](const detail::call_scope& scope, const std::string& name) {
-            detail::vfolder_mkdir(scope, name, path);
+    result<void> mkdir(std::string path, mkdir_options options = {}) const {
+        return invoke([path = std::move(path), options](const detail::call_scope& scope, const std::string& name) {
+            detail::vfolder_mkdir(scope, name, path, options);
         });
+    }
+    /// Gives a file or directory another name in its place: `POST /folders/NAME/rename-file`, from 20.03 (v5.20191215)
+    /// on. A file that has the new name is replaced. Retry class: unsafe.
+    /// @param path relative to the folder  @param new_name without a directory
+    result<void> rename_file(std::string path, std::string new_name) const {
+        return invoke([path = std::move(path), new_name = std::move(new_name)](const detail::call_scope& scope,
+                                                                               const std::string& name) {
+            detail::vfolder_rename_file(scope, name, path, new_name);
+        });
+    }
+    /// Moves a file or directory to another place in the folder: `POST /folders/NAME/move-file`, from 22.03
+    /// (v6.20220315) on. Retry class: unsafe. @param from, to relative to the folder
+    result<void> move_file(std::string from, std::string to) const {
+        return invoke(
+            [from = std::move(from), to = std::move(to)](const detail::call_scope& scope, const std::string& name) {
+                detail::vfolder_move_file(scope, name, from, to);
+            });
     }
     /// Deletes files, and directories if @p recursive: `DELETE /folders/NAME/delete_files`. Retry class: unsafe.
     result<void> delete_files(std::vector<std::string> files, bool recursive = false) const {
@@ -216,21 +151,51 @@ public:
     /// @param name letters and digits, and `.`, `_` or `-` between them  @param host empty for the server's default
     /// @throws api_error vfolder-already-exists
     result<vfolder_creation> create(std::string name, std::string host = {}) const {
-        return Mode::run(scope_, [name = std::move(name), host = std::move(host)](const detail::call_scope& scope) {
-            return detail::vfolder_create(scope, name, host);
-        });
+        vfolder_create_options options;
+        options.host = std::move(host);
+        return create(std::move(name), std::move(options));
+    }
+    /// The same with more to say. @throws also client_error{argument} for what the server's version does not know
+    result<vfolder_creation> create(std::string name, vfolder_create_options options) const {
+        return Mode::run(scope_,
+                         [name = std::move(name), options = std::move(options)](const detail::call_scope& scope) {
+                             return detail::vfolder_create(scope, name, options);
+                         });
+    }
+    /// Where folders can be made: `GET /folders/_/hosts`. Retry class: safe.
+    result<vfolder_hosts> hosts() const {
+        return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::vfolder_list_hosts(scope); });
     }
     /// The folders that one owns or was invited to: `GET /folders`. Retry class: safe.
     result<std::vector<vfolder_summary>> list() const {
         return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::vfolder_list(scope); });
     }
+    /// The folders that fit the filter as GraphQL tells them, a page at a time; see page_range. Of other users: needs
+    /// admin rights.
+    page_range<Mode> paginated_list(vfolder_filter filter = {}, page_query wanted = {}) const {
+        return {scope_, detail::vfolder_listing(std::move(filter)), std::move(wanted)};
+    }
+    /// One page of them. Retry class: safe.
+    result<page_result> list_page(vfolder_filter filter = {}, page_query wanted = {}) const {
+        return Mode::run(scope_, [what = detail::vfolder_listing(std::move(filter)),
+                                  wanted = std::move(wanted)](const detail::call_scope& scope) {
+            return detail::fetch_single_page(scope, what, wanted);
+        });
+    }
     /// The invitations that wait for an answer: `GET /folders/invitations/list`. Retry class: safe.
     result<std::vector<vfolder_invitation>> invitations() const {
         return Mode::run(scope_, [](const detail::call_scope& scope) { return detail::vfolder_invitations(scope); });
     }
+    /// The caller's own invitations to others that wait for an answer: `GET /folders/invitations/list_sent`, from 19.09
+    /// (v4.20190615) on. Retry class: safe.
+    result<std::vector<vfolder_invitation>> sent_invitations() const {
+        return Mode::run(scope_,
+                         [](const detail::call_scope& scope) { return detail::vfolder_sent_invitations(scope); });
+    }
     /// Accepts one: `POST /folders/invitations/accept`. Retry class: unsafe.
-    /// @param inv_ak the access key for which the folder is to be seen
-    result<void> accept_invitation(std::string inv_id, std::string inv_ak) const {
+    /// @param inv_ak the access key for which the folder is to be seen, the session's own when empty; from 19.09
+    ///               (v4.20190615) on folders are shared with users, and another key is client_error{argument}
+    result<void> accept_invitation(std::string inv_id, std::string inv_ak = {}) const {
         return Mode::run(scope_,
                          [inv_id = std::move(inv_id), inv_ak = std::move(inv_ak)](const detail::call_scope& scope) {
                              detail::vfolder_accept_invitation(scope, inv_id, inv_ak);

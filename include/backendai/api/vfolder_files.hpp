@@ -3,12 +3,14 @@
 #ifndef BACKENDAI_API_VFOLDER_FILES_HPP
 #define BACKENDAI_API_VFOLDER_FILES_HPP
 
-#include <backendai/api/vfolder_types.hpp>
+#include <backendai/api/vfolder_call.hpp>
+#include <backendai/api/vfolder_storage.hpp>
 #include <backendai/codec/decode_error.hpp>
 #include <backendai/codec/name_collisions.hpp>
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/codec/url.hpp>
+#include <backendai/dialect.hpp>
 #include <backendai/files/destination.hpp>
 #include <backendai/files/multipart_download.hpp>
 #include <backendai/files/multipart_upload.hpp>
@@ -34,29 +36,17 @@ namespace detail {
 
 inline constexpr std::size_t vfolder_upload_files = 10; // the server's limit for one request
 
-inline call vfolder_call(const char* method, const std::string& name, const char* suffix = "") {
-    check_vfolder_name(name);
-    call what;
-    what.method = method;
-    what.path = "/folders/" + codec::escape_segment(name) + suffix;
-    return what;
-}
-
-/// A path inside a folder in its normal form. @throws client_error{argument} when it is none.
-inline std::vector<std::string> folder_path(const std::string& path, codec::root_name root = codec::root_name::refuse) {
-    try {
-        // The caller's own names are not held to the rules of other systems.
-        return codec::safe_relative_path(path, root, codec::path_policy::posix);
-    } catch (const codec::decode_error& e) {
-        throw client_error(error_kind::argument, e.what());
-    }
-}
-
 inline void vfolder_upload(const call_scope& scope, const std::string& name,
                            const std::vector<std::filesystem::path>& files, const upload_options& options) {
+    check_vfolder_name(name);
+    const std::vector<upload_entry> entries = upload_lister(options).list(files);
+    const dialect language = scope.negotiate();
+    if (language.transfer == folder_transfer::storage_proxy)
+        return storage_upload(scope, language, name, entries, options);
+    if (!options.resume_file.empty()) language.require(feature::resumable_upload);
     call what = vfolder_call("POST", name, "/upload");
     what.retry = retry_class::safe; // sending the same files again leaves the same files behind
-    upload_files(scope, what, upload_lister(options).list(files), vfolder_upload_files, options.progress);
+    upload_files(scope, what, entries, vfolder_upload_files, options.progress);
 }
 
 /// Receives the files of one request, in the order of the request. A file appears under its name when it is whole, the
@@ -130,6 +120,11 @@ private:
 
 inline void vfolder_download(const call_scope& scope, const std::string& name, const std::vector<std::string>& files,
                              const std::filesystem::path& dest, const download_options& options) {
+    check_vfolder_name(name);
+    const dialect language = scope.negotiate();
+    if (language.transfer == folder_transfer::storage_proxy)
+        return storage_download(scope, name, dest, options).run(files);
+    if (options.resume) language.require(feature::resumable_download);
     call what = vfolder_call("GET", name, "/download");
     destination target(dest, options.existing);
     std::vector<std::vector<std::string>> names;

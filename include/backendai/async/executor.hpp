@@ -3,16 +3,17 @@
 #ifndef BACKENDAI_ASYNC_EXECUTOR_HPP
 #define BACKENDAI_ASYNC_EXECUTOR_HPP
 
+#include <backendai/os/thread.hpp>
 #include <backendai/version.hpp>
 #include <backendai/watchdog.hpp>
 
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
+#include <exception>
+#include <list>
 #include <memory>
 #include <mutex>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -52,7 +53,7 @@ public:
     }
 
     /// Queues a task. @return false when the executor is stopped; the task was not touched then.
-    /// @throws std::system_error when the system gives not even one thread
+    /// @throws client_error{io} when the system gives not even one thread
     bool submit(std::shared_ptr<work> task) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -75,11 +76,12 @@ public:
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             if (stopping_ && running_ == 0) return false;
-            continuations_.push_back(continuation);
+            const std::size_t before = continuations_.size();
             try {
+                continuations_.push_back(continuation);
                 if (!stopping_) start_thread();
-            } catch (const std::system_error&) {
-                continuations_.pop_back();
+            } catch (const std::exception&) {
+                continuations_.resize(before); // shorter or as it is: needs no memory
                 return false;
             }
         }
@@ -89,7 +91,7 @@ public:
 
     /// Refuses the tasks that wait, and all later ones. The threads end once their tasks and what continues them ended.
     void stop() {
-        std::deque<std::shared_ptr<work>> refused;
+        std::list<std::shared_ptr<work>> refused; // a list: an empty one needs no memory, and stopping must not fail
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             if (stopping_) return;
@@ -135,10 +137,11 @@ private:
     // Under the lock. Fewer threads than allowed will do when the system gives no more.
     void start_thread() {
         if (running_ >= limit_ || tasks_.size() + continuations_.size() <= idle_) return;
+        threads_.reserve(threads_.size() + 1); // what could fail once there is a thread
         try {
-            threads_.emplace_back([self = shared_from_this()] { self->serve(); });
+            threads_.push_back(os::start_thread([self = shared_from_this()] { self->serve(); }));
             ++running_;
-        } catch (const std::system_error&) {
+        } catch (const client_error&) {
             if (running_ == 0) throw;
         }
     }
@@ -147,7 +150,7 @@ private:
         current() = this;
         std::unique_lock<std::mutex> lock(mutex_);
         for (;;) {
-            std::deque<std::shared_ptr<work>>& queue = continuations_.empty() ? tasks_ : continuations_;
+            std::list<std::shared_ptr<work>>& queue = continuations_.empty() ? tasks_ : continuations_;
             if (!queue.empty()) {
                 std::shared_ptr<work> next = std::move(queue.front());
                 queue.pop_front();
@@ -170,7 +173,7 @@ private:
     watchdog timer_;
     std::mutex mutex_;
     std::condition_variable changed_, ended_;
-    std::deque<std::shared_ptr<work>> tasks_, continuations_;
+    std::list<std::shared_ptr<work>> tasks_, continuations_;
     std::vector<std::thread> threads_;
     std::size_t running_ = 0, idle_ = 0;
     bool stopping_ = false;

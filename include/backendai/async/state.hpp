@@ -191,8 +191,16 @@ private:
     bool cancelled_ = false;
 };
 
-inline std::exception_ptr cancelled_before_start() {
-    return std::make_exception_ptr(client_error(error_kind::cancelled, "the call was cancelled"));
+/// A client_error, or the std::bad_alloc that stands for it when there is no memory for its text.
+inline std::exception_ptr failure_of(error_kind kind, const char* why) noexcept {
+    try {
+        throw client_error(kind, why);
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+inline std::exception_ptr cancelled_before_start() noexcept {
+    return failure_of(error_kind::cancelled, "the call was cancelled");
 }
 
 } // namespace detail

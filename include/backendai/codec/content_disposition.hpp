@@ -104,7 +104,8 @@ inline std::string format_form_data(std::string_view name, const std::optional<s
     std::string plain;
     for (const char c : *filename) {
         const bool ascii = c >= ' ' && c <= '~';
-        const bool awkward = c == '"' || c == '\\' || c == ';' || c == '%' || (c >= 0 && c < ' ') || c == 0x7F;
+        const bool awkward =
+            c == '"' || c == '\\' || c == ';' || c == '%' || static_cast<unsigned char>(c) < ' ' || c == 0x7F;
         needs_extended = needs_extended || awkward || !ascii;
         if (awkward) {
             detail::put_escaped(plain, static_cast<unsigned char>(c));

@@ -74,6 +74,19 @@ public:
         });
     }
 
+    /// Whether there is a directory of this name; a link to one is none.
+    bool is_directory(const components& name) const {
+        return with_io_errors(path_of(name), [&] {
+            if (!std::filesystem::exists(root_path_)) return false;
+            os::directory holder(root_path_);
+            for (const std::string& part : name) {
+                if (holder.kind_of(part) != os::file_kind::directory) return false;
+                holder = holder.open_child(part);
+            }
+            return true;
+        });
+    }
+
     /// Begins a file; data follows by write(), end_file() completes it. A file that is not wanted takes its data and
     /// drops it. Without metadata it gets the usual mode of new files and the present time.
     void begin_file(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
@@ -85,18 +98,66 @@ public:
             staged next;
             next.name = name;
             next.temporary = ".backendai-" + random_digits() + ".part";
-            // With metadata: readable by nobody else until its mode is set, which may be narrower than the usual one.
-            file_ = holder.create(next.temporary, metadata ? 0600 : 0666);
             next.metadata = metadata;
-            const auto known = staged_.find(key); // in an archive a later entry replaces an earlier one
-            if (known != staged_.end()) {
-                holder.remove_file(known->second.temporary);
-                known->second = std::move(next);
-            } else {
-                staged_.emplace(key, std::move(next));
-            }
             current_ = key;
+            // In an archive a later entry replaces an earlier one. It is noted before there is a file, so that
+            // discard() finds it whatever fails.
+            const auto known = staged_.try_emplace(key);
+            staged& entry = known.first->second;
+            if (!known.second) holder.remove_file(entry.temporary);
+            entry = std::move(next);
+            // With metadata: readable by nobody else until its mode is set, which may be narrower than the usual one.
+            file_ = holder.create(entry.temporary, metadata ? 0600 : 0666);
         });
+    }
+    /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on
+    /// with, and discard() leaves it. Returns how many bytes that is.
+    std::uint64_t begin_kept_file(const components& name, const std::string& temporary,
+                                  std::optional<file_metadata> metadata = std::nullopt) {
+        current_path_ = path_of(name);
+        return with_io_errors(current_path_, [&]() -> std::uint64_t {
+            const os::directory holder = make_parent(name);
+            if (holder.kind_of(temporary) == os::file_kind::none) {
+                file_ = holder.create(temporary, metadata ? 0600 : 0666);
+            } else {
+                file_ = holder.open_file_for_writing(temporary);
+            }
+            current_ = codec::join_path(name);
+            staged_[current_] = {name, temporary, metadata, true};
+            const std::uint64_t size = file_.size();
+            file_.seek(size);
+            return size;
+        });
+    }
+    /// Cuts the file that was begun off; what follows goes there.
+    void cut_file(std::uint64_t size) {
+        with_io_errors(current_path_, [&] {
+            file_.resize(size);
+            file_.seek(size);
+        });
+    }
+    /// A small file beside @p name, for what is to be known of it later; nothing when there is none.
+    std::optional<std::string> read_note(const components& name, const std::string& note) {
+        return with_io_errors(path_of(name), [&]() -> std::optional<std::string> {
+            const os::directory holder = make_parent(name);
+            if (holder.kind_of(note) != os::file_kind::regular) return {};
+            os::open_file file = holder.open_file_for_reading(note);
+            std::string text(4096, '\0');
+            text.resize(file.read(&text[0], text.size()));
+            return text;
+        });
+    }
+    void write_note(const components& name, const std::string& note, std::string_view text) {
+        with_io_errors(path_of(name), [&] {
+            const os::directory holder = make_parent(name);
+            holder.remove_file(note);
+            os::open_file file = holder.create(note, 0600);
+            file.write(text);
+            file.close();
+        });
+    }
+    void remove_note(const components& name, const std::string& note) {
+        with_io_errors(path_of(name), [&] { open_parent(name).remove_file(note); });
     }
     void write(std::string_view data) {
         if (!file_.is_open()) return;
@@ -116,7 +177,7 @@ public:
 
     /// Makes a directory, or takes the one that is there. Mode and time are set by commit(), for new ones only, since a
     /// directory without write permission could not be filled.
-    void make_directory(const components& name, const file_metadata& metadata) {
+    void make_directory(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         with_io_errors(path_of(name), [&] {
             components inside = name;
             inside.emplace_back(); // the parent of a nameless entry is the directory
@@ -126,18 +187,10 @@ public:
         });
     }
 
-    /// Gives all staged files their names. The last thing that can fail is checked for all of them first.
+    /// Gives all staged files their names, and the directories that were made their modes. The last thing that can fail
+    /// is checked for all of them first.
     void commit() {
-        for (const auto& item : staged_) {
-            const staged& file = item.second;
-            with_io_errors(path_of(file.name),
-                           [&] { wanted(open_parent(file.name).kind_of(file.name.back()), path_of(file.name)); });
-        }
-        while (!staged_.empty()) {
-            const staged& file = staged_.begin()->second;
-            with_io_errors(path_of(file.name), [&] { put_in_place(file); });
-            staged_.erase(staged_.begin());
-        }
+        commit_files();
         // Inner ones first: what a directory's mode forbids and its time says holds once all is in it.
         for (std::size_t i = directories_.size(); i-- > 1;) {
             if (!directories_[i].metadata) continue;
@@ -150,12 +203,27 @@ public:
         forget_directories();
         made_above_.clear();
     }
+    /// The first half of that: more files may follow, into directories that are to be read-only at the end.
+    void commit_files() {
+        for (const auto& item : staged_) {
+            const staged& file = item.second;
+            with_io_errors(path_of(file.name),
+                           [&] { wanted(open_parent(file.name).kind_of(file.name.back()), path_of(file.name)); });
+        }
+        while (!staged_.empty()) {
+            const staged& file = staged_.begin()->second;
+            with_io_errors(path_of(file.name), [&] { put_in_place(file); });
+            staged_.erase(staged_.begin());
+        }
+    }
 
-    /// Removes what was staged and the directories that were made for it, where they still are.
+    /// Removes what was staged and the directories that were made for it, where they still are. Files are removed also
+    /// when memory is used up, which may be why.
     void discard() noexcept {
         file_ = os::open_file();
         for (const auto& item : staged_) {
             const staged& file = item.second;
+            if (file.kept) continue;
             try_to([&] { open_parent(file.name).remove_file(file.temporary); });
         }
         staged_.clear();
@@ -175,6 +243,7 @@ private:
         components name;
         std::string temporary;
         std::optional<file_metadata> metadata;
+        bool kept = false; // by discard()
     };
     // A directory inside the destination that was walked through. The first is the destination itself; each one's
     // parent stands before it. With names as a whole, deep ones would cost memory by the square of their depth.
@@ -211,11 +280,12 @@ private:
     }
 
     void check_directory(os::file_kind kind, const components& name, std::size_t depth) const {
+        if (kind == os::file_kind::directory) return;
         const std::filesystem::path path =
             path_of(components(name.begin(), name.begin() + static_cast<std::ptrdiff_t>(depth)));
         if (kind == os::file_kind::symbolic_link) io_failure(path, "is a symbolic link, which is not followed");
         if (kind == os::file_kind::none) io_failure(path, "was removed during the transfer");
-        if (kind != os::file_kind::directory) io_failure(path, "is not a directory");
+        io_failure(path, "is not a directory");
     }
 
     bool wanted(os::file_kind kind, const std::filesystem::path& path) const {
@@ -232,8 +302,9 @@ private:
         std::vector<std::filesystem::path> above;
         for (; !std::filesystem::exists(missing) && missing.has_relative_path(); missing = missing.parent_path())
             above.push_back(missing);
+        made_above_.reserve(above.size()); // what is made is noted without fail
         for (auto path = above.rbegin(); path != above.rend(); ++path) {
-            if (std::filesystem::create_directory(*path)) made_above_.push_back(*path);
+            if (std::filesystem::create_directory(*path)) made_above_.push_back(std::move(*path));
         }
         root_ = os::directory(root_path_);
     }
@@ -244,19 +315,25 @@ private:
         os::directory holder = root_.duplicate();
         std::size_t at = 0;
         for (std::size_t i = 0; i + 1 < name.size(); ++i) {
-            const bool made = holder.make_child(name[i]);
-            if (!made) check_directory(holder.kind_of(name[i]), name, i + 1);
+            if (directories_.size() == directories_.capacity()) directories_.reserve(2 * directories_.size());
+            known_directory next{at, name[i], false, {}};
+            // Noted before it is made, so that discard() finds it whatever fails.
             const auto added = numbers_.try_emplace({at, name[i]}, directories_.size());
-            if (added.second) directories_.push_back({at, name[i], false, {}});
+            if (added.second) directories_.push_back(std::move(next));
             at = added.first->second;
-            directories_[at].made |= made;
+            if (holder.make_child(name[i])) {
+                directories_[at].made = true;
+            } else {
+                check_directory(holder.kind_of(name[i]), name, i + 1);
+            }
             holder = holder.open_child(name[i]);
         }
         if (number != nullptr) *number = at;
         return holder;
     }
 
-    // The directory that holds @p name, which was there before: one that somebody took away is not made again.
+    // The directory that holds @p name, which was there before: one that somebody took away is not made again. Needs no
+    // memory while all is well.
     os::directory open_parent(const components& name) const {
         os::directory holder = root_.duplicate();
         for (std::size_t i = 0; i + 1 < name.size(); ++i) {

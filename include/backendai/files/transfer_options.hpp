@@ -9,6 +9,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <string>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -25,6 +27,17 @@ struct upload_options {
     std::filesystem::path basedir = {};
     progress_callback progress = {};
     special_files special = special_files::refuse;
+    /// What a file is called on the server, from the name it would have without this; unset: that one. For two files of
+    /// one name client_error{argument} comes before anything is sent.
+    std::function<std::string(const std::string&)> rename = {};
+    /// Virtual folders behind a storage proxy only: bytes sent in one request, so that no more than these are sent
+    /// again when a connection is lost.
+    std::uint64_t chunk_size = std::uint64_t{16} << 20;
+    /// Virtual folders behind a storage proxy only: where to note, as long as the upload is not complete, what a later
+    /// call needs to go on where this one stops, be the program killed. That call must be for the same folder; files
+    /// that have changed since are sent anew. It holds tokens and is for its owner only (mode 0600); two uploads at a
+    /// time must not use the same. Empty: nothing is noted.
+    std::filesystem::path resume_file = {};
 };
 
 /// What a download does where a file of that name exists.
@@ -44,6 +57,12 @@ struct download_options {
     /// More decoded bytes than this in one call are an error; 0: as many as the server announces, or without limit
     /// when it announces nothing and compresses nothing.
     std::uint64_t max_bytes = 0;
+    /// Virtual folders behind a storage proxy only: what a download does with the links in a directory.
+    special_files special = special_files::refuse;
+    /// Virtual folders behind a storage proxy only: what has come of a file stays when the download fails or the
+    /// program is killed, under a hidden name (.backendai-*) beside it, and a later call with this option goes on
+    /// there, unless the file has changed on the server.
+    bool resume = false;
 };
 
 BACKENDAI_NAMESPACE_END

@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -40,7 +41,7 @@ struct upload_entry {
 /// in.
 class upload_lister {
 public:
-    explicit upload_lister(const upload_options& options) : special_(options.special) {
+    explicit upload_lister(const upload_options& options) : special_(options.special), rename_(options.rename) {
         const std::filesystem::path base = options.basedir.empty() ? std::filesystem::path(".") : options.basedir;
         base_ = with_io_errors(base, [&] { return std::filesystem::canonical(base); });
         if (!std::filesystem::is_directory(base_)) wrong(base, "the base directory is not a directory");
@@ -94,7 +95,17 @@ private:
         if (!fs::is_regular_file(status)) return special(path, "is neither a file nor a directory");
         check_name(path, name);
         // Opened for a moment, so that a file which cannot be read is told before anything is sent.
-        if (names_.insert(name).second) entries_.push_back({path, name, os::open_for_reading(path).size()});
+        if (!names_.insert(name).second) return;
+        entries_.push_back({path, renamed(path, name), os::open_for_reading(path).size()});
+    }
+
+    std::string renamed(const std::filesystem::path& path, const std::string& name) {
+        if (!rename_) return name;
+        std::string other = rename_(name);
+        check_name(path, other);
+        if (other.empty() || !new_names_.insert(other).second)
+            wrong(path, "upload_options::rename gives it no name, or one that another file has");
+        return other;
     }
 
     void walk(const std::filesystem::path& path, const std::string& name) {
@@ -126,9 +137,10 @@ private:
     }
 
     special_files special_;
+    std::function<std::string(const std::string&)> rename_;
     std::filesystem::path base_;
     std::vector<upload_entry> entries_;
-    std::set<std::string> names_;
+    std::set<std::string> names_, new_names_;
     std::vector<std::filesystem::path> open_; // the directories the walk is in, links resolved
 };
 

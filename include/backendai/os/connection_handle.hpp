@@ -54,15 +54,17 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         close_held();
     }
-    /// Breaks the connection off: whoever reads, writes or connects on it comes back with an error.
-    void shut_down() noexcept {
+    /// Breaks the connection off: whoever reads, writes or connects on it comes back with an error. False when there is
+    /// none, or the system gave no second handle on it.
+    bool shut_down() noexcept {
         const std::lock_guard<std::mutex> lock(mutex_);
-        if (held_ == none) return;
+        if (held_ == none) return false;
 #ifdef _WIN32
         ::shutdown(held_, SD_BOTH);
 #else
         ::shutdown(held_, SHUT_RDWR);
 #endif
+        return true;
     }
     /// Whether an idle connection can be used again: open, and no byte has come that nobody asked for.
     bool is_quiet() {

@@ -88,10 +88,25 @@ public:
             bytes.remove_prefix(static_cast<std::size_t>(count));
         }
     }
-    std::uint64_t size() const {
-        struct stat data {};
-        if (::fstat(descriptor_.get(), &data) != 0) detail::throw_errno(errno, "fstat");
-        return static_cast<std::uint64_t>(data.st_size);
+    std::uint64_t size() const { return static_cast<std::uint64_t>(status().st_size); }
+    /// The nine permission bits.
+    unsigned permissions() const { return static_cast<unsigned>(status().st_mode) & 0777U; }
+    file_time modified() const {
+        const struct stat data = status();
+#ifdef __APPLE__
+        return {data.st_mtimespec.tv_sec, static_cast<std::uint32_t>(data.st_mtimespec.tv_nsec)};
+#else
+        return {data.st_mtim.tv_sec, static_cast<std::uint32_t>(data.st_mtim.tv_nsec)};
+#endif
+    }
+    /// Where the next read or write is, from the file's beginning.
+    void seek(std::uint64_t position) {
+        if (::lseek(descriptor_.get(), static_cast<off_t>(position), SEEK_SET) < 0) detail::throw_errno(errno, "seek");
+    }
+    /// Cuts the file off.
+    void resize(std::uint64_t size) {
+        if (detail::retry_interrupted([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) != 0)
+            detail::throw_errno(errno, "truncate");
     }
     /// @param mode the nine permission bits
     void set_mode(unsigned mode) {
@@ -110,6 +125,12 @@ public:
     }
 
 private:
+    struct stat status() const {
+        struct stat data {};
+        if (::fstat(descriptor_.get(), &data) != 0) detail::throw_errno(errno, "fstat");
+        return data;
+    }
+
     detail::owned_descriptor descriptor_;
 };
 
@@ -160,6 +181,10 @@ public:
         if (descriptor < 0) detail::throw_errno(errno, "create");
         return open_file(descriptor);
     }
+    /// Opens a file that exists. @throws std::system_error also when it is a link or no regular file.
+    open_file open_file_for_reading(const std::string& name) const { return open_regular(name, O_RDONLY); }
+    /// The same, to write into it from its beginning on.
+    open_file open_file_for_writing(const std::string& name) const { return open_regular(name, O_WRONLY); }
     /// Gives a file another name, in place of the file or link of that name, if any.
     void rename(const std::string& from, const std::string& to) const {
         if (::renameat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str()) != 0)
@@ -198,6 +223,18 @@ private:
         : descriptor_(detail::retry_interrupted(
               [&] { return ::openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | flags); })) {
         if (!is_open()) detail::throw_errno(errno, "open");
+    }
+
+    open_file open_regular(const std::string& name, int how) const {
+        const int flags = how | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK; // see open_for_reading
+        const int descriptor =
+            detail::retry_interrupted([&] { return ::openat(descriptor_.get(), name.c_str(), flags); });
+        if (descriptor < 0) detail::throw_errno(errno, "open");
+        open_file result(descriptor);
+        struct stat data {};
+        if (::fstat(descriptor, &data) != 0) detail::throw_errno(errno, "fstat");
+        if (!S_ISREG(data.st_mode)) detail::throw_errno(EINVAL, "open");
+        return result;
     }
 
     detail::owned_descriptor descriptor_;

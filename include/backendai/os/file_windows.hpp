@@ -94,6 +94,25 @@ public:
         if (!GetFileSizeEx(handle_, &size)) detail::throw_last_error("stat");
         return static_cast<std::uint64_t>(size.QuadPart);
     }
+    /// Windows has no permission bits: as if only the owner had any.
+    unsigned permissions() const { return 0600; }
+    file_time modified() const {
+        FILETIME time{};
+        if (!GetFileTime(handle_, nullptr, nullptr, &time)) detail::throw_last_error("stat");
+        const std::uint64_t ticks = (std::uint64_t{time.dwHighDateTime} << 32) | time.dwLowDateTime;
+        constexpr std::int64_t epoch = 11'644'473'600; // seconds from 1601 to 1970
+        return {static_cast<std::int64_t>(ticks / 10'000'000) - epoch,
+                static_cast<std::uint32_t>(ticks % 10'000'000 * 100)};
+    }
+    void seek(std::uint64_t position) {
+        LARGE_INTEGER place{};
+        place.QuadPart = static_cast<LONGLONG>(position);
+        if (!SetFilePointerEx(handle_, place, nullptr, FILE_BEGIN)) detail::throw_last_error("seek");
+    }
+    void resize(std::uint64_t size) {
+        seek(size);
+        if (!SetEndOfFile(handle_)) detail::throw_last_error("truncate");
+    }
     /// Windows has no permission bits.
     void set_mode(unsigned /*mode*/) {}
     void set_modified(file_time time) {
@@ -143,6 +162,10 @@ public:
         if (!result.is_open()) detail::throw_last_error("create");
         return result;
     }
+    open_file open_file_for_reading(const std::string& name) const { return open_regular(name, GENERIC_READ); }
+    open_file open_file_for_writing(const std::string& name) const {
+        return open_regular(name, GENERIC_WRITE | FILE_WRITE_ATTRIBUTES);
+    }
     void rename(const std::string& from, const std::string& to) const {
         if (!MoveFileExW(at(from).c_str(), at(to).c_str(), MOVEFILE_REPLACE_EXISTING))
             detail::throw_last_error("rename");
@@ -160,6 +183,14 @@ public:
     void set_metadata(unsigned /*mode*/, file_time /*modified*/) const {}
 
 private:
+    open_file open_regular(const std::string& name, DWORD access) const {
+        if (kind_of(name) != file_kind::regular) throw std::system_error(EINVAL, std::generic_category(), "open");
+        open_file result(CreateFileW(at(name).c_str(), access, FILE_SHARE_READ | FILE_SHARE_DELETE, nullptr,
+                                     OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
+        if (!result.is_open()) detail::throw_last_error("open");
+        return result;
+    }
+
     std::filesystem::path at(const std::string& name) const { return path_ / detail::utf8_path(name); }
 
     std::filesystem::path path_;

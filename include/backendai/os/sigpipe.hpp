@@ -23,20 +23,15 @@ public:
     ~sigpipe_guard() {}
 #else
     sigpipe_guard() {
-        sigset_t waiting;
-        sigemptyset(&waiting);
-        sigpending(&waiting);
-        was_waiting_ = sigismember(&waiting, SIGPIPE) == 1;
         sigset_t added;
         sigemptyset(&added);
         sigaddset(&added, SIGPIPE);
         pthread_sigmask(SIG_BLOCK, &added, &before_);
+        // One can only be waiting already where it was blocked already.
+        was_waiting_ = sigismember(&before_, SIGPIPE) == 1 && is_waiting();
     }
     ~sigpipe_guard() {
-        sigset_t waiting;
-        sigemptyset(&waiting);
-        sigpending(&waiting);
-        if (!was_waiting_ && sigismember(&waiting, SIGPIPE) == 1) {
+        if (may_have_come_ && !was_waiting_ && is_waiting()) {
             sigset_t taken;
             sigemptyset(&taken);
             sigaddset(&taken, SIGPIPE);
@@ -49,10 +44,23 @@ public:
     sigpipe_guard(const sigpipe_guard&) = delete;
     sigpipe_guard& operator=(const sigpipe_guard&) = delete;
 
+    /// Says that no write failed, so that there is nothing to look for at the end.
+    void all_written() noexcept {
+#ifndef _WIN32
+        may_have_come_ = false;
+#endif
+    }
+
 private:
 #ifndef _WIN32
+    static bool is_waiting() {
+        sigset_t waiting;
+        sigemptyset(&waiting);
+        sigpending(&waiting);
+        return sigismember(&waiting, SIGPIPE) == 1;
+    }
     sigset_t before_{};
-    bool was_waiting_ = false;
+    bool was_waiting_ = false, may_have_come_ = true;
 #endif
 };
 

@@ -5,12 +5,14 @@
 
 #include <backendai/version.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #ifdef _WIN32
@@ -147,7 +149,11 @@ public:
 #else
         tcp_socket result(::accept(handle_, nullptr, nullptr));
 #endif
-        if (!result.is_open()) return result;
+        if (!result.is_open()) {
+            // Out of descriptors, say: the connection waits on, and a caller's loop would turn at full speed.
+            std::this_thread::sleep_for((std::min)(timeout, std::chrono::milliseconds(10)));
+            return result;
+        }
         result.keep_from_children();
         result.send_at_once();
         return result;

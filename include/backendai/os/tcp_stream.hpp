@@ -43,12 +43,13 @@ inline socket_address numeric_address(const std::string& host, std::uint16_t por
     return address;
 }
 
-inline void set_non_blocking(socket_handle handle) {
+inline bool set_non_blocking(socket_handle handle) noexcept {
 #ifdef _WIN32
     u_long on = 1;
-    ::ioctlsocket(handle, FIONBIO, &on);
+    return ::ioctlsocket(handle, FIONBIO, &on) == 0;
 #else
-    ::fcntl(handle, F_SETFL, ::fcntl(handle, F_GETFL) | O_NONBLOCK);
+    const int flags = ::fcntl(handle, F_GETFL);
+    return flags != -1 && ::fcntl(handle, F_SETFL, flags | O_NONBLOCK) == 0;
 #endif
 }
 
@@ -98,13 +99,52 @@ inline long send_to(socket_handle handle, const char* bytes, std::size_t size) {
 #endif
 }
 
+inline io_result read_now(socket_handle handle, char* buffer, std::size_t capacity) {
+    for (;;) {
+        const long count = receive_from(handle, buffer, capacity);
+        if (count > 0) return {io_state::done, static_cast<std::size_t>(count)};
+        if (count == 0) return {io_state::ended, 0};
+        const int error = last_socket_error();
+        if (would_block(error)) return {io_state::wants_read, 0};
+        if (!is_interrupted(error)) throw_lost(error);
+    }
+}
+
+inline io_result write_now(socket_handle handle, std::string_view bytes) {
+    for (;;) {
+        const long count = send_to(handle, bytes.data(), bytes.size());
+        if (count >= 0) return {io_state::done, static_cast<std::size_t>(count)};
+        const int error = last_socket_error();
+        if (would_block(error)) return {io_state::wants_write, 0};
+        if (!is_interrupted(error)) throw_lost(error);
+    }
+}
+
 } // namespace detail
+
+/// A connection that somebody else owns, used for a while; non-blocking if its owner made it so.
+class borrowed_stream final : public byte_stream {
+public:
+    explicit borrowed_stream(detail::socket_handle handle) : handle_(handle) {}
+    io_result read(char* buffer, std::size_t capacity) override { return detail::read_now(handle_, buffer, capacity); }
+    io_result write(std::string_view bytes) override { return detail::write_now(handle_, bytes); }
+    void end_writes() noexcept override { ::shutdown(handle_, detail::shutdown_writes); }
+    detail::socket_handle handle() const noexcept override { return handle_; }
+
+private:
+    detail::socket_handle handle_;
+};
 
 /// A TCP connection. See byte_stream for threads.
 class tcp_stream final : public byte_stream {
 public:
-    /// Takes over a connected socket and makes it non-blocking.
-    explicit tcp_stream(detail::socket_handle handle) : handle_(handle) { detail::set_non_blocking(handle); }
+    /// Takes over a connected socket and makes it non-blocking. @throws client_error{connect} when that fails, and the
+    /// socket stays the caller's
+    explicit tcp_stream(detail::socket_handle handle) : handle_(handle) {
+        if (!detail::set_non_blocking(handle)) {
+            throw client_error(error_kind::connect, "no socket: " + detail::error_text(detail::last_socket_error()));
+        }
+    }
     ~tcp_stream() override { detail::close_handle(handle_); }
 
     /// Looks @p host up and connects to the first of its addresses that answers; look-up and each attempt have the
@@ -123,35 +163,27 @@ public:
         }
     }
 
-    io_result read(char* buffer, std::size_t capacity) override {
-        for (;;) {
-            const long count = detail::receive_from(handle_, buffer, capacity);
-            if (count > 0) return {io_state::done, static_cast<std::size_t>(count)};
-            if (count == 0) return {io_state::ended, 0};
-            const int error = detail::last_socket_error();
-            if (detail::would_block(error)) return {io_state::wants_read, 0};
-            if (!detail::is_interrupted(error)) detail::throw_lost(error);
-        }
-    }
-    io_result write(std::string_view bytes) override {
-        for (;;) {
-            const long count = detail::send_to(handle_, bytes.data(), bytes.size());
-            if (count >= 0) return {io_state::done, static_cast<std::size_t>(count)};
-            const int error = detail::last_socket_error();
-            if (detail::would_block(error)) return {io_state::wants_write, 0};
-            if (!detail::is_interrupted(error)) detail::throw_lost(error);
-        }
-    }
+    io_result read(char* buffer, std::size_t capacity) override { return detail::read_now(handle_, buffer, capacity); }
+    io_result write(std::string_view bytes) override { return detail::write_now(handle_, bytes); }
     void end_writes() noexcept override { ::shutdown(handle_, detail::shutdown_writes); }
     detail::socket_handle handle() const noexcept override { return handle_; }
 
 private:
+    static std::unique_ptr<tcp_stream> own(detail::socket_handle handle) {
+        try {
+            return std::make_unique<tcp_stream>(handle);
+        } catch (...) {
+            detail::close_handle(handle);
+            throw;
+        }
+    }
+
     static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
                                                   std::uint16_t port, const exchange_context& context) {
         const std::string peer =
             (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + std::to_string(port);
         const detail::socket_address target = detail::numeric_address(address, port);
-        auto stream = std::make_unique<tcp_stream>(detail::new_socket(target.family()));
+        std::unique_ptr<tcp_stream> stream = own(detail::new_socket(target.family()));
         const auto fail = [&](int error) {
             throw client_error(error_kind::connect, "cannot connect to " + peer + ": " + detail::error_text(error));
         };

@@ -4,6 +4,7 @@
 #define BACKENDAI_OS_TERMINAL_HPP
 
 #include <backendai/error.hpp>
+#include <backendai/os/terminal_signals.hpp>
 #include <backendai/version.hpp>
 
 #include <chrono>
@@ -119,12 +120,17 @@ private:
 /// wake() may come from any thread.
 class raw_terminal {
 public:
-    explicit raw_terminal(int input = STDIN_FILENO, int output = STDOUT_FILENO) : input_(input), output_(output) {
+    /// @param signals see terminal_signals
+    explicit raw_terminal(int input = STDIN_FILENO, int output = STDOUT_FILENO, bool signals = true)
+        : input_(input), output_(output) {
         if (::pipe(wake_) != 0) detail::throw_terminal("no pipe");
-        for (const int end : wake_) ::fcntl(end, F_SETFD, FD_CLOEXEC);
-        ::fcntl(wake_[1], F_SETFL, O_NONBLOCK);
+        for (const int end : wake_) {
+            ::fcntl(end, F_SETFD, FD_CLOEXEC);
+            ::fcntl(end, F_SETFL, O_NONBLOCK);
+        }
         is_terminal_ = ::tcgetattr(input_, &before_) == 0;
         if (!is_terminal_) return;
+        if (signals) signals_.emplace(input_, before_, wake_[1]);
         termios raw = before_;
         ::cfmakeraw(&raw);
         if (::tcsetattr(input_, TCSANOW, &raw) != 0) {
@@ -136,6 +142,7 @@ public:
     raw_terminal& operator=(const raw_terminal&) = delete;
     ~raw_terminal() {
         if (is_terminal_) ::tcsetattr(input_, TCSADRAIN, &before_);
+        signals_.reset(); // before the pipe goes
         for (const int end : wake_) ::close(end);
     }
 
@@ -147,8 +154,10 @@ public:
     /// What was typed; empty when nothing came within @p limit or wake() was called; nothing at the end of the input.
     std::optional<std::string> read_for(std::chrono::milliseconds limit) {
         pollfd both[] = {{input_, POLLIN, 0}, {wake_[0], POLLIN, 0}};
-        if (::poll(both, 2, static_cast<int>(limit.count())) <= 0 || both[0].revents == 0) return std::string();
+        if (::poll(both, 2, static_cast<int>(limit.count())) <= 0) return std::string();
         char buffer[4096];
+        if (both[1].revents != 0 && ::read(wake_[0], buffer, sizeof buffer) < 0) return std::string();
+        if (both[0].revents == 0) return std::string();
         const ssize_t count = ::read(input_, buffer, sizeof buffer);
         if (count > 0) return std::string(buffer, static_cast<std::size_t>(count));
         if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
@@ -167,7 +176,7 @@ public:
             }
         }
     }
-    /// Makes read_for() return, now and from now on.
+    /// Makes read_for() return, now or the next time.
     void wake() noexcept {
         const char byte = 0;
         if (::write(wake_[1], &byte, 1) < 0) return; // full of wake-ups already
@@ -178,6 +187,7 @@ private:
     int wake_[2] = {-1, -1};
     termios before_{};
     bool is_terminal_ = false;
+    std::optional<terminal_signals> signals_;
 };
 
 #endif

@@ -5,8 +5,8 @@
 /// payload's length in bytes, a line feed, and the payload. To the driver: `q` code to run, `i` a line of input,
 /// `c` a completion request (JSON). From the driver: `r` ready, `o` and `e` console text in order, `m` a record
 /// (JSON [type, data]), `w` waiting for input (JSON {"is_password"}), `f` finished (JSON {"exitCode"}), `C` completions
-/// (JSON list). What the code or its children write to descriptors 1 and 2 is read beside that. The driver ends when
-/// descriptor 3 does.
+/// (JSON list), `s` a mark that comes back as it is when all before it has been taken. What the code or its children
+/// write to descriptors 1 and 2 is read beside that. The driver ends when descriptor 3 does.
 #ifndef BACKENDAI_TESTING_GATEWAY_DRIVERS_HPP
 #define BACKENDAI_TESTING_GATEWAY_DRIVERS_HPP
 
@@ -20,10 +20,11 @@ namespace detail {
 /// tracebacks.
 inline const char* python_driver() {
     return R"PY(
-import base64, builtins, getpass, io, json, linecache, os, re, select, signal, sys, threading, traceback, types
+import base64, builtins, getpass, io, json, linecache, os, re, select, signal, sys, threading, time, traceback, types
 import rlcompleter
 
 DRIVER = '<backendai-driver>'
+STARTS_A_CHILD = {'os.system', 'os.fork', 'os.forkpty', 'os.posix_spawn', 'os.spawn', 'subprocess.Popen'}
 
 
 class Channel:
@@ -34,6 +35,7 @@ class Channel:
         self.busy = self.pending = self.executing = False
         self.forked = False
         self.buffer = b''
+        self.marks = 0
 
     def send(self, tag, payload):
         data = memoryview(b'%s %d\n' % (tag, len(payload)) + payload)
@@ -84,6 +86,27 @@ class Channel:
                 raise EOFError
             if tag == b'i':
                 return payload.decode('utf-8', 'replace')
+
+    def settle(self, event, arguments):
+        """Before a child starts: what it prints has its own way out, and must not overtake what was printed here."""
+        if event not in STARTS_A_CHILD or self.forked or not self.executing:
+            return
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self.marks += 1
+        mark = b'%d' % self.marks
+        self.send(b's', mark)
+        self.busy = True  # an interrupt must not tear the answer out of its frame
+        try:
+            limit = time.monotonic() + 1  # nobody may be asking for output just now
+            while self.buffer or select.select([3], [], [], max(0, limit - time.monotonic()))[0]:
+                if self.receive() in ((b's', mark), (None, b'')):
+                    break
+        finally:
+            self.busy = False
+        if self.pending:
+            self.pending = False
+            raise KeyboardInterrupt
 
     def on_interrupt(self, number, frame):
         if not self.executing:
@@ -257,6 +280,8 @@ def main():
                                   write_through=True)
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     sys.argv = ['']
+    if hasattr(sys, 'addaudithook'):
+        sys.addaudithook(channel.settle)
     completer = rlcompleter.Completer(module.__dict__)
     channel.send(b'r', b'')
     count = 0

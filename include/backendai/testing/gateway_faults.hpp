@@ -23,23 +23,24 @@ enum class fault_kind {
     refuse_connection,    ///< closed as soon as it is accepted; method and path do not count. Not served
     drop_before_reading,  ///< closed when the request's head has come, its body unread. Not served
     drop_before_handling, ///< closed when the request has come. Not served
-    drop_before_head,     ///< served, and closed without an answer
-    drop_in_head,         ///< served, and closed after `position` bytes of the answer's head (half of it when 0)
-    drop_after_head,      ///< served, and closed after the head
-    drop_in_body,         ///< served, and closed after `position` bytes of the body (half of it when 0)
-    delay,                ///< served, after waiting for `interval`
-    status,               ///< `status` with problem+json, or with `bytes` as its body. Not served
-    clock_skew,           ///< answers as a server whose clock is one hour ahead: 400 invalid-auth-params. Not served
-    garbage_response,     ///< served, answered by bytes that are no HTTP
-    garbage_body,         ///< served, answered by a head that says JSON and a body that is none
-    length_too_long,      ///< served; Content-Length is larger than the body, then closed
-    length_too_short,     ///< served; Content-Length is smaller than the body by `position` bytes (1 when 0)
-    bad_chunk,            ///< served; a chunked body whose second chunk has no length
-    drip_head,            ///< served; one byte of the head every `interval`
-    drip_body,            ///< served; one byte of the body every `interval`
-    stall,                ///< served; never answers, until the peer closes or the gateway stops
-    stall_in_body,        ///< served; never goes on after `position` bytes of the body (half of it when 0)
-    raw,                  ///< `bytes` are the whole answer, then closed. Not served
+    drop_in_request,  ///< uploads to the storage proxy: served as far as `position` bytes of the body go, then closed
+    drop_before_head, ///< served, and closed without an answer
+    drop_in_head,     ///< served, and closed after `position` bytes of the answer's head (half of it when 0)
+    drop_after_head,  ///< served, and closed after the head
+    drop_in_body,     ///< served, and closed after `position` bytes of the body (half of it when 0)
+    delay,            ///< served, after waiting for `interval`
+    status,           ///< `status` with problem+json, or with `bytes` as its body. Not served
+    clock_skew,       ///< answers as a server whose clock is one hour ahead: 400 invalid-auth-params. Not served
+    garbage_response, ///< served, answered by bytes that are no HTTP
+    garbage_body,     ///< served, answered by a head that says JSON and a body that is none
+    length_too_long,  ///< served; Content-Length is larger than the body, then closed
+    length_too_short, ///< served; Content-Length is smaller than the body by `position` bytes (1 when 0)
+    bad_chunk,        ///< served; a chunked body whose second chunk has no length
+    drip_head,        ///< served; one byte of the head every `interval`
+    drip_body,        ///< served; one byte of the body every `interval`
+    stall,            ///< served; never answers, until the peer closes or the gateway stops
+    stall_in_body,    ///< served; never goes on after `position` bytes of the body (half of it when 0)
+    raw,              ///< `bytes` are the whole answer, then closed. Not served
     // In an open websocket, in place of the server's message number `position`, from 0. Served
     websocket_stall,           ///< an open websocket that sends nothing any more
     websocket_drop,            ///< an open websocket whose connection ends in the middle of a frame
@@ -102,7 +103,9 @@ public:
     /// The fault for a new connection (method and path do not count) or a whole request, counted as used; or null.
     std::shared_ptr<const fault> take(bool is_connection, std::string_view method, std::string_view path) {
         return take_if(method, path, [is_connection](fault_kind kind) {
-            if (kind == fault_kind::drop_before_reading || detail::is_of_websocket(kind)) return false;
+            if (kind == fault_kind::drop_before_reading || kind == fault_kind::drop_in_request ||
+                detail::is_of_websocket(kind))
+                return false;
             return (kind == fault_kind::refuse_connection) == is_connection;
         });
     }
@@ -115,6 +118,11 @@ public:
     /// The fault that ends a request when its head has been read.
     std::shared_ptr<const fault> take_early(std::string_view method, std::string_view path) {
         return take_if(method, path, [](fault_kind kind) { return kind == fault_kind::drop_before_reading; });
+    }
+
+    /// The fault that ends a request while its body is read.
+    std::shared_ptr<const fault> take_in_request(std::string_view method, std::string_view path) {
+        return take_if(method, path, [](fault_kind kind) { return kind == fault_kind::drop_in_request; });
     }
 
 private:

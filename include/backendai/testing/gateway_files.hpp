@@ -10,6 +10,9 @@
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/files/destination.hpp>
 #include <backendai/os/file.hpp>
+#include <backendai/testing/gateway_auth.hpp>
+#include <backendai/testing/gateway_parameters.hpp>
+#include <backendai/testing/gateway_protocol.hpp>
 #include <backendai/testing/gateway_router.hpp>
 #include <backendai/testing/gateway_sessions.hpp>
 #include <backendai/testing/gateway_tar.hpp>
@@ -23,6 +26,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
@@ -146,35 +150,61 @@ private:
     std::uint64_t max_bytes_, bytes_ = 0;
 };
 
-/// Handlers of /kernel/S/upload, download and files. Thread-safe.
+/// Handlers of /kernel/S/upload, download and files, or the same below /session. Thread-safe.
 class kernel_file_routes {
 public:
-    kernel_file_routes(session_table& sessions, const std::atomic<file_lie>& lie) : sessions_(sessions), lie_(lie) {}
+    kernel_file_routes(const gateway_options& options, session_table& sessions, const std::atomic<file_lie>& lie)
+        : protocol_(find_protocol(options.protocol)), sessions_(sessions), lie_(lie) {}
 
     void add_to(router& table) {
-        table.add("POST", "/kernel/{}/upload", true,
-                  [this](const gateway_request& request) { return upload(request); });
-        table.add("GET", "/kernel/{}/download", true,
-                  [this](const gateway_request& request) { return download(request); });
-        table.add("GET", "/kernel/{}/files", true, [this](const gateway_request& request) { return list(request); });
+        const std::string base = protocol_.is_modern ? "/session/{}" : "/kernel/{}";
+        const auto download_by = [this](const gateway_request& request) { return download(request); };
+        table.add("POST", base + "/upload", true, [this](const gateway_request& request) { return upload(request); });
+        table.add("GET", base + "/files", true, [this](const gateway_request& request) { return list(request); });
+        if (!protocol_.has_post_download) {
+            table.add("GET", base + "/download", true, download_by);
+            return;
+        }
+        table.add("POST", base + "/download", true, download_by);
+        table.add("GET", base + "/download", true, [](const gateway_request&) -> http_reply {
+            throw problem(400, "deprecated", "This API is deprecated.");
+        });
     }
 
 private:
     static constexpr std::uint64_t mebibyte = 1024 * 1024;
 
+    std::unique_ptr<session_table::use> find(const gateway_request& request) const {
+        return sessions_.find(sessions_.key_of(request.arguments[0], access_key_of(request.call)));
+    }
+
     http_reply upload(const gateway_request& request) {
-        const auto session = sessions_.find(request.arguments[0]);
+        const auto session = find(request);
         upload_receiver(session->body().directory(), 20, mebibyte).receive(request.call);
         return empty_reply();
     }
 
     http_reply download(const gateway_request& request) {
-        const auto session = sessions_.find(request.arguments[0]);
-        const std::vector<std::string> names = file_names(request.json());
+        const auto session = find(request);
+        const std::vector<std::string> names = requested_files(request);
         if (names.size() > 5) throw problem(500, "internal-server-error", "Internal server error.");
         std::vector<std::string> archives;
         for (const std::string& name : names) archives.push_back(archive(session->body().directory(), name));
         return lying_reply(std::move(archives));
+    }
+
+    std::vector<std::string> requested_files(const gateway_request& request) const {
+        if (!protocol_.is_modern) return file_names(request.json());
+        parameters given(request);
+        std::vector<std::string> names;
+        if (request.call.body.empty()) {
+            names.push_back(given.required_text({"files"})); // of several in a query the first only
+        } else {
+            names = given.texts({"files"}, true);
+        }
+        given.finish();
+        if (names.empty()) throw problem(500, "internal-server-error", "Internal server error.");
+        return names;
     }
 
     std::string archive(const std::filesystem::path& directory, const std::string& name) const {
@@ -230,7 +260,9 @@ private:
     }
 
     http_reply list(const gateway_request& request) {
-        const auto session = sessions_.find(request.arguments[0]);
+        const auto session = find(request);
+        if (protocol_.is_modern && request.call.body.empty())
+            throw invalid_parameters("Expecting value: line 1 column 1 (char 0)"); // the query is not looked at
         const nlohmann::json body = request.json();
         const auto text = body.find("path");
         const std::string path = text != body.end() && text->is_string() ? text->get<std::string>() : ".";
@@ -244,6 +276,7 @@ private:
         }
     }
 
+    const gateway_protocol& protocol_;
     session_table& sessions_;
     const std::atomic<file_lie>& lie_;
 };

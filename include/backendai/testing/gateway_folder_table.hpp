@@ -8,6 +8,7 @@
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
 
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <string>
@@ -21,10 +22,14 @@ namespace detail {
 /// One folder.
 struct folder {
     std::string id, name, host, owner, created;
+    std::chrono::system_clock::time_point created_at;
+    // Of modern servers. What the owner may do is not more than `permission` there.
+    std::string usage_mode = "general", permission = "wd", group;
+    bool cloneable = false;
     std::map<std::string, std::string> members; ///< access key -> permission, from accepted invitations
 
     std::string permission_of(const std::string& user) const {
-        if (user == owner) return "wd";
+        if (user == owner) return permission;
         const auto found = members.find(user);
         return found == members.end() ? std::string() : found->second;
     }
@@ -53,17 +58,43 @@ public:
 
     /// @throws problem vfolder-already-exists.
     folder create(const std::string& owner, const std::string& name, const std::string& host) {
-        const std::lock_guard<std::mutex> lock(mutex_);
-        if (folders_.count(name) != 0)
-            throw problem(400, "vfolder-already-exists", "The virtual folder already exists with the same name.");
         folder made;
-        made.id = random_token(16);
         made.name = name;
         made.host = host.empty() ? "local" : host;
         made.owner = owner;
-        made.created = codec::format_date(options_.clock());
-        folders_[name] = made;
+        return create(std::move(made));
+    }
+    /// The same with all that a folder has but its id and date.
+    folder create(folder made) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        if (folders_.count(made.name) != 0)
+            throw problem(400, "vfolder-already-exists", "The virtual folder already exists with the same name.");
+        made.id = random_token(16);
+        made.created_at = options_.clock();
+        made.created = codec::format_date(made.created_at);
+        folders_[made.name] = made;
         return made;
+    }
+    /// @throws problem when it is not the user's, or the name is taken.
+    void rename(const std::string& user, const std::string& name, const std::string& new_name) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = folders_.find(name);
+        if (found == folders_.end() || found->second.owner != user) throw not_found();
+        if (folders_.count(new_name) != 0)
+            throw invalid_parameters("One of your accessible vfolders already has the name you requested.");
+        folder moved = found->second;
+        moved.name = new_name;
+        folders_.erase(found);
+        folders_[new_name] = std::move(moved);
+        for (auto& item : invitations_) {
+            if (item.second.folder_name == name) item.second.folder_name = new_name;
+        }
+    }
+    /// Gives up what an accepted invitation gave.
+    void leave(const std::string& user, const std::string& name) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = folders_.find(name);
+        if (found == folders_.end() || found->second.members.erase(user) == 0) throw not_found();
     }
 
     /// A folder that the user may use so: "ro", "rw" or "wd". @throws problem vfolder-not-found.
@@ -128,6 +159,15 @@ public:
         return result;
     }
 
+    std::vector<invitation> sent_by(const std::string& user) const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        std::vector<invitation> result;
+        for (const auto& item : invitations_) {
+            if (item.second.inviter == email_of(user)) result.push_back(item.second);
+        }
+        return result;
+    }
+
     /// The folder's name, or nothing when there is no such invitation for the user and that access key of theirs.
     std::string accept(const std::string& user, const std::string& id, const std::string& access_key) {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -139,16 +179,16 @@ public:
         return name;
     }
 
-    bool reject(const std::string& user, const std::string& id) {
+    /// @param or_inviter who made it may take it back too
+    bool reject(const std::string& user, const std::string& id, bool or_inviter = false) {
         const std::lock_guard<std::mutex> lock(mutex_);
         const auto found = invitations_.find(id);
-        if (found == invitations_.end() || found->second.invitee != email_of(user)) return false;
+        const std::string email = email_of(user);
+        if (found == invitations_.end()) return false;
+        if (found->second.invitee != email && !(or_inviter && found->second.inviter == email)) return false;
         invitations_.erase(found);
         return true;
     }
-
-private:
-    static problem not_found() { return {404, "vfolder-not-found", "No such virtual folder."}; }
 
     std::string email_of(const std::string& access_key) const {
         if (access_key == options_.access_key) return options_.email;
@@ -157,6 +197,10 @@ private:
         }
         return {};
     }
+
+private:
+    static problem not_found() { return {404, "vfolder-not-found", "No such virtual folder."}; }
+
     std::string key_of(const std::string& email) const {
         if (email == options_.email) return options_.access_key;
         for (const gateway_user& user : options_.other_users) {

@@ -32,18 +32,32 @@ public:
         : options_(options), root_(sessions.root() / "vfolders"), folders_(options), lie_(lie) {
         for (const std::string& name : options.vfolders) folders_.create(options.access_key, name, "");
     }
+    folder_routes(const folder_routes&) = delete;
+    folder_routes& operator=(const folder_routes&) = delete;
+    virtual ~folder_routes() = default;
 
     /// What GraphQL lists: the folders that the key itself owns.
     nlohmann::json owned_by(const std::string& access_key) const {
         nlohmann::json result = nlohmann::json::array();
         for (const folder& item : folders_.seen_by(access_key)) {
             if (item.owner != access_key) continue;
-            result.push_back({{"id", item.id}, {"name", item.name}, {"host", item.host}, {"created_at", item.created}});
+            result.push_back({{"id", item.id},
+                              {"name", item.name},
+                              {"host", item.host},
+                              {"created_at", item.created},
+                              {"usage_mode", item.usage_mode},
+                              {"permission", item.permission},
+                              {"cloneable", item.cloneable}});
         }
         return result;
     }
 
-    void add_to(router& table) {
+    /// Where the folder lies that the user may use so. @throws problem
+    std::filesystem::path place_of(const std::string& user, const std::string& name, const char* permission) const {
+        return root_ / folders_.find(user, name, permission).name;
+    }
+
+    virtual void add_to(router& table) {
         const auto bind = [this](http_reply (folder_routes::*handler)(const gateway_request&)) {
             return [this, handler](const gateway_request& request) { return (this->*handler)(request); };
         };
@@ -110,10 +124,12 @@ private:
         return empty_reply();
     }
 
+protected:
     std::filesystem::path directory(const gateway_request& request, const char* permission) const {
-        return root_ / folders_.find(access_key_of(request.call), request.arguments[0], permission).name;
+        return place_of(access_key_of(request.call), request.arguments[0], permission);
     }
 
+private:
     http_reply mkdir(const gateway_request& request) {
         const auto path = place_below(directory(request, "rw"), text_of(request.json(), "path"));
         std::error_code error;
@@ -231,9 +247,12 @@ private:
         return found->get<std::string>();
     }
 
+protected:
     const gateway_options& options_;
     std::filesystem::path root_;
     folder_table folders_;
+
+private:
     const std::atomic<file_lie>& lie_;
 };
 

@@ -9,6 +9,7 @@
 #include <backendai/testing/gateway_graphql_executor.hpp>
 #include <backendai/testing/gateway_interpreters.hpp>
 #include <backendai/testing/gateway_keypairs.hpp>
+#include <backendai/testing/gateway_protocol.hpp>
 #include <backendai/testing/gateway_router.hpp>
 #include <backendai/testing/gateway_sessions.hpp>
 #include <backendai/testing/gateway_types.hpp>
@@ -44,19 +45,28 @@ public:
     graphql_routes(const gateway_options& options, session_table& sessions, keypair_store& keypairs,
                    const std::atomic<bool>& frozen, folder_lister folders)
         : options_(options),
+          protocol_(find_protocol(options.protocol)),
           sessions_(sessions),
           keypairs_(keypairs),
           frozen_(frozen),
           folders_(std::move(folders)),
           started_(options.clock()) {}
 
-    void add_to(router& table) {
+    graphql_routes(const graphql_routes&) = delete;
+    graphql_routes& operator=(const graphql_routes&) = delete;
+    virtual ~graphql_routes() = default;
+
+    virtual void add_to(router& table) {
         table.add("POST", "/admin/graphql", true, [this](const gateway_request& request) { return answer(request); });
     }
 
-private:
+    /// What a session's service_ports are; to be set before the first request.
+    std::function<nlohmann::json()> service_ports;
+
+protected:
     using json = nlohmann::json;
 
+private:
     http_reply answer(const gateway_request& request) {
         const json body = request.json();
         const auto query = body.find("query");
@@ -130,6 +140,7 @@ private:
         throw std::runtime_error("not resolved: " + field);
     }
 
+protected:
     json mutate(const std::string& field, const json& arguments) {
         if (frozen_) throw std::runtime_error("The server is frozen due to maintenance. Please try again later.");
         if (field == "create_keypair") return create_keypair(arguments);
@@ -235,8 +246,7 @@ private:
         const session_request& made = entry.request;
         const bool is_ready = entry.started.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
         const std::string created = codec::format_date(entry.created);
-        std::string id = codec::to_hex(codec::digest("sha256", made.token + created)).substr(0, 32);
-        for (const std::size_t dash : {20U, 16U, 12U, 8U}) id.insert(dash, "-");
+        const std::string& id = entry.id;
         const std::string memory = std::to_string(made.memory_kib * 1024);
         json result = {{"sess_id", made.token},
                        {"id", id},
@@ -249,7 +259,7 @@ private:
                        {"created_at", created},
                        {"agent", agent_id()},
                        {"container_id", codec::to_hex(codec::digest("sha256", id))},
-                       {"service_ports", json::array()},
+                       {"service_ports", service_ports ? service_ports() : json::array()},
                        {"occupied_slots", {{"cpu", "1"}, {"mem", memory}}},
                        {"occupied_shares", json::object()},
                        {"mem_slot", made.memory_kib / 1024},
@@ -378,9 +388,12 @@ private:
     }
 
     const gateway_options& options_;
+    const gateway_protocol& protocol_;
     session_table& sessions_;
     keypair_store& keypairs_;
     const std::atomic<bool>& frozen_;
+
+private:
     folder_lister folders_;
     std::chrono::system_clock::time_point started_;
     std::mutex mutex_;

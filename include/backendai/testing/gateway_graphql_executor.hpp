@@ -46,7 +46,8 @@ public:
           resolve_(std::move(resolve)) {}
 
     /// Runs a document; never throws for what is wrong with it.
-    outcome run(std::string_view document, const nlohmann::json& variables) {
+    /// @param operation the name of the one to run, when the document has several
+    outcome run(std::string_view document, const nlohmann::json& variables, const std::string& operation = {}) {
         result_ = outcome();
         document_ = document;
         try {
@@ -54,7 +55,7 @@ public:
             for (const query_error& error : validator(types_, query_type_, mutation_type_).check(definitions)) {
                 result_.errors.push_back(error.format(document));
             }
-            if (result_.errors.empty()) execute(definitions, variables);
+            if (result_.errors.empty()) execute(definitions, variables, operation);
         } catch (const query_error& error) {
             result_.errors.push_back(error.format(document));
         }
@@ -64,18 +65,23 @@ public:
 private:
     using group = std::pair<std::string, std::vector<const selection*>>;
 
-    void execute(const std::vector<definition>& definitions, const nlohmann::json& variables) {
+    void execute(const std::vector<definition>& definitions, const nlohmann::json& variables,
+                 const std::string& wanted) {
         const definition* operation = nullptr;
         fragments_.clear();
         for (const definition& item : definitions) {
             if (item.operation == "fragment") {
                 fragments_[item.name] = &item;
+            } else if (!wanted.empty()) {
+                if (item.name == wanted) operation = &item;
             } else if (operation != nullptr) {
                 throw query_error("Must provide operation name if query contains multiple operations.", {});
             } else {
                 operation = &item;
             }
         }
+        if (operation == nullptr && !wanted.empty())
+            throw query_error("Unknown operation named \"" + wanted + "\".", {});
         if (operation == nullptr) throw query_error("Must provide an operation.", {});
         const std::string& root = operation->operation == "query" ? query_type_ : mutation_type_;
         if (operation->operation == "subscription" || root.empty()) {

@@ -98,10 +98,12 @@ public:
         while (!read_line().empty()) continue; // trailer fields
     }
 
-    /// Leaves a multipart body on the connection, to be read through @p call; false for other requests.
+    /// Leaves the body of an upload (multipart or TUS) on the connection, to be read through @p call; false for other
+    /// requests.
     bool stream_body(http_call& call) {
         const std::string* type = find_header(call.headers, "Content-Type");
-        if (type == nullptr || lower_case(*type).compare(0, 20, "multipart/form-data;") != 0) return false;
+        const std::string kind = type == nullptr ? std::string() : lower_case(*type);
+        if (kind.compare(0, 20, "multipart/form-data;") != 0 && kind != "application/offset+octet-stream") return false;
         const std::string* encoding = find_header(call.headers, "Transfer-Encoding");
         stream_left_ = content_length(call.headers, encoding != nullptr);
         if (encoding != nullptr && lower_case(trim(*encoding)) != "chunked") {

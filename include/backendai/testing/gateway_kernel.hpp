@@ -268,6 +268,7 @@ private:
             break;
         case 'C': completions_ = nlohmann::json::parse(event.payload, nullptr, false); break;
         case 'r': ready_ = true; break;
+        case 's': interpreter_.send('s', event.payload); break;
         default: break; // 'x': the end of the process is told by try_wait()
         }
     }

@@ -69,17 +69,8 @@ inline std::int64_t memory_kib(const std::string& text) {
     return static_cast<std::int64_t>(amount / 1024);
 }
 
-/// Reads and checks the body of a creation.
-inline session_request read_creation(const nlohmann::json& body) {
-    session_request request;
-    request.language = text_member(body, "lang");
-    if (request.language.empty()) throw invalid_parameters("lang: is required");
-    request.tag = text_member(body, "tag");
-    request.token = text_member(body, "clientSessionToken");
-    if (!is_session_token(request.token)) {
-        throw invalid_parameters("clientSessionToken: is required, 4 to 64 characters, letters, digits, '_', '.', '-'");
-    }
-    const nlohmann::json config = object_member(body, "config");
+/// Reads what all generations of servers have in `config`: environ, mounts, resources.
+inline void read_config(const nlohmann::json& config, session_request& request) {
     const nlohmann::json variables = object_member(config, "environ");
     for (const auto& item : variables.items()) {
         if (!item.value().is_string()) throw invalid_parameters("environ: value is not a string");
@@ -101,11 +92,6 @@ inline session_request read_creation(const nlohmann::json& body) {
             request.mounts.push_back(text);
         }
     }
-    const auto cluster_size = config.find("clusterSize");
-    if (cluster_size != config.end() && !cluster_size->is_null()) {
-        if (!cluster_size->is_number_integer()) throw invalid_parameters("clusterSize: value is not an integer");
-        if (cluster_size->get<std::int64_t>() < 1) throw invalid_parameters("clusterSize: value is less than 1");
-    }
     const nlohmann::json resources = object_member(config, "resources");
     for (const auto& item : resources.items()) {
         if (!item.value().is_string() && !item.value().is_number())
@@ -114,7 +100,57 @@ inline session_request read_creation(const nlohmann::json& body) {
         request.memory_kib =
             memory_kib(item.value().is_string() ? item.value().get<std::string>() : item.value().dump());
     }
+}
+
+/// Reads and checks the body of a creation.
+inline session_request read_creation(const nlohmann::json& body) {
+    session_request request;
+    request.language = text_member(body, "lang");
+    if (request.language.empty()) throw invalid_parameters("lang: is required");
+    request.tag = text_member(body, "tag");
+    request.token = request.name = text_member(body, "clientSessionToken");
+    if (!is_session_token(request.token)) {
+        throw invalid_parameters("clientSessionToken: is required, 4 to 64 characters, letters, digits, '_', '.', '-'");
+    }
+    const nlohmann::json config = object_member(body, "config");
+    read_config(config, request);
+    const auto cluster_size = config.find("clusterSize");
+    if (cluster_size != config.end() && !cluster_size->is_null()) {
+        if (!cluster_size->is_number_integer()) throw invalid_parameters("clusterSize: value is not an integer");
+        if (cluster_size->get<std::int64_t>() < 1) throw invalid_parameters("clusterSize: value is less than 1");
+    }
     return request;
+}
+
+/// One step of a run. @param id of the run; may be empty in its first step
+inline nlohmann::json execute_step(const gateway_options& options, kernel& target, const nlohmann::json& body,
+                                   std::string id) {
+    const std::string mode = text_member(body, "mode");
+    const std::string code = text_member(body, "code");
+    if (code.size() > options.max_code) throw invalid_parameters("code: too long");
+    if (id.size() > 64) throw invalid_parameters("runId: too long");
+    const nlohmann::json more = object_member(body, "options");
+    if (mode == "complete")
+        return {{"status", "finished"}, {"completions", target.complete({{"code", code}, {"options", more}})}};
+    if (mode == "query" || mode == "batch") {
+        if (id.empty()) id = random_token(8);
+        run item;
+        item.id = id;
+        item.code = code;
+        if (mode == "batch") {
+            item.is_batch = true;
+            item.phase = 0;
+            item.commands = {text_member(more, "clean"), text_member(more, "build"), text_member(more, "exec")};
+        }
+        target.add(std::move(item));
+    } else if (mode == "continue" || mode == "input") {
+        if (id.empty()) throw invalid_parameters("runId: is required");
+        if (mode == "continue" && !code.empty()) throw invalid_parameters("code: must be empty");
+        if (mode == "input") target.answer(id, code);
+    } else {
+        throw invalid_parameters("mode: must be one of query, batch, continue, input, complete");
+    }
+    return target.step(id, options.slice);
 }
 
 /// Handlers of /kernel. Thread-safe.
@@ -139,14 +175,18 @@ public:
         table.add("POST", "/kernel/{}/interrupt", true, bind(&kernel_routes::interrupt));
         table.add("POST", "/kernel/{}/complete", true, bind(&kernel_routes::complete));
         table.add("GET", "/kernel/{}/logs", true, bind(&kernel_routes::logs));
-        table.add("GET", "/generated/{}/{}", false, bind(&kernel_routes::generated));
+        add_generated_files(table);
+    }
+    /// Of all generations: real servers keep generated files in an object store and tell an unguessable URL there.
+    void add_generated_files(router& table) {
+        table.add("GET", "/generated/{}/{}", false,
+                  [this](const gateway_request& request) { return generated(request); });
     }
 
 private:
     http_reply create(const gateway_request& request) {
         session_request wanted = read_creation(request.json());
-        if (frozen_)
-            throw problem(503, "server-frozen", "The server is frozen due to maintenance. Please try again later.");
+        if (frozen_) throw server_frozen();
         const auto result = sessions_.get_or_create(std::move(wanted));
         return json_reply({{"kernelId", result.first->request.token},
                            {"servicePorts", service_ports ? service_ports() : nlohmann::json::array()},
@@ -203,41 +243,10 @@ private:
 
     http_reply execute(const gateway_request& request) {
         const nlohmann::json body = request.json();
-        const std::string mode = text_member(body, "mode");
-        const std::string code = text_member(body, "code");
-        std::string id = text_member(body, "runId");
-        if (code.size() > options_.max_code) throw invalid_parameters("code: too long");
-        if (id.size() > 64) throw invalid_parameters("runId: too long");
-        const nlohmann::json options = object_member(body, "options");
         const auto session = sessions_.find(request.arguments[0]);
-        kernel& body_of = session->body();
-        if (mode == "complete") {
-            const nlohmann::json found = body_of.complete({{"code", code}, {"options", options}});
-            return json_reply({{"result", {{"status", "finished"}, {"completions", found}}}});
-        }
-        if (mode == "query" || mode == "batch") {
-            if (id.empty()) id = random_token(8);
-            run item;
-            item.id = id;
-            item.code = code;
-            if (mode == "batch") {
-                item.is_batch = true;
-                item.phase = 0;
-                item.commands = {text_member(options, "clean"), text_member(options, "build"),
-                                 text_member(options, "exec")};
-            }
-            body_of.add(std::move(item));
-        } else if (mode == "continue" || mode == "input") {
-            if (id.empty()) throw invalid_parameters("runId: is required");
-            if (mode == "continue" && !code.empty()) throw invalid_parameters("code: must be empty");
-            if (mode == "input") body_of.answer(id, code);
-        } else {
-            throw invalid_parameters("mode: must be one of query, batch, continue, input, complete");
-        }
-        return json_reply({{"result", body_of.step(id, options_.slice)}});
+        return json_reply({{"result", execute_step(options_, session->body(), body, text_member(body, "runId"))}});
     }
 
-    // Real servers keep generated files in an object store and tell an unguessable URL there.
     http_reply generated(const gateway_request& request) {
         const std::filesystem::path root = sessions_.generated_files(request.arguments[0]);
         const std::filesystem::path path = (root / request.arguments[1]).lexically_normal();

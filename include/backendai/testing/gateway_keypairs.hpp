@@ -4,12 +4,14 @@
 #define BACKENDAI_TESTING_GATEWAY_KEYPAIRS_HPP
 
 #include <backendai/codec/date.hpp>
+#include <backendai/codec/digest.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
 
 #include <openssl/rand.h>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -23,6 +25,23 @@
 BACKENDAI_NAMESPACE_BEGIN
 namespace testing {
 namespace detail {
+
+/// A UUID that is always the same for a text: of users, which the gateway knows by their key.
+inline std::string uuid_of(const std::string& text) {
+    std::string id = codec::to_hex(codec::digest("sha256", text)).substr(0, 32);
+    id[12] = '4';
+    for (const std::size_t dash : {20U, 16U, 12U, 8U}) id.insert(dash, "-");
+    return id;
+}
+inline std::string user_uuid(const std::string& access_key) {
+    return uuid_of("user:" + access_key);
+}
+/// "2026-11-23 15:23:56.525129+00:00": as Python prints a date.
+inline std::string python_date(std::chrono::system_clock::time_point time) {
+    std::string text = codec::format_date(std::chrono::time_point_cast<std::chrono::microseconds>(time));
+    text[10] = ' ';
+    return text;
+}
 
 /// One key pair.
 struct stored_keypair {

@@ -179,9 +179,15 @@ private:
     }
 
     static void write_stream(os::tcp_socket& socket, http_reply& reply, bool alive) {
+        std::vector<char> buffer(256 * 1024);
+        if (reply.stream_length) {
+            socket.write(head_of(reply, static_cast<std::size_t>(*reply.stream_length), alive));
+            while (const std::size_t count = reply.stream(buffer.data(), buffer.size()))
+                socket.write({buffer.data(), count});
+            return;
+        }
         reply.headers.emplace_back("Transfer-Encoding", "chunked");
         socket.write(head_of(reply, std::string::npos, alive));
-        std::vector<char> buffer(256 * 1024);
         for (;;) {
             const std::size_t count = reply.stream(buffer.data(), buffer.size());
             char size[32];

@@ -5,6 +5,7 @@
 
 #include <backendai/codec/digest.hpp>
 #include <backendai/testing/gateway_kernel.hpp>
+#include <backendai/testing/gateway_protocol.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
 
@@ -14,7 +15,9 @@
 #include <atomic>
 #include <cstdint>
 #include <cstdlib>
+#include <deque>
 #include <filesystem>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -36,9 +39,24 @@ inline std::string random_token(std::size_t bytes) {
     return codec::to_hex(raw);
 }
 
+/// A random UUID in text.
+inline std::string random_uuid() {
+    std::string text = random_token(16);
+    text[12] = '4';
+    for (const std::size_t dash : {20U, 16U, 12U, 8U}) text.insert(dash, "-");
+    return text;
+}
+
 /// What a client asks for in a creation, checked.
 struct session_request {
-    std::string token, language, tag;
+    std::string token; ///< what the table knows the session by: the client token, and a UUID on modern servers
+    std::string name;  ///< the client token; later names are session_entry's
+    std::string owner; ///< access key; empty on 19.03, where all sessions are the gateway's own key's
+    std::string language, tag;
+    std::string type = "interactive", startup_command;
+    std::int64_t cluster_size = 1;
+    std::string cluster_mode = "single-node";
+    bool reuse = true; ///< a session of that name that is there may be given back
     std::map<std::string, std::string> environment;
     std::vector<std::string> mounts;
     std::int64_t memory_kib = 0;
@@ -47,6 +65,7 @@ struct session_request {
 /// One session in the table.
 struct session_entry {
     session_request request;
+    std::string id; ///< UUID
     image_name image;
     std::string secret; ///< part of the URLs of generated files
     std::chrono::system_clock::time_point created;
@@ -54,12 +73,32 @@ struct session_entry {
     int users = 0;                                   ///< calls under way; guarded by the table's mutex
     std::unique_ptr<kernel> body;
     std::shared_future<void> started;
+
+    std::string name() const {
+        const std::lock_guard<std::mutex> lock(name_mutex_);
+        return name_;
+    }
+    void set_name(const std::string& name) {
+        const std::lock_guard<std::mutex> lock(name_mutex_);
+        name_ = name;
+    }
+
+private:
+    mutable std::mutex name_mutex_;
+    std::string name_;
+};
+
+/// What is remembered of a session that has ended.
+struct ended_session {
+    std::string id, name, owner, language, tag, type, startup_command, logs;
+    std::chrono::system_clock::time_point created, terminated;
 };
 
 /// Thread-safe.
 class session_table {
 public:
-    explicit session_table(const gateway_options& options) : options_(options) {
+    explicit session_table(const gateway_options& options)
+        : options_(options), protocol_(find_protocol(options.protocol)) {
         root_ = (options.directory.empty() ? std::filesystem::temp_directory_path()
                                            : std::filesystem::path(options.directory)) /
                 ("backendai-gateway-" + random_token(8));
@@ -81,6 +120,10 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         endpoint_ = endpoint;
     }
+
+    /// Told what happens to sessions, by the name of the event and its reason; called outside of the table's lock. To
+    /// be set before the first session.
+    std::function<void(const char* event, const session_entry& entry, const char* reason)> on_event;
 
     /// Keeps a session from idle cleanup while a call uses it.
     class use {
@@ -106,13 +149,15 @@ public:
         {
             const std::lock_guard<std::mutex> lock(mutex_);
             if (closed_) throw problem(503, "service-unavailable", "The server is shutting down.");
-            const auto found = entries_.find(request.token);
+            const auto found = existing(request);
             is_new = found == entries_.end() || found->second->body->is_gone();
             if (!is_new) {
                 entry = found->second;
-                if (entry->request.language != request.language) {
+                if (entry->request.language != request.language || !request.reuse) {
                     throw problem(400, "kernel-already-exists",
-                                  "The kernel already exists with a different environment.");
+                                  "The kernel already exists with a different environment.",
+                                  protocol_.is_modern ? nlohmann::json({{"data", {{"existingSessionId", entry->id}}}})
+                                                      : nlohmann::json());
                 }
                 entry->last_used = options_.clock();
             } else {
@@ -131,7 +176,10 @@ public:
             return {entry, false};
         }
         try {
+            tell("kernel_preparing", *entry, "");
+            tell("kernel_creating", *entry, "");
             entry->body->start();
+            tell("kernel_started", *entry, "");
             started.set_value();
         } catch (...) {
             started.set_exception(std::current_exception());
@@ -139,6 +187,35 @@ public:
             throw;
         }
         return {entry, true};
+    }
+
+    /// The token of a session by the text that a request names it with: on modern servers its name or UUID, if it is
+    /// @p owner's. @throws problem
+    std::string key_of(const std::string& text, const std::string& owner) const {
+        if (!protocol_.is_modern) return text;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        for (const auto& entry : entries_) {
+            const session_entry& it = *entry.second;
+            if (it.request.owner == owner && (it.id == text || it.name() == text)) return entry.first;
+        }
+        throw problem(404, "kernel-not-found", "No such kernel.", nullptr, "Session (id=" + text + ") does not exist.");
+    }
+    /// @throws problem when the owner has a session of that name.
+    void rename(const std::string& token, const std::string& name) {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        const auto found = entries_.find(token);
+        if (found == entries_.end()) throw kernel_not_found();
+        for (const auto& entry : entries_) {
+            const session_entry& other = *entry.second;
+            if (entry.first != token && other.request.owner == found->second->request.owner && other.name() == name)
+                throw invalid_parameters("Duplicate session name");
+        }
+        found->second->set_name(name);
+    }
+    /// Sessions that have ended, the latest first.
+    std::vector<ended_session> ended() const {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        return {ended_.begin(), ended_.end()};
     }
 
     /// @throws problem kernel-not-found.
@@ -154,7 +231,7 @@ public:
     nlohmann::json destroy(const std::string& token) {
         const std::shared_ptr<session_entry> entry = remove(token, nullptr);
         if (!entry) return nullptr;
-        const os::process_usage usage = entry->body->destroy();
+        const os::process_usage usage = end(*entry, "user-requested");
         return {{"cpu_used", usage.cpu_ms}, {"mem_max_bytes", usage.max_resident_kib * 1024},
                 {"mem_cur_bytes", 0},       {"net_rx_bytes", 0},
                 {"net_tx_bytes", 0},        {"io_read_bytes", 0},
@@ -184,7 +261,7 @@ public:
                 }
             }
         }
-        for (const auto& entry : ended) entry->body->destroy();
+        for (const auto& entry : ended) end(*entry, entry->body->is_gone() ? "self-terminated" : "idle-timeout");
     }
 
     /// No more sessions; those there are end.
@@ -231,10 +308,35 @@ public:
     }
 
 private:
+    void tell(const char* event, const session_entry& entry, const char* reason) const {
+        if (on_event) on_event(event, entry, reason);
+    }
+    os::process_usage end(session_entry& entry, const char* reason) {
+        tell("session_terminating", entry, reason);
+        tell("kernel_terminating", entry, reason);
+        const os::process_usage usage = entry.body->destroy();
+        tell("kernel_terminated", entry, reason);
+        tell("session_terminated", entry, reason);
+        const session_request& made = entry.request;
+        const std::lock_guard<std::mutex> lock(mutex_);
+        ended_.push_front({entry.id, entry.name(), made.owner, made.language, made.tag, made.type, made.startup_command,
+                           entry.body->logs(), entry.created, options_.clock()});
+        if (ended_.size() > 1000) ended_.pop_back();
+        return usage;
+    }
+
     void release(session_entry& entry) {
         const std::lock_guard<std::mutex> lock(mutex_);
         --entry.users;
         entry.last_used = options_.clock();
+    }
+
+    std::map<std::string, std::shared_ptr<session_entry>>::iterator existing(const session_request& request) {
+        if (!protocol_.is_modern) return entries_.find(request.token);
+        for (auto entry = entries_.begin(); entry != entries_.end(); ++entry) {
+            if (entry->second->request.owner == request.owner && entry->second->name() == request.name) return entry;
+        }
+        return entries_.end();
     }
 
     std::shared_ptr<session_entry> remove(const std::string& token, const session_entry* only) {
@@ -270,6 +372,9 @@ private:
                 throw problem(404, "vfolder-not-found", "No such virtual folder.");
             }
         }
+        entry->id = random_uuid();
+        entry->set_name(request.name);
+        if (protocol_.is_modern) request.token = entry->id;
         entry->secret = random_token(16);
         setup.directory = root_ / ("session-" + random_token(8));
         std::filesystem::create_directory(setup.directory);
@@ -301,9 +406,11 @@ private:
     }
 
     const gateway_options& options_;
+    const gateway_protocol& protocol_;
     std::filesystem::path root_;
     mutable std::mutex mutex_;
     std::map<std::string, std::shared_ptr<session_entry>> entries_;
+    std::deque<ended_session> ended_;
     std::string endpoint_;
     std::size_t peak_ = 0, created_ = 0;
     bool closed_ = false;

@@ -5,8 +5,11 @@
 
 #include <backendai/codec/base64.hpp>
 #include <backendai/codec/websocket_handshake.hpp>
+#include <backendai/testing/gateway_auth.hpp>
 #include <backendai/testing/gateway_faults.hpp>
 #include <backendai/testing/gateway_kernel_routes.hpp>
+#include <backendai/testing/gateway_parameters.hpp>
+#include <backendai/testing/gateway_protocol.hpp>
 #include <backendai/testing/gateway_pty.hpp>
 #include <backendai/testing/gateway_router.hpp>
 #include <backendai/testing/gateway_services.hpp>
@@ -35,17 +38,18 @@ namespace detail {
 class stream_routes {
 public:
     stream_routes(const gateway_options& options, session_table& sessions, fault_list& faults)
-        : options_(options), sessions_(sessions), faults_(faults) {}
+        : options_(options), protocol_(find_protocol(options.protocol)), sessions_(sessions), faults_(faults) {}
 
     void add_to(router& table) {
-        const auto add = [&](const char* path, void (stream_routes::*serve)(server_websocket&, const peer&)) {
+        const auto add = [&](const std::string& path, void (stream_routes::*serve)(server_websocket&, const peer&)) {
             table.add("GET", path, true,
                       [this, serve](const gateway_request& request) { return open(request, serve); });
         };
-        add("/stream/kernel/{}/execute", &stream_routes::execute);
-        add("/stream/kernel/{}/pty", &stream_routes::terminal);
-        add("/stream/kernel/{}/httpproxy", &stream_routes::proxy);
-        add("/stream/kernel/{}/tcpproxy", &stream_routes::proxy);
+        const std::string base = protocol_.is_modern ? "/stream/session/{}" : "/stream/kernel/{}";
+        add(base + "/execute", &stream_routes::execute);
+        add(base + "/pty", &stream_routes::terminal);
+        add(base + "/httpproxy", &stream_routes::proxy);
+        add(base + "/tcpproxy", &stream_routes::proxy);
     }
 
     service_table& services() { return services_; }
@@ -60,17 +64,14 @@ private:
 
     http_reply open(const gateway_request& request, serve_function serve) {
         peer who;
-        who.session = request.arguments[0];
+        who.session = sessions_.key_of(request.arguments[0], access_key_of(request.call));
         sessions_.find(who.session); // 404 while it can still be told so
         services_.keep_only(sessions_.tokens());
         for (const auto& item : request.query) {
-            if (item.first == "app") who.app = item.second;
+            if (item.first == "app" || (protocol_.is_modern && item.first == "service")) who.app = item.second;
         }
         if (serve == &stream_routes::proxy) {
-            if (who.app.empty()) throw invalid_parameters("app: is required");
-            bool known = false;
-            for (const auto& item : services_.list()) known = known || item["name"] == who.app;
-            if (!known) throw problem(404, "app-not-found", "No such app service provided by the session.");
+            check_app(request, who.app);
         }
         const codec::websocket_server_answer answer =
             codec::websocket_answer(request.call.method, request.call.headers);
@@ -103,6 +104,23 @@ private:
             --open_;
         };
         return reply;
+    }
+
+    void check_app(const gateway_request& request, const std::string& app) const {
+        if (protocol_.is_modern) {
+            parameters given(request);
+            given.required_text({"app", "service"}, "app");
+            for (const char* key : {"envs", "arguments"}) given.text({key});
+            // The text of the query is not taken for a number.
+            if (given.find({"port"}) != nullptr) given.wrong("port", "value should be None");
+            given.finish();
+        }
+        if (app.empty()) throw invalid_parameters("app: is required");
+        for (const auto& item : services_.list()) {
+            if (item["name"] == app) return;
+        }
+        throw problem(404, "app-not-found", "No such app service provided by the session.", nullptr,
+                      protocol_.is_modern ? request.arguments[0] + ':' + app : std::string());
     }
 
     bool is_gone(const std::string& session) {
@@ -265,7 +283,9 @@ private:
             }
             service = os::tcp_socket::connect_loopback(port);
         } catch (const std::system_error&) {
-            stream.close(codec::websocket_close::bad_gateway, "the service refused the connection");
+            stream.close(protocol_.is_modern ? codec::websocket_close::try_again_later
+                                             : codec::websocket_close::bad_gateway,
+                         "the service refused the connection");
             return;
         } catch (const problem&) {
             stream.close(codec::websocket_close::going_away, "the session is gone");
@@ -305,6 +325,7 @@ private:
     }
 
     const gateway_options& options_;
+    const gateway_protocol& protocol_;
     session_table& sessions_;
     fault_list& faults_;
     service_table services_;

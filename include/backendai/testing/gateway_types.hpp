@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -31,7 +32,7 @@ struct http_call {
     std::string target; ///< as on the request line: path with prefix, and query
     header_list headers;
     std::string body;
-    /// The body of a multipart upload that comes over a connection: up to so many bytes, 0 at the end. Null when the
+    /// The body of an upload that comes over a connection: up to so many bytes, 0 at the end. Null when the
     /// body is in `body`.
     std::function<std::size_t(char*, std::size_t)> stream = {};
     bool takes_stream = false; ///< whether the answer may be a stream
@@ -47,6 +48,7 @@ struct http_reply {
     std::string body;
     /// A body of unknown length in place of `body`, if http_call::takes_stream: up to so many bytes, 0 at the end.
     std::function<std::size_t(char*, std::size_t)> stream = {};
+    std::optional<std::uint64_t> stream_length = {}; ///< of that body, when it is known before
     /// A scripted fault that only a connection can show (a drop, a wrong length ...): gateway::handle() leaves it to
     /// the caller to turn it into an error. Null on an honest answer.
     std::shared_ptr<const fault> wire_fault;
@@ -58,6 +60,7 @@ struct http_reply {
 /// A user besides the one of gateway_options::access_key, to share virtual folders with.
 struct gateway_user {
     std::string access_key, secret_key, email;
+    std::string password = {}; ///< at the webserver; empty: no login
 };
 
 /// How an embedded gateway behaves. Every field has a default that suits tests.
@@ -66,6 +69,9 @@ struct gateway_options {
     std::string secret_key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
     std::string email = "user@example.com"; ///< of that key pair's user
     std::vector<gateway_user> other_users;
+    /// Which generation of servers it acts as: v4.20190315 (19.03), or v6.20200815 to v9.20250722 (20.09 to 25.12).
+    std::string protocol = "v4.20190315";
+    std::string wsproxy_addr;              ///< what start-service tells; empty: no such proxy is configured
     std::string vfolder_encoding = "gzip"; ///< of virtual folder downloads: gzip, deflate (raw) or identity
     std::uint16_t port = 0;                ///< 0 = any free port; always on 127.0.0.1
     std::string path_prefix;               ///< such as "/api": what stands in front of every path
@@ -85,6 +91,17 @@ struct gateway_options {
     std::size_t max_code = 1024 * 1024;
     std::size_t max_output = 1024 * 1024; ///< console bytes in one answer; a program that prints more waits
     std::int64_t rate_limit = 1000000;    ///< requests in 15 minutes
+    // The webserver, for clients with endpoint_type "session": below /server and /func.
+    std::string password = "gateway-password"; ///< of `email`
+    std::string otp;                           ///< the one-time password that it wants besides; empty: none
+    bool login_refused_by_status = false;      ///< 401 and other signs of servers from 26 on; else as in 23.03
+    // The storage proxy.
+    std::string storage_url;                   ///< what the manager calls it; empty: where it is
+    bool storage_checks_offset = false;        ///< of uploads, as from 26.2 on
+    std::chrono::milliseconds storage_pace{0}; ///< how long it rests after each 64 KiB
+    // Events of compute sessions.
+    bool event_ids = false;                                          ///< number them, and go on behind Last-Event-ID
+    std::chrono::milliseconds event_ping = std::chrono::seconds(15); ///< between comments in a quiet stream
     /// Sees every whole request before it is answered, on the connection's thread; several at once.
     std::function<void(const http_call&)> on_request;
 };
@@ -120,6 +137,7 @@ inline std::string reason_of(int status) {
                                                                      {409, "Conflict"},
                                                                      {412, "Precondition Failed"},
                                                                      {413, "Payload Too Large"},
+                                                                     {416, "Range Not Satisfiable"},
                                                                      {417, "Expectation Failed"},
                                                                      {429, "Too Many Requests"},
                                                                      {431, "Request Header Fields Too Large"},
@@ -138,11 +156,25 @@ inline std::string reason_of(int status) {
 /// An error as the server tells it: thrown by handlers, answered as application/problem+json.
 class problem : public std::runtime_error {
 public:
-    problem(int status, const std::string& type, const std::string& title, nlohmann::json extra = nullptr)
-        : std::runtime_error(title), status_(status), type_(type), extra_(std::move(extra)) {}
+    /// @param extra further members of the answer  @param detail part of the title on 19.03, `msg` later
+    problem(int status, const std::string& type, const std::string& title, nlohmann::json extra = nullptr,
+            const std::string& detail = {})
+        : std::runtime_error(detail.empty() ? title : title + " (" + detail + ")"),
+          status_(status),
+          type_(type),
+          title_(title),
+          detail_(detail),
+          extra_(std::move(extra)) {}
 
-    http_reply reply() const {
-        nlohmann::json body = {{"type", "https://api.backend.ai/probs/" + type_}, {"title", what()}};
+    /// @param is_modern in the form of 20.09 and later
+    http_reply reply(bool is_modern = false) const {
+        nlohmann::json body = {{"type", type_}, {"title", what()}};
+        if (is_modern) {
+            body["title"] = title_;
+            if (!detail_.empty()) body["msg"] = detail_;
+            rename(body);
+        }
+        body["type"] = "https://api.backend.ai/probs/" + body["type"].get<std::string>();
         if (extra_.is_object()) body.update(extra_);
         http_reply result;
         result.status = status_;
@@ -153,30 +185,48 @@ public:
     int status() const { return status_; }
 
 private:
+    // What 19.03 has a type of its own for.
+    static void rename(nlohmann::json& body) {
+        struct row {
+            const char *old, *type, *title;
+        };
+        static const row rows[] = {
+            {"generic-not-found", "url-not-found", "Unknown URL path."},
+            {"kernel-not-found", "object-not-found", "No such session."},
+            {"vfolder-not-found", "object-not-found", "No such virtual folder."},
+            {"app-not-found", "object-not-found", "No such app service."},
+            {"generic-bad-request", "generic-bad-request", "Bad request."},
+            {"kernel-already-exists", "session-already-exists",
+             "The session already exists but you requested not to reuse existing one."},
+        };
+        for (const row& each : rows) {
+            if (body["type"] != each.old) continue;
+            body["type"] = each.type;
+            if (body["type"] == "generic-bad-request" && body["title"] != each.title) body["msg"] = body["title"];
+            body["title"] = each.title;
+            return;
+        }
+    }
+
     int status_;
-    std::string type_;
+    std::string type_, title_, detail_;
     nlohmann::json extra_;
 };
 
-namespace detail {
-
-inline std::string with_detail(const std::string& title, const std::string& detail) {
-    return detail.empty() ? title : title + " (" + detail + ")";
-}
-
-} // namespace detail
-
 inline problem invalid_parameters(const std::string& detail) {
-    return {400, "invalid-api-params", detail::with_detail("Missing or invalid API parameters.", detail)};
+    return {400, "invalid-api-params", "Missing or invalid API parameters.", nullptr, detail};
 }
 inline problem invalid_authorization(const std::string& detail) {
-    return {400, "invalid-auth-params", detail::with_detail("Missing or invalid authorization parameters.", detail)};
+    return {400, "invalid-auth-params", "Missing or invalid authorization parameters.", nullptr, detail};
 }
 inline problem authorization_failed(const std::string& detail) {
-    return {401, "auth-failed", detail::with_detail("Credential/signature mismatch.", detail)};
+    return {401, "auth-failed", "Credential/signature mismatch.", nullptr, detail};
 }
 inline problem kernel_not_found() {
     return {404, "kernel-not-found", "No such kernel."};
+}
+inline problem server_frozen() {
+    return {503, "server-frozen", "The server is frozen due to maintenance. Please try again later."};
 }
 
 /// A JSON answer.

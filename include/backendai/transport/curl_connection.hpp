@@ -7,6 +7,7 @@
 #include <backendai/http.hpp>
 #include <backendai/os/connection_handle.hpp>
 #include <backendai/os/sigpipe.hpp>
+#include <backendai/os/tcp_stream.hpp>
 #include <backendai/transport/tls_events.hpp>
 #include <backendai/version.hpp>
 
@@ -68,6 +69,9 @@ inline void curl_set_up_tls(CURL* easy, const api_config& config) {
     curl_set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     curl_set(easy, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
     curl_set(easy, CURLOPT_SSL_VERIFYHOST, verify ? 2L : 0L);
+    // A connection that is lost is not made again in the same handle. And libcurl 7.88 frees the cache's entries twice
+    // when it runs out of memory.
+    curl_set(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
     if (verify) curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L); // not every TLS backend has it
     if (!config.ca_file.empty()) {
         curl_set(easy, CURLOPT_CAINFO, config.ca_file.c_str());
@@ -191,7 +195,8 @@ private:
         auto& connection = *static_cast<curl_connection*>(self);
         ++connection.opened_;
         connection.handle_.hold(socket);
-        return CURL_SOCKOPT_OK;
+        // libcurl does it too, but does not look whether it worked, and would block for ever.
+        return os::detail::set_non_blocking(socket) ? CURL_SOCKOPT_OK : CURL_SOCKOPT_ERROR;
     }
 
     os::connection_handle handle_;

@@ -11,6 +11,7 @@
 #include <backendai/transport/curl_connection.hpp>
 #include <backendai/transport/curl_setup.hpp>
 #include <backendai/transport/proxy.hpp>
+#include <backendai/transport/tls_events.hpp>
 #include <backendai/version.hpp>
 
 #include <curl/curl.h>
@@ -57,6 +58,7 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         const pipe_guard guard(is_tls_);
         std::size_t count = 0;
+        tls_events::of_this_thread().alert = tls_events::none;
         const CURLcode code = curl_easy_recv(connection_.easy(), buffer, capacity, &count);
         if (code == CURLE_AGAIN) return {os::io_state::wants_read, 0};
         if (code != CURLE_OK) lost(code);
@@ -67,6 +69,7 @@ public:
         const std::lock_guard<std::mutex> lock(mutex_);
         const pipe_guard guard(is_tls_);
         std::size_t count = 0;
+        tls_events::of_this_thread().alert = tls_events::none;
         const CURLcode code = curl_easy_send(connection_.easy(), bytes.data(), bytes.size(), &count);
         if (code == CURLE_AGAIN) return {os::io_state::wants_write, 0};
         if (code != CURLE_OK) lost(code);
@@ -118,6 +121,11 @@ private:
     }
 
     [[noreturn]] static void lost(CURLcode code) {
+        // With TLS 1.3 a server that misses a client certificate says so after the handshake, by an alert.
+        if (const tls_events& events = tls_events::of_this_thread(); events.is_refused()) {
+            throw client_error(error_kind::tls, "the peer ended the TLS connection: " + events.alert_text(),
+                               progress::maybe_sent);
+        }
         throw client_error(error_kind::connect, std::string("the connection was lost: ") + curl_easy_strerror(code),
                            progress::maybe_sent);
     }

@@ -2,8 +2,9 @@
 /// The default transport, on cpp-httplib. Declared here, defined in httplib_impl.hpp, the only header that includes
 /// httplib.h.
 ///
-/// A program of many files can keep httplib.h out of all but one of them: define BACKENDAI_EXTERN_HTTPLIB for the whole
-/// program, and BACKENDAI_HTTPLIB_IMPLEMENTATION in exactly one file before it includes <backendai.hpp>.
+/// A program of many files can keep httplib.h, and the code of the default sessions, out of all but one of them: define
+/// BACKENDAI_EXTERN_HTTPLIB for the whole program, and BACKENDAI_HTTPLIB_IMPLEMENTATION in exactly one file before it
+/// includes <backendai.hpp>. See examples/two_files.
 #ifndef BACKENDAI_TRANSPORT_HTTPLIB_HPP
 #define BACKENDAI_TRANSPORT_HTTPLIB_HPP
 
@@ -11,6 +12,7 @@
 #include <backendai/http.hpp>
 #include <backendai/message_stream.hpp>
 #include <backendai/mode_async.hpp>
+#include <backendai/request.hpp>
 #include <backendai/session.hpp>
 #include <backendai/transport/concept.hpp>
 #include <backendai/version.hpp>
@@ -55,6 +57,38 @@ BACKENDAI_NAMESPACE_END
 
 #if !defined(BACKENDAI_EXTERN_HTTPLIB) || defined(BACKENDAI_HTTPLIB_IMPLEMENTATION)
 #include <backendai/transport/httplib_impl.hpp>
+#endif
+
+#ifdef BACKENDAI_EXTERN_HTTPLIB
+// Everything that users call on the default sessions: declared in all files, made in the one with the implementation.
+#ifdef BACKENDAI_HTTPLIB_IMPLEMENTATION
+#define BACKENDAI_TEMPLATE template
+#else
+#define BACKENDAI_TEMPLATE extern template
+#endif
+#define BACKENDAI_SESSION_TEMPLATES(mode) \
+    BACKENDAI_TEMPLATE class basic_session_view<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_session<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_kernel<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_kernel_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_vfolder<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_vfolder_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_admin_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_agent<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_agent_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_image_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_keypair<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_keypair_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class basic_manager_functions<httplib_transport, mode>; \
+    BACKENDAI_TEMPLATE class request<httplib_transport, mode>;
+
+BACKENDAI_NAMESPACE_BEGIN
+BACKENDAI_SESSION_TEMPLATES(blocking)
+BACKENDAI_SESSION_TEMPLATES(async)
+BACKENDAI_NAMESPACE_END
+
+#undef BACKENDAI_SESSION_TEMPLATES
+#undef BACKENDAI_TEMPLATE
 #endif
 
 #endif

@@ -13,6 +13,7 @@
 #include <backendai/os/connection_handle.hpp>
 #include <backendai/os/resolver.hpp>
 #include <backendai/os/sigpipe.hpp>
+#include <backendai/os/tcp_stream.hpp>
 #include <backendai/transport/framing.hpp>
 #include <backendai/transport/httplib.hpp>
 #include <backendai/transport/pool.hpp>
@@ -33,6 +34,7 @@
 #include <algorithm>
 #include <exception>
 #include <fstream>
+#include <functional>
 #include <mutex>
 #include <shared_mutex>
 #include <string>
@@ -44,6 +46,20 @@
 #define BACKENDAI_HTTPLIB_INLINE
 #else
 #define BACKENDAI_HTTPLIB_INLINE inline
+#endif
+
+// Files that disagree on the macro would share functions of httplib that do not fit the other's classes, and crash. A
+// variable that is thread-local in one file and not in the other makes the linker refuse them; its name is the message.
+#ifdef _MSC_VER
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+#pragma detect_mismatch("CPPHTTPLIB_OPENSSL_SUPPORT must be defined in all files or in none", "defined")
+#else
+#pragma detect_mismatch("CPPHTTPLIB_OPENSSL_SUPPORT must be defined in all files or in none", "not defined")
+#endif
+#elif defined(CPPHTTPLIB_OPENSSL_SUPPORT)
+[[gnu::used]] inline thread_local char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
+#else
+[[gnu::used]] inline char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
 #endif
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -74,8 +90,9 @@ inline int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
 /// One httplib client, which is one connection at most, and the handle that can break it off.
 class httplib_connection final : public interruptible {
 public:
-    httplib_connection(const api_config& config, const codec::url& url)
-        : client_(url.origin(), config.client_certificate_file, config.client_key_file) {
+    httplib_connection(const api_config& config, const codec::url& url, std::optional<proxy_server> proxy)
+        : proxy_(std::move(proxy)),
+          client_(origin(url, proxy_), config.client_certificate_file, config.client_key_file) {
         client_.set_keep_alive(true);
         client_.set_tcp_nodelay(true); // off, it costs 40 ms a POST: Nagle against delayed acknowledgements
         client_.set_follow_location(false);
@@ -88,7 +105,7 @@ public:
     }
 
     void interrupt() noexcept override {
-        handle_.shut_down();
+        if (!handle_.shut_down()) client_.stop(); // which knows the connection only once it stands
     }
 
     httplib::Client& client() {
@@ -96,6 +113,9 @@ public:
     }
     os::connection_handle& handle() {
         return handle_;
+    }
+    const std::optional<proxy_server>& proxy() const {
+        return proxy_;
     }
     bool is_reusable(exchange_context::clock::time_point now) {
         // Servers close what idles; a connection that is about to be closed is where requests get lost.
@@ -114,6 +134,14 @@ public:
     }
 
 private:
+    // Through a tunnel httplib connects to the proxy's port while it takes it for the server's: see dig_tunnel().
+    static std::string origin(const codec::url& url, const std::optional<proxy_server>& proxy) {
+        if (!proxy || !url.is_tls()) return url.origin();
+        codec::url through = url;
+        through.port = proxy->port;
+        return through.origin();
+    }
+
     // The target is in its final spelling, which is signed. The setter got its second name in 0.19.
     template <class Client>
     static auto disable_path_encoding(Client& client) -> decltype(client.set_path_encode(false)) {
@@ -158,6 +186,7 @@ private:
 #endif
     }
 
+    const std::optional<proxy_server> proxy_;
     os::connection_handle handle_;
     httplib::Client client_;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -171,7 +200,7 @@ class httplib_exchange {
 public:
     httplib_exchange(httplib_connection& connection, http_request& request, body_sink& sink,
                      const exchange_context& context)
-        : connection_(connection), request_(request), sink_(sink), context_(context) {}
+        : connection_(connection), request_(request), sink_(sink), context_(context), proxy_(connection.proxy()) {}
 
     /// Whether @p error means that no connection came about at this address, so that another may be tried.
     static bool is_unreachable(httplib::Error error) {
@@ -185,6 +214,9 @@ public:
         wire.path = request_.url.target();
         wire.headers.emplace("Host", request_.url.host_header());
         for (const auto& field : request_.headers) wire.headers.emplace(field.first, field.second);
+        if (proxy_ && !request_.url.is_tls() && !proxy_->authorization().empty()) {
+            wire.headers.emplace("Proxy-Authorization", proxy_->authorization());
+        }
         if (request_.source) {
             provide_body(wire);
         } else {
@@ -206,8 +238,13 @@ public:
         tls_events::reset();
         ERR_clear_error(); // what is in this thread's queue afterwards is this exchange's
         refused_certificate() = X509_V_OK;
+        const std::function<void(SSL*)> dig = [this](SSL* ssl) { dig_tunnel(ssl); };
+        if (proxy_) tls_events::of_this_thread().before_handshake = &dig;
 #endif
         const bool done = connection_.client().send(wire, answer, error);
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+        tls_events::of_this_thread().before_handshake = nullptr;
+#endif
         if (!request_.source) request_.body = std::move(wire.body);
         if (failure_) std::rethrow_exception(failure_);
         if (!done) {
@@ -310,6 +347,24 @@ private:
         connection_.client().set_write_timeout(seconds, microseconds);
     }
 
+#ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+    // httplib's own CONNECT waits for ever when the proxy ends the connection with its answer (0.11.4), takes a refusal
+    // for a tunnel or for the server's answer, and shows the proxy's password to the server. So httplib is told nothing
+    // of the proxy, connects to it as if it were the server, and the tunnel is made when it is about to begin with TLS.
+    void dig_tunnel(SSL* ssl) {
+        const bool made = guarded([&] {
+            os::borrowed_stream stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
+            try {
+                connect_through(stream, *proxy_, request_.url, context_);
+            } catch (const client_error&) {
+                context_.check(); // the watchdog's shutdown looks like the proxy's end
+                throw;
+            }
+        });
+        if (!made) connection_.handle().shut_down();
+    }
+#endif
+
     void provide_body(httplib::Request& wire) {
         const std::uint64_t size = request_.source->size();
         if (size > (std::numeric_limits<std::size_t>::max)()) {
@@ -390,6 +445,7 @@ private:
     http_request& request_;
     body_sink& sink_;
     const exchange_context& context_;
+    const std::optional<proxy_server>& proxy_;
     response_head head_;
     std::optional<body_framing> framing_;
     std::exception_ptr failure_;
@@ -423,8 +479,9 @@ public:
             throw client_error(error_kind::tls, "this program was built without CPPHTTPLIB_OPENSSL_SUPPORT");
         }
 #endif
-        return exchange_on(std::make_unique<detail::httplib_connection>(config_, request.url), pool, request, sink,
-                           context);
+        return exchange_on(std::make_unique<detail::httplib_connection>(config_, request.url,
+                                                                        detail::find_proxy(config_, request.url)),
+                           pool, request, sink, context);
     }
 
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
@@ -436,26 +493,20 @@ private:
 
     response_head exchange_on(std::unique_ptr<detail::httplib_connection> connection, connection_pool& pool,
                               http_request& request, body_sink& sink, const exchange_context& context) {
-        const std::optional<detail::proxy_server> proxy = detail::find_proxy(config_, request.url);
-        const std::string& host = proxy ? proxy->host : request.url.host;
-        std::vector<std::string> addresses = {host};
-        if (!connection->is_open()) addresses = os::resolve(host, context);
+        std::vector<std::string> addresses; // of the proxy or the server; a connection that is open is there
+        if (!connection->is_open()) {
+            addresses = os::resolve(connection->proxy() ? connection->proxy()->host : request.url.host, context);
+        }
         for (std::size_t i = 0;; ++i) {
-            if (proxy) {
-                connection->client().set_proxy(addresses[i], proxy->port);
-                if (!proxy->authorization().empty()) {
-                    connection->client().set_proxy_basic_auth(proxy->user, proxy->password);
-                }
-            } else if (addresses[i] != host) {
-                connection->client().set_hostname_addr_map({{host, addresses[i]}});
-            }
+            if (i < addresses.size()) set_route(*connection, request, addresses[i]);
             detail::httplib_exchange work(*connection, request, sink, context);
             httplib::Error error = httplib::Error::Unknown;
             {
-                const os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
+                os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
                 const detail::watched watch(dog_, *connection, context);
                 context.check();
                 error = work.run();
+                if (error == httplib::Error::Success) guard.all_written();
             }
             if (error == httplib::Error::Success) {
                 connection->mark_used(exchange_context::clock::now());
@@ -465,6 +516,15 @@ private:
             const bool another =
                 detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
             if (!another) work.fail(error);
+        }
+    }
+
+    static void set_route(detail::httplib_connection& connection, const http_request& request,
+                          const std::string& address) {
+        if (connection.proxy() && !request.url.is_tls()) {
+            connection.client().set_proxy(address, connection.proxy()->port);
+        } else if (address != request.url.host) {
+            connection.client().set_hostname_addr_map({{request.url.host, address}});
         }
     }
 

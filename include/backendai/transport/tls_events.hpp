@@ -7,7 +7,9 @@
 
 #include <openssl/ssl.h>
 
+#include <functional>
 #include <string>
+#include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
@@ -15,6 +17,8 @@ namespace detail {
 /// What happened on this thread's TLS connections since the last reset(). A context takes part once watched.
 struct tls_events {
     static constexpr int none = -1;
+    /// Called once, when a handshake is about to begin on a connection that stands. Must not throw.
+    const std::function<void(SSL*)>* before_handshake = nullptr;
     SSL* finished_handshake = nullptr; ///< the connection that a handshake made
     int alert = none;                  ///< the last alert of the peer, RFC 8446 section 6
 
@@ -33,6 +37,9 @@ struct tls_events {
 private:
     static void note(const SSL* ssl, int where, int value) {
         tls_events& events = of_this_thread();
+        if ((where & SSL_CB_HANDSHAKE_START) != 0) {
+            if (const auto* call = std::exchange(events.before_handshake, nullptr)) (*call)(const_cast<SSL*>(ssl));
+        }
         if ((where & SSL_CB_HANDSHAKE_DONE) != 0) events.finished_handshake = const_cast<SSL*>(ssl);
         if ((where & SSL_CB_READ_ALERT) == SSL_CB_READ_ALERT) events.alert = value & 0xff;
     }

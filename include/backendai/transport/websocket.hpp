@@ -21,6 +21,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -171,8 +172,17 @@ private:
             }
         } catch (const codec::websocket_error& e) {
             refuse(e);
+        } catch (const std::bad_alloc&) {
+            lose_place();
+            throw;
         }
         return std::nullopt;
+    }
+
+    // A message, or a part of one, was lost for want of memory: nothing that comes after it may be taken for whole.
+    void lose_place() noexcept {
+        input_ = {};
+        stream_->shut_down();
     }
 
     void answer(const codec::websocket_event& event) {
@@ -275,15 +285,19 @@ private:
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         std::unique_lock<std::mutex> lock(state_);
         await_turn(lock);
-        if (failure_) throw *failure_;
+        if (failure_) throw_failure();
         if (unwritable_) throw *unwritable_;
         if (!codec_.control().may_send()) {
             throw client_error(error_kind::closed, "the websocket is closed", client_error::progress::maybe_sent);
         }
+        const std::size_t before = out_.size();
         try {
             codec_.write_message(out_, opcode, payload);
         } catch (const std::invalid_argument& e) {
             throw client_error(error_kind::argument, e.what(), client_error::progress::maybe_sent);
+        } catch (...) {
+            out_.resize(before); // no half of a frame
+            throw;
         }
         flush(lock, true);
     }
@@ -299,7 +313,7 @@ private:
         auto last_progress = clock::now();
         try {
             for (;;) {
-                if (failure_) throw *failure_;
+                if (failure_) throw_failure();
                 if (sent_ == sending_.size()) {
                     if (sending_.capacity() > (4U << 20U)) std::string().swap(sending_);
                     sending_.clear();
@@ -324,7 +338,13 @@ private:
             flushing_ = false;
             if (!unwritable_) unwritable_ = e;
             turn_.notify_all();
-            if (failure_) throw client_error(*failure_);
+            if (failure_) throw_failure();
+            throw;
+        } catch (...) { // no memory: how much of a frame is out is not known any more
+            stream_->shut_down();
+            if (!lock.owns_lock()) lock.lock();
+            flushing_ = false;
+            turn_.notify_all();
             throw;
         }
         flushing_ = false;
@@ -368,13 +388,16 @@ private:
 
     void check() {
         const std::lock_guard<std::mutex> lock(state_);
-        if (failure_) throw client_error(*failure_);
+        if (failure_) throw_failure();
+    }
+    [[noreturn]] void throw_failure() const {
+        throw client_error(failure_->kind, failure_->message, client_error::progress::maybe_sent);
     }
 
     void fail(error_kind kind, const char* message) noexcept {
         {
             const std::lock_guard<std::mutex> lock(state_);
-            if (!failure_) failure_.emplace(kind, message, client_error::progress::maybe_sent);
+            if (!failure_) failure_ = failure{kind, message};
             stream_->shut_down();
         }
         turn_.notify_all();
@@ -420,6 +443,8 @@ private:
                 if (kept_size_ >= max_kept_messages) return false;
                 if (closed_ || !fill({}, false)) break;
             }
+        } catch (const std::bad_alloc&) {
+            lose_place();
         } catch (const std::exception&) {
             // Kept in broken_ for the next receive().
         }
@@ -450,8 +475,13 @@ private:
     std::size_t sent_ = 0; // of sending_
     clock::time_point next_ping_;
     std::optional<clock::time_point> pinged_; // the first ping since which nothing came
-    std::optional<client_error> failure_;     // cancelled, closed, dead
-    std::optional<client_error> unwritable_;  // the connection takes nothing any more
+    // An error that can be noted without memory for its text.
+    struct failure {
+        error_kind kind;
+        const char* message;
+    };
+    std::optional<failure> failure_;         // cancelled, closed, dead
+    std::optional<client_error> unwritable_; // the connection takes nothing any more
     std::optional<cancel_token::listener> on_cancel_, on_close_;
 };
 

@@ -3,6 +3,7 @@
 #ifndef BACKENDAI_TRANSPORT_WEBSOCKET_KEEPER_HPP
 #define BACKENDAI_TRANSPORT_WEBSOCKET_KEEPER_HPP
 
+#include <backendai/os/thread.hpp>
 #include <backendai/version.hpp>
 
 #include <chrono>
@@ -41,11 +42,12 @@ public:
         if (thread_.joinable()) thread_.join();
     }
 
+    /// @throws client_error{io} when no thread can be started, std::bad_alloc; it is not looked after then
     void add(ticked& item, std::chrono::milliseconds period) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
+            if (!thread_.joinable()) thread_ = os::start_thread([this] { run(); });
             items_[&item] = {period, clock::now() + period};
-            if (!thread_.joinable()) thread_ = std::thread([this] { run(); });
         }
         changed_.notify_all();
     }

@@ -91,6 +91,10 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
     } catch (const codec::decode_error& e) {
         throw client_error(error_kind::protocol, "the answer of " + peer + " is not usable: " + e.what(),
                            progress::maybe_sent);
+    } catch (const client_error& e) {
+        if (!answered || e.kind() != error_kind::connect) throw;
+        throw client_error(error_kind::protocol, "the answer of " + peer + " is cut short, " + e.what(),
+                           progress::maybe_sent);
     }
     context.check(progress::maybe_sent);
 

@@ -1,0 +1,43 @@
+// The one file that compiles the transport and the embedded gateway; the others only see what they are called.
+#define BACKENDAI_HTTPLIB_IMPLEMENTATION
+#include "context.hpp"
+
+#include <backendai/testing/gateway.hpp>
+
+#include <mutex>
+
+namespace cli {
+
+class context::local_gateway {
+public:
+    backendai::api_config configured(backendai::api_config config) const {
+        config.endpoint = server_.endpoint();
+        config.access_key = server_.access_key();
+        config.secret_key = server_.secret_key();
+        return config;
+    }
+
+private:
+    backendai::testing::gateway server_;
+};
+
+context::context() = default;
+context::~context() = default;
+
+backendai::api_config context::config() const {
+    backendai::api_config config;
+    if (options.skip_sslcert_validation) config.skip_sslcert_validation = true;
+    return gateway_ ? gateway_->configured(std::move(config)) : config;
+}
+
+backendai::session& context::session() {
+    static std::mutex making; // the cases of a run may be the first to ask, at once
+    const std::lock_guard<std::mutex> lock(making);
+    if (!session_) {
+        if (options.is_local) gateway_ = std::make_unique<local_gateway>();
+        session_ = std::make_unique<backendai::session>(config());
+    }
+    return *session_;
+}
+
+} // namespace cli

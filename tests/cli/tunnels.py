@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""backend.ai app and proxy, with real requests through them.
+
+usage: tunnels.py BACKEND.AI GATEWAY"""
+import base64
+import hashlib
+import json
+import os
+import signal
+import socket
+import struct
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+
+import _cli
+
+
+def stop(t, name, process, number=signal.SIGINT):
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    t.check(name, process.returncode == 0 and not _cli.TRACE.search(err), process.returncode, err)
+    return err
+
+
+def apps(t):
+    t.cli('start', '-t', 'apps', 'python')
+    t.cli('run', '-q', '-t', 'apps', '-c', 'import os; open("large.bin", "wb").write(bytes(range(256)) * 40000)', 'python')
+    process = t.start('app', '-p', '0', 'apps', 'jupyter')
+    address = process.stdout.readline().strip()
+    port = int(address.rsplit(':', 1)[1])
+    t.check('-p 0 takes any port', port > 0 and address.startswith('http://127.0.0.1:'), address)
+    done = subprocess.run(['curl', '-sS', '--noproxy', '*', address + '/large.bin'], stdout=subprocess.PIPE, timeout=120)
+    t.check('curl gets all of an answer', done.stdout == bytes(range(256)) * 40000, len(done.stdout))
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(urllib.request.urlopen(address + '/large.bin', timeout=120).read())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    t.check('eight at once', [len(x) for x in answers] == [10240000] * 8, [len(x) for x in answers])
+    idle = socket.create_connection(('127.0.0.1', port))
+    stop(t, 'Ctrl-C with an open connection', process)
+    t.check('which is closed', idle.recv(100) == b'')
+    idle.close()
+    process = t.start('app', '--bind', '127.0.0.1', '-p', '0', '--output', 'json', 'apps', 'echo')
+    lines = []
+    while not lines or lines[-1] != '}\n':
+        lines.append(process.stdout.readline())
+    told = json.loads(''.join(lines))
+    with socket.create_connection(('127.0.0.1', told['port']), timeout=60) as peer:
+        peer.sendall(b'hello over tcp')
+        got = b''
+        while len(got) < 14 and (chunk := peer.recv(100)):
+            got += chunk
+    t.check('a TCP service, and the address as JSON', got == b'hello over tcp' and told['address'].startswith('tcp://'), got, told)
+    stop(t, 'SIGTERM ends app, too', process, signal.SIGTERM)
+    process = t.start('app', '-p', '0', 'apps', 'jupyter')
+    address = process.stdout.readline().strip()
+    t.cli('rm', 'apps')
+    try:
+        urllib.request.urlopen(address, timeout=60)
+        status = 200
+    except urllib.error.HTTPError as error:
+        status = error.code
+    err = stop(t, 'a session that is gone', process)
+    t.check('a browser is told so, and the terminal, too', status == 404 and 'backend.ai ps' in err, status, err)
+
+
+class WebSocket:
+    """A client of a few lines, so that nothing is needed to test with."""
+
+    def __init__(self, port, path, origin=None):
+        self.socket = socket.create_connection(('127.0.0.1', port), timeout=60)
+        key = base64.b64encode(os.urandom(16)).decode()
+        self.socket.sendall(('GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n'
+                             'Sec-WebSocket-Key: %s\r\n%s\r\n' % (path, key, 'Origin: %s\r\n' % origin if origin else '')).encode())
+        self.bytes = b''
+        while b'\r\n\r\n' not in self.bytes:
+            more = self.socket.recv(4096)
+            if not more:
+                break
+            self.bytes += more
+        head, _, self.bytes = self.bytes.partition(b'\r\n\r\n')
+        self.status = int(head.split()[1])
+        accept = base64.b64encode(hashlib.sha1((key + '258EAFA5-E914-47DA-95CA-C5AB0DC85B11').encode()).digest())
+        self.is_good = accept in head
+
+    def send(self, text):
+        data = text.encode()
+        mask = os.urandom(4)
+        self.socket.sendall(bytes([0x81, 0x80 | len(data)]) + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
+
+    def take(self, count):
+        while len(self.bytes) < count:
+            more = self.socket.recv(65536)
+            if not more:
+                raise EOFError
+            self.bytes += more
+        result, self.bytes = self.bytes[:count], self.bytes[count:]
+        return result
+
+    def receive(self):
+        """(opcode, payload)"""
+        first, length = self.take(2)
+        if length == 126:
+            length = struct.unpack('>H', self.take(2))[0]
+        elif length == 127:
+            length = struct.unpack('>Q', self.take(8))[0]
+        return first & 15, self.take(length)
+
+
+def call(address, method, path, body=None, **headers):
+    request = urllib.request.Request(address + path, method=method, data=body, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=120) as answer:
+            return answer.status, answer.read(), answer.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(), error.headers
+
+
+def proxies(t):
+    t.cli('start', '-t', 'proxied', 'python')
+    t.cli('vfolder', 'create', 'large')
+    (t.work / 'large.bin').write_bytes(os.urandom(1 << 20) * 8)
+    t.cli('vfolder', 'upload', 'large', 'large.bin')
+    process = t.start('proxy', '-p', '0')
+    address = process.stdout.readline().strip()
+    port = int(address.rsplit(':', 1)[1])
+    kind = {'Content-Type': 'application/json'}
+    status, body, _ = call(address, 'GET', '/kernel/proxied')
+    t.check('a request without a signature', status == 200 and json.loads(body)['lang'], status, body)
+    status, body, _ = call(address, 'POST', '/v4/auth/test', b'{"echo": "through"}', **kind)
+    t.check('with a version in its path, and a body', status == 200 and json.loads(body)['echo'] == 'through', status, body)
+    status, body, headers = call(address, 'GET', '/kernel/nobody')
+    t.check('errors come as they are', status == 404 and json.loads(body)['type'].endswith('kernel-not-found')
+            and headers['Content-Type'].startswith('application/problem+json'), status, body)
+    status, body, _ = call(address, 'DELETE', '/kernel/proxied/nothing')
+    t.check('other methods', status == 404, status, body)
+    status, body, headers = call(address, 'GET', '/folders/large/download', b'{"files": ["large.bin"]}', **kind)
+    t.check('a large answer, streamed', status == 200 and len(body) > 1 << 20 and headers['X-TOTAL-PAYLOADS-LENGTH'] == str(8 << 20), status,
+            len(body))
+    boundary = 'x' * 20
+    content = os.urandom(1 << 20) * 20
+    form = ('--%s\r\nContent-Disposition: form-data; name="src"; filename="up.bin"\r\n\r\n' % boundary).encode() + content + (
+        '\r\n--%s--\r\n' % boundary).encode()
+    status, body, _ = call(address, 'POST', '/folders/large/upload', form, **{'Content-Type': 'multipart/form-data; boundary=' + boundary})
+    listed = json.loads(t.cli('vfolder', 'ls', 'large', '--output', 'json').stdout)
+    t.check('a large request, streamed', status in (200, 201) and {'up.bin': len(content)}.items() <= {x['filename']: x['size'] for x in listed}.items(),
+            status, body, listed)
+    done = subprocess.run(['curl', '-sS', '--noproxy', '*', '-H', 'Content-Type: application/json', '-H', 'Transfer-Encoding: chunked', '-d',
+                           '{"echo": "in chunks"}', address + '/auth/test', address + '/auth/test'], stdout=subprocess.PIPE, text=True, timeout=60)
+    t.check('chunks, and two on one connection', done.stdout.count('in chunks') == 2, done)
+
+    ws = WebSocket(port, '/stream/kernel/proxied/execute')
+    ws.send(json.dumps({'mode': 'query', 'code': 'print(input("n? "))', 'options': {}}))
+    seen, asked = '', False
+    while 'finished' not in seen:
+        opcode, data = ws.receive()
+        seen += data.decode(errors='replace') if opcode == 1 else ''
+        if 'waiting-input' in seen and not asked:
+            asked = True
+            ws.send('web')
+    t.check('a websocket both ways', ws.status == 101 and ws.is_good and 'web' in seen, seen)
+    t.check('its end comes through', ws.receive()[0] == 8)
+    t.check('a websocket that is refused', WebSocket(port, '/stream/kernel/nobody/execute').status == 404)
+
+    for name, headers, wanted in (('a page of another site', {'Origin': 'http://evil.example'}, 403), ('another host name', {'Host': 'evil.example'}, 403),
+                                  ('the same host', {'Host': 'localhost:%d' % port}, 200)):
+        t.check(name, call(address, 'GET', '/kernel/proxied', **headers)[0] == wanted)
+    t.check('a websocket of another site', WebSocket(port, '/stream/kernel/proxied/execute', 'http://evil.example').status == 403)
+    for name, text in (('nonsense', b'nonsense\r\n\r\n'), ('two lengths', b'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n'),
+                       ('an absurd length', b'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999999999999\r\n\r\n')):
+        with socket.create_connection(('127.0.0.1', port), timeout=60) as peer:
+            peer.sendall(text)
+            t.check(name + ' is answered with 400', peer.recv(1000).startswith(b'HTTP/1.1 400'))
+    open_ws = WebSocket(port, '/stream/kernel/proxied/pty')
+    stop(t, 'Ctrl-C with an open websocket', process)
+    try:
+        while open_ws.receive()[0] != 8:
+            pass
+        ended = True
+    except (EOFError, ConnectionError):
+        ended = True
+    t.check('which ends', ended)
+    process = t.start('proxy', '-p', '0', '--bind', '127.0.0.1', '--allow-origin', 'http://localhost:3000')
+    address = process.stdout.readline().strip()
+    status, body, headers = call(address, 'GET', '/kernel/proxied', Origin='http://localhost:3000')
+    t.check('a site that is allowed', status == 200 and headers['Access-Control-Allow-Origin'] == 'http://localhost:3000', status)
+    t.gateway.process.send_signal(signal.SIGSTOP)
+    caller = threading.Thread(target=lambda: call(address, 'GET', '/kernel/proxied'))
+    caller.start()
+    import time
+    time.sleep(0.5)
+    stop(t, 'Ctrl-C while a request waits', process)
+    t.gateway.process.send_signal(signal.SIGCONT)
+    caller.join()
+    process = t.start('proxy', '-p', '0', env={'BACKEND_ENDPOINT': 'http://127.0.0.1:1', })
+    address = process.stdout.readline().strip()
+    t.check('a server that is not there', call(address, 'GET', '/')[0] == 502)
+    err = stop(t, 'it ends all the same', process)
+    t.check('and has told why', 'cannot be reached' in err, err)
+
+
+_cli.main(apps, proxies)
