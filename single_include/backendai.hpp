@@ -8787,13 +8787,15 @@ public:
     std::size_t find(std::string_view text) const noexcept {
         const std::size_t length = delimiter_.size();
         if (text.size() < length) return std::string_view::npos;
-        const char* const data = text.data();
-        const char last = delimiter_.back();
         const std::size_t end = text.size() - length;
-        for (std::size_t at = 0; at <= end;) {
-            const char c = data[at + length - 1];
-            if (c == last && std::memcmp(data + at, delimiter_.data(), length) == 0) return at;
-            at += skip_[static_cast<unsigned char>(c)];
+        // Where CR is rare (text, compressed and other binary data), looking for it is the fastest way to go.
+        std::size_t tries = 0;
+        for (std::size_t at = 0; at <= end; ++at) {
+            if (++tries * 64 > at + 4096) return find_skipping(text, at);
+            const void* const found = std::memchr(text.data() + at, '\r', end - at + 1);
+            if (found == nullptr) return std::string_view::npos;
+            at = static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+            if (std::memcmp(text.data() + at, delimiter_.data(), length) == 0) return at;
         }
         return std::string_view::npos;
     }
@@ -8817,6 +8819,20 @@ public:
     }
 
 private:
+    // Looks at the byte where the delimiter would end, and skips what that one rules out.
+    std::size_t find_skipping(std::string_view text, std::size_t at) const noexcept {
+        const std::size_t length = delimiter_.size();
+        const char* const data = text.data();
+        const char last = delimiter_.back();
+        const std::size_t end = text.size() - length;
+        while (at <= end) {
+            const char c = data[at + length - 1];
+            if (c == last && std::memcmp(data + at, delimiter_.data(), length) == 0) return at;
+            at += skip_[static_cast<unsigned char>(c)];
+        }
+        return std::string_view::npos;
+    }
+
     std::string delimiter_; // at most 74 bytes, so that skips fit a byte
     std::array<unsigned char, 256> skip_{};
 };
@@ -9746,8 +9762,12 @@ protected:
     std::size_t index() const { return parts_ - 1; }
 
 private:
-    // HTTP libraries hand over 4 to 16 KiB at a time; decoders and the disk are a third faster with larger pieces.
+    // Some HTTP libraries hand over 4 to 16 KiB at a time; decoders and the disk are a third faster with larger pieces.
     void gather(std::string_view data) {
+        if (gathered_.empty() && data.size() >= piece_size / 4) {
+            decoded([&] { reader_->feed(data); });
+            return;
+        }
         if (gathered_.capacity() < piece_size) gathered_.reserve(piece_size);
         while (!data.empty()) {
             const std::size_t count = (std::min)(data.size(), piece_size - gathered_.size());
@@ -21162,34 +21182,30 @@ BACKENDAI_NAMESPACE_END
 #endif
 
 #ifdef BACKENDAI_EXTERN_HTTPLIB
-// Everything that users call on the default sessions: declared in all files, made in the one with the implementation.
+// Everything that users call on the default session: declared in all files, made in the one with the implementation.
+// The asynchronous one is made where it is used: most programs have one or the other.
 #ifdef BACKENDAI_HTTPLIB_IMPLEMENTATION
 #define BACKENDAI_TEMPLATE template
 #else
 #define BACKENDAI_TEMPLATE extern template
 #endif
-#define BACKENDAI_SESSION_TEMPLATES(mode) \
-    BACKENDAI_TEMPLATE class basic_session_view<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_session<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_kernel<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_kernel_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_vfolder<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_vfolder_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_admin_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_agent<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_agent_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_image_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_keypair<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_keypair_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class basic_manager_functions<httplib_transport, mode>; \
-    BACKENDAI_TEMPLATE class request<httplib_transport, mode>;
-
 BACKENDAI_NAMESPACE_BEGIN
-BACKENDAI_SESSION_TEMPLATES(blocking)
-BACKENDAI_SESSION_TEMPLATES(async)
+BACKENDAI_TEMPLATE class basic_session_view<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_session<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_kernel<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_kernel_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_vfolder<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_vfolder_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_admin_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_agent<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_agent_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_image_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_keypair<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_keypair_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class basic_manager_functions<httplib_transport, blocking>;
+BACKENDAI_TEMPLATE class request<httplib_transport, blocking>;
 BACKENDAI_NAMESPACE_END
 
-#undef BACKENDAI_SESSION_TEMPLATES
 #undef BACKENDAI_TEMPLATE
 #endif
 
@@ -21574,7 +21590,7 @@ public:
         curl_set(handle, CURLOPT_PATH_AS_IS, 1L);
         curl_set(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
         curl_set(handle, CURLOPT_TCP_NODELAY, 1L);
-        curl_set(handle, CURLOPT_BUFFERSIZE, 64L * 1024);
+        curl_set(handle, CURLOPT_BUFFERSIZE, 128L * 1024);
         curl_set(handle, CURLOPT_ERRORBUFFER, error_);
         curl_set(handle, CURLOPT_SOCKOPTDATA, static_cast<void*>(this));
         curl_set(handle, CURLOPT_SOCKOPTFUNCTION, &on_socket);

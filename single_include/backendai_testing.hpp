@@ -3137,7 +3137,8 @@ private:
         const auto slot =
             (std::min)(std::chrono::duration_cast<std::chrono::milliseconds>(left) + std::chrono::milliseconds(1),
                        std::chrono::milliseconds(50));
-        const std::shared_ptr<run> front = active();
+        // While an interpreter starts anew nobody runs: those whom the restart ended have yet to be told.
+        const std::shared_ptr<run> front = ready_ ? active() : nullptr;
         const bool is_blocked = front && (front->has_news() || front->console_size >= setup_.max_output);
         if (pumping_ || restarting_ || is_blocked) {
             changed_.wait_for(lock, slot);

@@ -302,3 +302,22 @@ TEST_CASE("content dispositions of other senders") {
         CHECK_THROWS_AS(codec::parse_content_disposition(text), codec::decode_error);
     }
 }
+
+TEST_CASE("delimiters are found where CR is rare, common, and where that changes") {
+    const codec::detail::delimiter_search search("b0");
+    const std::string delimiter(search.delimiter());
+    for (const std::string& filler :
+         {std::string("x"), std::string("\r"), std::string("\r\n--b"), std::string("\r\n--b\r\n--")}) {
+        for (const std::size_t rare : {std::size_t{0}, std::size_t{5000}, std::size_t{70'000}}) {
+            for (std::size_t count = 0; count < 400; count += 7) {
+                std::string text(rare, 'x');
+                for (std::size_t i = 0; i < count; ++i) text += filler;
+                CHECK(search.find(text) == std::string::npos);
+                const std::size_t place = text.size();
+                CHECK(search.find(text + delimiter) == place);
+                CHECK(search.find(text + delimiter + delimiter) == place);
+                CHECK(search.find(text + delimiter.substr(0, delimiter.size() - 1)) == std::string::npos);
+            }
+        }
+    }
+}

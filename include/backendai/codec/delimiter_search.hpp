@@ -34,13 +34,15 @@ public:
     std::size_t find(std::string_view text) const noexcept {
         const std::size_t length = delimiter_.size();
         if (text.size() < length) return std::string_view::npos;
-        const char* const data = text.data();
-        const char last = delimiter_.back();
         const std::size_t end = text.size() - length;
-        for (std::size_t at = 0; at <= end;) {
-            const char c = data[at + length - 1];
-            if (c == last && std::memcmp(data + at, delimiter_.data(), length) == 0) return at;
-            at += skip_[static_cast<unsigned char>(c)];
+        // Where CR is rare (text, compressed and other binary data), looking for it is the fastest way to go.
+        std::size_t tries = 0;
+        for (std::size_t at = 0; at <= end; ++at) {
+            if (++tries * 64 > at + 4096) return find_skipping(text, at);
+            const void* const found = std::memchr(text.data() + at, '\r', end - at + 1);
+            if (found == nullptr) return std::string_view::npos;
+            at = static_cast<std::size_t>(static_cast<const char*>(found) - text.data());
+            if (std::memcmp(text.data() + at, delimiter_.data(), length) == 0) return at;
         }
         return std::string_view::npos;
     }
@@ -64,6 +66,20 @@ public:
     }
 
 private:
+    // Looks at the byte where the delimiter would end, and skips what that one rules out.
+    std::size_t find_skipping(std::string_view text, std::size_t at) const noexcept {
+        const std::size_t length = delimiter_.size();
+        const char* const data = text.data();
+        const char last = delimiter_.back();
+        const std::size_t end = text.size() - length;
+        while (at <= end) {
+            const char c = data[at + length - 1];
+            if (c == last && std::memcmp(data + at, delimiter_.data(), length) == 0) return at;
+            at += skip_[static_cast<unsigned char>(c)];
+        }
+        return std::string_view::npos;
+    }
+
     std::string delimiter_; // at most 74 bytes, so that skips fit a byte
     std::array<unsigned char, 256> skip_{};
 };

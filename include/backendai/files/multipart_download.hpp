@@ -78,8 +78,12 @@ protected:
     std::size_t index() const { return parts_ - 1; }
 
 private:
-    // HTTP libraries hand over 4 to 16 KiB at a time; decoders and the disk are a third faster with larger pieces.
+    // Some HTTP libraries hand over 4 to 16 KiB at a time; decoders and the disk are a third faster with larger pieces.
     void gather(std::string_view data) {
+        if (gathered_.empty() && data.size() >= piece_size / 4) {
+            decoded([&] { reader_->feed(data); });
+            return;
+        }
         if (gathered_.capacity() < piece_size) gathered_.reserve(piece_size);
         while (!data.empty()) {
             const std::size_t count = (std::min)(data.size(), piece_size - gathered_.size());

@@ -132,7 +132,7 @@ public:
         curl_set(handle, CURLOPT_PATH_AS_IS, 1L);
         curl_set(handle, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
         curl_set(handle, CURLOPT_TCP_NODELAY, 1L);
-        curl_set(handle, CURLOPT_BUFFERSIZE, 64L * 1024);
+        curl_set(handle, CURLOPT_BUFFERSIZE, 128L * 1024);
         curl_set(handle, CURLOPT_ERRORBUFFER, error_);
         curl_set(handle, CURLOPT_SOCKOPTDATA, static_cast<void*>(this));
         curl_set(handle, CURLOPT_SOCKOPTFUNCTION, &on_socket);
