@@ -99,7 +99,9 @@ private:
             parent =
                 ctx_.server().vfolder(folder).list_files(slash == std::string::npos ? "." : clean.substr(0, slash));
         } catch (const backendai::api_error& error) {
-            if (error.status() != 404 || slash == std::string::npos) throw;
+            // A parent that is not there: 404, or 400 from servers from 20.03 on.
+            const bool is_missing = error.status() == 404 || error.status() == 400;
+            if (!is_missing || slash == std::string::npos) throw;
             return kind::none;
         }
         for (const backendai::file_entry& entry : parent.files) {
