@@ -199,14 +199,16 @@ TEST_CASE_TEMPLATE("events: what is no such stream is an error, at once", T, BAC
     CHECK(opening() == "protocol");
     b.inject(fault_kind::status, 1, 404);
     CHECK(opening() == "api 404");
+    backendai::event_options once; // else the stream before would come back and take the next one's answer
+    once.max_reconnects = 0;
     b.answer_once("event: a\ndata: no json\n\n");
-    auto bad = b.listener.kernel().events();
+    auto bad = b.listener.kernel().events(once);
     CHECK(result_of([&] { bad.next(); }).what == "protocol");
     b.answer_once("data: [1]\n\n");
-    auto list = b.listener.kernel().events();
+    auto list = b.listener.kernel().events(once);
     CHECK(result_of([&] { list.next(); }).what == "protocol");
     b.answer_once("data: " + std::string(2'000'000, 'x'));
-    auto large = b.listener.kernel().events();
+    auto large = b.listener.kernel().events(once);
     CHECK(result_of([&] { large.next(); }).what == "protocol");
     const auto wrong = [&](const std::string& scope, int reconnects) {
         backendai::event_options options;
