@@ -301,11 +301,11 @@ TEST_CASE("real: streams of a compute session") {
         }
     });
     real::works("request.connect_websocket", [&] {
-        auto stream = backendai::request(sdk, "GET", "/stream/session/" + kernel.kernel_id() + "/tcpproxy")
+        auto opened = backendai::request(sdk, "GET", "/stream/session/" + kernel.kernel_id() + "/tcpproxy")
                           .set_param("app", "echo")
                           .connect_websocket();
-        stream->send_binary("x");
-        CHECK(stream->receive().data == "x");
+        opened->send_binary("x");
+        CHECK(opened->receive().data == "x");
         try {
             backendai::request(sdk, "GET", "/stream/session/" + kernel.kernel_id() + "/tcpproxy")
                 .set_param("app", "nosuch")
