@@ -54,13 +54,15 @@ public:
     }
 
     void stop() {
+        const std::lock_guard<std::mutex> once(stop_mutex_);
         on_cancel_.reset();
         interrupt();
-        const std::lock_guard<std::mutex> once(stop_mutex_);
         if (!acceptor_.joinable()) return;
         acceptor_.join();
         listener_.close();
-        connections_.clear(); // joins
+        std::list<tunnel_connection> last; // joined outside the lock, which their threads may wait for
+        const std::lock_guard<std::mutex> lock(mutex_);
+        last.swap(connections_);
     }
 
 private:

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <thread>
@@ -74,4 +75,43 @@ TEST_CASE_TEMPLATE("proxy: one that does not answer costs no more than the call'
         check("cancelled", [&] { patient.with(stop).hello(); });
         other.join();
     }
+}
+
+TEST_CASE_TEMPLATE("proxy: a server that asks for another handshake hears nothing that was meant for the proxy", T,
+                   BACKENDAI_SOCKET_TRANSPORTS) {
+    hostile::tls_options options;
+    options.certificate = hostile::certificate("good");
+    options.max_version = TLS1_2_VERSION;
+    const hostile::tls_context context(options);
+    std::atomic<int> requests{0};
+    std::atomic<bool> plain{false};
+    hostile::server proxy([&](hostile::peer& client) {
+        if (!client.read_request()) return;
+        client.send("HTTP/1.1 200 Connection established\r\n\r\n");
+        hostile::tls_peer origin(client, context);
+        if (!origin.handshake() || !origin.read_request()) return;
+        ++requests;
+        origin.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+        if (!origin.read_request()) return;
+        ++requests;
+        if (origin.ask_anew()) {
+            origin.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
+        } else {
+            plain = origin.last_read().find("CONNECT") != std::string::npos;
+        }
+    });
+    api_config config;
+    config.endpoint = "https://localhost:1";
+    config.access_key = "AKIAPROXY";
+    config.secret_key = "not-for-others";
+    config.version = "v4.20190315";
+    config.ca_file = hostile::certificate("ca");
+    config.proxy = "http://user:password@127.0.0.1:" + std::to_string(proxy.port());
+    config.read_timeout = seconds(3);
+    basic_session<T, blocking> session(config);
+    CHECK(request(session, "GET", "/").fetch().status() == 200);
+    const call_result second = result_of([&] { request(session, "POST", "/unsafe").set_json({}).fetch(); });
+    INFO(second.message);
+    CHECK_FALSE(plain);
+    CHECK(requests == 2); // a call that may have done something is not made again
 }

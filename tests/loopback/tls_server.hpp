@@ -69,6 +69,12 @@ public:
         }
         return text;
     }
+    // What came last, as it came.
+    const std::string& last_read() const { return last_read_; }
+    // Asks the client for another handshake (TLS 1.2).
+    bool ask_anew() {
+        return SSL_renegotiate(ssl_.get()) == 1 && work([this] { return SSL_do_handshake(ssl_.get()); }) > 0;
+    }
     // Tells the client that nothing more comes; TCP's end alone could be an attacker's.
     void close_notify() {
         SSL_shutdown(ssl_.get());
@@ -85,6 +91,7 @@ private:
             if (!wants) return flushed ? result : -1;
             const std::string more = flushed ? under_.read_some() : std::string();
             if (more.empty()) return -1;
+            last_read_ = more;
             BIO_write(SSL_get_rbio(ssl_.get()), more.data(), static_cast<int>(more.size()));
         }
     }
@@ -98,6 +105,7 @@ private:
     }
 
     peer& under_;
+    std::string last_read_;
     std::unique_ptr<SSL, decltype(&SSL_free)> ssl_;
 };
 

@@ -36,6 +36,7 @@
 #include <fstream>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <type_traits>
@@ -104,6 +105,10 @@ public:
 #endif
     }
 
+    ~httplib_connection() override {
+        quiet_.emplace();
+    }
+
     void interrupt() noexcept override {
         if (!handle_.shut_down()) client_.stop(); // which knows the connection only once it stands
     }
@@ -160,6 +165,9 @@ private:
                                "the client certificate or its key cannot be used: " + config.client_certificate_file);
         }
         SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+#ifdef SSL_OP_NO_RENEGOTIATION
+        SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+#endif
         tls_events::watch(context);
         const bool verify = !config.skip_sslcert_validation.value_or(false);
         client_.enable_server_certificate_verification(verify);
@@ -188,6 +196,8 @@ private:
 
     const std::optional<proxy_server> proxy_;
     os::connection_handle handle_;
+    // From the destructor on until client_ is gone, which says goodbye to a TLS peer that may be gone, too.
+    std::optional<os::sigpipe_guard> quiet_;
     httplib::Client client_;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
     SSL* ssl_ = nullptr; // httplib's; alive as long as its connection is open

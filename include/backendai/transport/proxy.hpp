@@ -5,6 +5,7 @@
 
 #include <backendai/codec/base64.hpp>
 #include <backendai/codec/http_response.hpp>
+#include <backendai/codec/printable.hpp>
 #include <backendai/codec/url.hpp>
 #include <backendai/config.hpp>
 #include <backendai/http.hpp>
@@ -150,7 +151,7 @@ inline void connect_through(os::byte_stream& stream, const proxy_server& proxy, 
     if (parser.response().status / 100 != 2) {
         throw client_error(error_kind::connect, name + " refused the connection to " + target + ": " +
                                                     std::to_string(parser.response().status) + ' ' +
-                                                    parser.response().reason);
+                                                    codec::printable_text(parser.response().reason, 512));
     }
 }
 

@@ -17,7 +17,7 @@ namespace detail {
 /// What happened on this thread's TLS connections since the last reset(). A context takes part once watched.
 struct tls_events {
     static constexpr int none = -1;
-    /// Called once, when a handshake is about to begin on a connection that stands. Must not throw.
+    /// Called once, when the first handshake of a connection is about to begin. Must not throw.
     const std::function<void(SSL*)>* before_handshake = nullptr;
     SSL* finished_handshake = nullptr; ///< the connection that a handshake made
     int alert = none;                  ///< the last alert of the peer, RFC 8446 section 6
@@ -37,7 +37,8 @@ struct tls_events {
 private:
     static void note(const SSL* ssl, int where, int value) {
         tls_events& events = of_this_thread();
-        if ((where & SSL_CB_HANDSHAKE_START) != 0) {
+        // A server may ask for another handshake at any time; that one is none of the caller's business.
+        if ((where & SSL_CB_HANDSHAKE_START) != 0 && SSL_get_finished(ssl, nullptr, 0) == 0) {
             if (const auto* call = std::exchange(events.before_handshake, nullptr)) (*call)(const_cast<SSL*>(ssl));
         }
         if ((where & SSL_CB_HANDSHAKE_DONE) != 0) events.finished_handshake = const_cast<SSL*>(ssl);
