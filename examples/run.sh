@@ -21,6 +21,11 @@ if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
     fi
 fi
 
+if [ ! -e "examples/$name.cpp" ]; then
+    echo "there is no example $name; there are: $(cd examples && ls *.cpp | sed 's/\.cpp$//' | tr '\n' ' ')" >&2
+    exit 2
+fi
+echo "building examples/$name.cpp ..." >&2
 program=$(mktemp)
 trap 'rm -f "$program"' EXIT
 # shellcheck disable=SC2046
