@@ -112,6 +112,18 @@ public:
     virtual void on_data(std::string_view data) = 0;
 };
 
+namespace detail {
+
+/// The moment when @p limit is over. More than a century is as good as no limit, max(), and would overflow the clock.
+inline std::chrono::steady_clock::time_point
+time_after(std::chrono::milliseconds limit,
+           std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now()) {
+    if (limit >= std::chrono::hours(24 * 365 * 100)) return (std::chrono::steady_clock::time_point::max)();
+    return limit.count() > 0 ? start + limit : start;
+}
+
+} // namespace detail
+
 /// Limits of one exchange: when it must be over, how long it may stall, who may cancel it.
 struct exchange_context {
     using clock = std::chrono::steady_clock;

@@ -55,6 +55,14 @@ inline std::string json_text(const json& value) {
     }
 }
 
+/// Texts of a call that must not come out in an error: a token, a password and what goes with it.
+struct secret_texts {
+    secret_texts() = default;
+    secret_texts(std::string one) : all{std::move(one)} {}                      // NOLINT(google-explicit-constructor)
+    secret_texts(std::vector<std::string> several) : all(std::move(several)) {} // NOLINT(google-explicit-constructor)
+    std::vector<std::string> all;
+};
+
 /// One call as an API function describes it.
 struct call {
     std::string method = "GET";
@@ -74,7 +82,7 @@ struct call {
     /// A whole URL in place of path and query, for what is not part of the API (a storage proxy): it gets no
     /// signature, no cookie and no version, whatever its origin.
     std::optional<codec::url> elsewhere;
-    std::string secret; ///< a text of this call that must not come out in an error: a token, a password
+    secret_texts secret;
     /// Writes what depends on the server's generation (path, names of members) once that is known.
     std::function<void(call&, const dialect&)> complete;
 
@@ -130,9 +138,7 @@ struct task_control {
 /// When a call that began at @p start and has that limit must be over; max() when there is no limit.
 inline exchange_context::clock::time_point deadline_of(std::chrono::milliseconds limit,
                                                        exchange_context::clock::time_point start) {
-    // More than a century is as good as none, and would overflow the clock.
-    const bool limited = limit.count() > 0 && limit < std::chrono::hours(24 * 365 * 100);
-    return limited ? start + limit : (exchange_context::clock::time_point::max)();
+    return limit.count() > 0 ? time_after(limit, start) : (exchange_context::clock::time_point::max)();
 }
 
 inline bool is_token(std::string_view text) {
@@ -277,6 +283,8 @@ public:
     }
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
+    /// A part of a delay, 0 to 1.
+    double jitter() const { return config_.jitter ? config_.jitter() : random_fraction(); }
 
     /// The headers that identify and authorise a request to @p target with @p content_type.
     /// @param version empty for the present one
@@ -452,7 +460,9 @@ private:
         log_record record;
         const auto start = exchange_context::clock::now();
         const std::string asked = config_.on_log ? request.url.path : std::string(); // a redirect changes the request's
+        const codec::url original = request.url;
         const auto finish = [&] {
+            request.url = original; // another attempt begins at the beginning, not where a redirect led
             if (!config_.on_log) return;
             record.method = request.method;
             record.path = asked;
@@ -461,7 +471,6 @@ private:
                 std::chrono::duration_cast<std::chrono::microseconds>(exchange_context::clock::now() - start);
             config_.on_log(record);
         };
-        const codec::url original = request.url;
         try {
             for (int redirects = 0;; ++redirects) {
                 const response_head head = what.websocket ? open_websocket(request, what, sink, context)
@@ -476,15 +485,13 @@ private:
                 sign(request, what, version);
             }
         } catch (const client_error& e) {
-            request.url = original; // another attempt begins at the beginning, not where a redirect led
-            record.status = 0;      // of the redirect
+            record.status = 0; // of the redirect
             record.failure = to_string(e.kind());
             finish();
             // A local file that fails in the middle of an exchange does not know that it is in one.
             if (e.kind() == error_kind::io) throw e.after_sending();
             throw;
         } catch (...) {
-            request.url = original;
             record.failure = "handler"; // what receives the body threw an exception of its own
             finish();
             throw;
@@ -524,7 +531,8 @@ private:
     // What a server or proxy that echoes requests must not bring into a log.
     static std::vector<std::string> secrets_of(const http_request& request, const call& what) {
         const std::string header = request.headers.get("Authorization");
-        std::vector<std::string> secrets = {header.substr(header.rfind(':') + 1), what.secret};
+        std::vector<std::string> secrets = what.secret.all;
+        secrets.push_back(header.substr(header.rfind(':') + 1));
         const std::string cookies = request.headers.get("Cookie");
         for (std::size_t at = 0; at < cookies.size();) {
             const std::size_t end = (std::min)(cookies.find("; ", at), cookies.size());
@@ -550,8 +558,6 @@ private:
             return {}; // not a place this client goes to: the caller gets the 3xx answer
         }
     }
-
-    double jitter() const { return config_.jitter ? config_.jitter() : random_fraction(); }
 
     static bool ends_before(const exchange_context& context, std::chrono::milliseconds delay) {
         return context.has_deadline() && exchange_context::clock::now() + delay >= context.deadline;

@@ -69,11 +69,66 @@ namespace detail {
 
 inline constexpr std::size_t max_error_body = 64 * 1024;
 
-/// Takes every @p secret out of @p text; not one so short that ordinary words hold it.
-inline void redact(std::string& text, std::string_view secret) {
-    if (secret.size() < 4) return;
-    for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos;) text.replace(at, secret.size(), "***");
-}
+/// Takes secrets out of what a server says, as they are and as JSON spells them; not one so short that ordinary words
+/// hold it. Its functions return whether there was any.
+class redactor {
+public:
+    explicit redactor(const std::vector<std::string>& secrets) {
+        for (const std::string& secret : secrets) {
+            if (secret.size() < 4) continue;
+            for (const bool ascii : {true, false}) {
+                const std::string quoted = json(secret).dump(-1, ' ', ascii, json::error_handler_t::replace);
+                spellings_.push_back(quoted.substr(1, quoted.size() - 2));
+            }
+            spellings_.push_back(secret);
+        }
+    }
+
+    bool redact(std::string& text) const {
+        bool found = false;
+        for (const std::string& secret : spellings_) {
+            for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos; found = true)
+                text.replace(at, secret.size(), "***");
+        }
+        return found;
+    }
+    /// In every text of a document, names of members too.
+    bool redact(json& value) const {
+        if (value.is_string()) return redact(value.get_ref<std::string&>());
+        bool found = false;
+        if (value.is_object()) {
+            json clean = json::object();
+            for (auto it = value.begin(); it != value.end(); ++it) {
+                std::string name = it.key();
+                found = redact(name) || found;
+                found = redact(it.value()) || found;
+                clean[name] = std::move(it.value());
+            }
+            value = std::move(clean);
+        } else if (value.is_array()) {
+            for (json& item : value) found = redact(item) || found;
+        }
+        return found;
+    }
+    /// A body keeps its form, unless JSON in it hides a secret in a spelling of its own.
+    void redact_body(std::string& body) const {
+        redact(body);
+        try {
+            json document = codec::parse_json(body);
+            if (redact(document)) body = document.dump(-1, ' ', false, json::error_handler_t::replace);
+        } catch (const codec::decode_error&) {
+            // Not JSON: no other spellings.
+        }
+    }
+    void redact(api_error::details& what) const {
+        for (std::string* text : {&what.reason, &what.type, &what.title, &what.retry_after}) redact(*text);
+        for (json* value : {&what.data, &what.agent_details}) redact(*value);
+        redact_body(what.body);
+    }
+
+private:
+    std::vector<std::string> spellings_;
+};
 
 /// What an answer with a failure status means; never fails, whatever the body holds.
 /// @param secrets of the request: a server or proxy that echoes requests must not bring them into a log
@@ -84,9 +139,6 @@ inline api_error make_api_error(const response_head& head, std::string body,
     what.reason = head.reason;
     what.retry_after = head.headers.get("Retry-After");
     what.body = std::move(body);
-    for (std::string* text : {&what.reason, &what.retry_after, &what.body}) {
-        for (const std::string& secret : secrets) redact(*text, secret);
-    }
     try {
         const json problem = codec::parse_json(what.body);
         const auto text = [&problem](const char* key) {
@@ -106,6 +158,7 @@ inline api_error make_api_error(const response_head& head, std::string body,
     } catch (const codec::decode_error&) {
         // Not JSON: a proxy's page, or an answer cut off. status, reason and body say what there is to say.
     }
+    redactor(secrets).redact(what); // after parsing: what JSON escapes is not found before
     return api_error(std::move(what));
 }
 

@@ -3,8 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
+#include <memory>
 #include <thread>
 
 using backendai::testing::fault;
@@ -66,6 +69,24 @@ std::string event_text(const std::string& name, const std::string& session = "s"
     return "event: " + name + "\r\ndata: {\"sessionName\": \"" + session + "\", \"exitCode\": null}\r\n\r\n";
 }
 
+// A transport without sockets: each exchange is a connection on which a function tells events.
+struct event_source {
+    using receiver = std::function<void(const std::string&)>;
+    explicit event_source(std::function<void(const receiver&)> made) : play(std::move(made)) {}
+
+    backendai::response_head exchange(backendai::http_request&, backendai::body_sink& sink,
+                                      const backendai::exchange_context& context) const {
+        context.check();
+        backendai::response_head head;
+        head.status = 200;
+        head.headers = {{"Content-Type", "text/event-stream"}};
+        sink.on_head(head);
+        play([&sink](const std::string& bytes) { sink.on_data(bytes); });
+        return head;
+    }
+    std::function<void(const receiver&)> play;
+};
+
 } // namespace
 
 TEST_CASE_TEMPLATE("events: the life of a compute session", T, BACKENDAI_SOCKET_TRANSPORTS) {
@@ -94,7 +115,7 @@ TEST_CASE_TEMPLATE("events: the life of a compute session", T, BACKENDAI_SOCKET_
     CHECK(result_of([&] { kernel.destroy(); }).what == "ok");
     CHECK(names_until(of_handle, "session_terminated") == std::vector<std::string>(life.begin() + 3, life.end()));
     CHECK_FALSE(of_other.next_for(milliseconds(20)));
-    const auto event = one.next();
+    const auto event = one.next_for(milliseconds::max()); // which is later than the clock can tell
     REQUIRE(event);
     CHECK(event->session_name == "session-two");
     CHECK(event->owner_access_key == b.server.access_key());
@@ -190,6 +211,36 @@ TEST_CASE_TEMPLATE("events: reconnecting has an end", T, BACKENDAI_SOCKET_TRANSP
         CHECK_FALSE(stream.next());
         CHECK(stream.over());
     }
+}
+
+TEST_CASE("events: a server that ends each connection after one event is not asked all the time") {
+    auto config = storage_bench::config_of(backendai::testing::gateway(storage_bench::modern()));
+    config.retry.base_delay = milliseconds(10);
+    config.jitter = [] { return 0.0; };
+    backendai::basic_session<event_source, backendai::blocking> session(
+        config, event_source([](const event_source::receiver& send) { send("retry: 0\n" + event_text("e")); }));
+    const auto start = std::chrono::steady_clock::now();
+    auto stream = session.kernel().events();
+    for (int i = 0; i < 5; ++i) CHECK(stream.next());
+    CHECK(std::chrono::steady_clock::now() - start >= milliseconds(10 + 20 + 40 + 80));
+}
+
+TEST_CASE("events: what waits to be taken is bounded in bytes, and nothing of it is lost") {
+    const auto sent = std::make_shared<std::atomic<int>>(0);
+    const std::string large = "event: e\ndata: {\"reason\": \"" + std::string(1'000'000, 'x') + "\"}\n\n";
+    auto config = storage_bench::config_of(backendai::testing::gateway(storage_bench::modern()));
+    backendai::basic_session<event_source, backendai::blocking> session(
+        config, event_source([&large, sent](const event_source::receiver& send) {
+            for (; *sent < 20; ++*sent) send(large);
+            send(event_text("server_close"));
+        }));
+    auto stream = session.kernel().events();
+    while (*sent < 5) std::this_thread::yield();
+    std::this_thread::sleep_for(milliseconds(50)); // in which all the others would come
+    CHECK(*sent == 5);
+    int taken = 0;
+    for (auto&& event : stream) taken += event.reason.size() == 1'000'000 ? 1 : 0;
+    CHECK(taken == 20);
 }
 
 TEST_CASE_TEMPLATE("events: what is no such stream is an error, at once", T, BACKENDAI_SOCKET_TRANSPORTS) {

@@ -206,6 +206,42 @@ TEST_CASE("login: answers that are no login") {
     }
 }
 
+TEST_CASE("login: no error says the password or the one-time password, however the server spells them") {
+    backendai::testing::gateway server;
+    backendai::session session(login_config(server));
+    const std::string word = "p\"ss\\w\xC3\xB6rd", otp = "135790";
+    const backendai::json said = {
+        {"type", "t"}, {"title", word + ' ' + otp}, {"details", "not " + word + ", not " + otp}};
+    for (const int status : {200, 401, 500}) {
+        for (const bool ascii : {true, false}) {
+            for (const backendai::json& body : {backendai::json{{"authenticated", false}, {"data", said}}, said}) {
+                CAPTURE(status);
+                CAPTURE(body);
+                backendai::testing::fault item;
+                item.kind = backendai::testing::fault_kind::status;
+                item.status = status;
+                item.bytes = body.dump(-1, ' ', ascii);
+                item.content_type = "application/json";
+                item.path_prefix = "/server/login";
+                server.inject(item);
+                const auto is_clean = [&](const std::string& text) {
+                    return text.find("ss") == std::string::npos && text.find(otp) == std::string::npos;
+                };
+                try {
+                    session.login("user@example.com", word, otp);
+                    FAIL("no error");
+                } catch (const backendai::api_error& e) {
+                    for (const std::string& text : {std::string(e.what()), e.title(), e.body(), e.data().dump()})
+                        CHECK_MESSAGE(is_clean(text), text);
+                } catch (const backendai::client_error& e) {
+                    CHECK(status == 200); // it does not say whether
+                    CHECK(is_clean(e.what()));
+                }
+            }
+        }
+    }
+}
+
 TEST_CASE_TEMPLATE("login: a cookie file carries the login to the next program", T, BACKENDAI_SOCKET_TRANSPORTS) {
     login_recorder seen;
     backendai::testing::gateway server(seen.options());

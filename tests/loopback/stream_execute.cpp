@@ -185,6 +185,12 @@ TEST_CASE_TEMPLATE("stream_execute: what the server says in the stream becomes a
     CHECK(raw->receive().code == 1000);
 }
 
+TEST_CASE("stream_execute: the server's reason for a close commands no terminal") {
+    const stream_message end{stream_message::type::closed, "\x1b]0;owned\a", 1011};
+    const std::string text = detail::closed_early(end, "the terminal").what();
+    CHECK(text.find("with code 1011: \\x1b]0;owned\\x07") != std::string::npos);
+}
+
 TEST_CASE_TEMPLATE("stream_execute: arguments that cannot be right open nothing", T, BACKENDAI_SOCKET_TRANSPORTS) {
     fixture<T> here;
     const auto kernel = here.session.kernel("some-id");

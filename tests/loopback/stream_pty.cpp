@@ -153,6 +153,12 @@ TEST_CASE_TEMPLATE("stream_pty: the end of the session, of the connection, and e
     CHECK(told.what == "api 0");
     CHECK(contains(told.message, "no terminal for you"));
 
+    auto patient = kernel.stream_pty();
+    patient.write("echo x\n");
+    const auto shown = patient.read_for(milliseconds::max()); // which is later than the clock can tell
+    REQUIRE(shown);
+    CHECK_FALSE(shown->empty());
+
     here.inject(fault_kind::websocket_stall);
     auto stalled = kernel.stream_pty();
     call_result result;

@@ -107,13 +107,64 @@ TEST_CASE("cookies: the file is private, of one endpoint, and gone after a logou
     next.discard();
     CHECK_FALSE(std::filesystem::exists(file));
     next.discard(); // twice is no harm
-    for (const char* text : {"", "[]", "{}", "{\"endpoint\":\"http://127.0.0.1:8080\"}", "cookies"}) {
+    for (const std::string& text : {std::string(), std::string("[]"), std::string("{}"),
+                                    std::string("{\"endpoint\":\"http://127.0.0.1:8080\"}"), std::string("cookies"),
+                                    std::string("{\"endpoint\":\"http://127.0.0.1:8080\",\"cookies\":[{\"name\":\"a\","
+                                                "\"value\":\"b\",\"path\":\"/\",\"secure\":false},5]}"),
+                                    std::string(2'000'000, ' ')}) {
         box.put("cookies", text);
         std::filesystem::permissions(file, std::filesystem::perms(0600));
-        CHECK_THROWS_AS(detail::cookie_jar(endpoint, file), client_error);
+        detail::cookie_jar jar(endpoint, file); // nobody is logged in
+        CHECK(jar.header(endpoint, now).empty());
+        jar.absorb(sets("s=1"), endpoint, now);
+        jar.keep(); // and may log in
+        CHECK(detail::cookie_jar(endpoint, file).header(endpoint, now) == "s=1");
     }
     std::filesystem::remove(file);
     std::filesystem::create_symlink("elsewhere", file);
     CHECK_THROWS_AS(detail::cookie_jar(endpoint, file), client_error);
     CHECK_THROWS_AS(detail::cookie_jar(endpoint, box.root() / "missing" / "cookies"), client_error);
+}
+
+TEST_CASE("cookies: what a server leaves is bounded, and can be read again") {
+    const files_support::sandbox box;
+    const auto file = box.root() / "cookies";
+    const codec::url endpoint = codec::parse_url("http://127.0.0.1:8080");
+    detail::cookie_jar jar(endpoint, file);
+    jar.absorb(sets("login=1; Path=/"), endpoint, now);
+    jar.keep();
+    jar.absorb(sets("large=" + std::string(4097, 'x')), endpoint, now);
+    CHECK(jar.header(endpoint, now) == "login=1");
+    jar.absorb(sets("soon=" + std::string(4000, 'x') + "; Max-Age=10"), endpoint, now);
+    for (int i = 0; i < 2000; ++i) {
+        jar.absorb(sets("c" + std::to_string(i) + '=' + std::string(4000, 'x')), endpoint, now);
+    }
+    const std::string sent = jar.header(endpoint, now);
+    CHECK(sent.compare(0, 13, "login=1; soon") == 0);
+    CHECK(sent.find("c47=") != std::string::npos);
+    CHECK(sent.find("c48=") == std::string::npos);
+    jar.absorb(sets("login=2; Path=/"), endpoint, now);                   // renewed in its place
+    jar.absorb(sets("next=3"), endpoint, now + std::chrono::seconds(10)); // in the place of what has expired
+    const std::string later = jar.header(endpoint, now + std::chrono::seconds(10));
+    CHECK(later.compare(0, 11, "login=2; c0") == 0);
+    CHECK(later.find("next=3") != std::string::npos);
+    CHECK(detail::cookie_jar(endpoint, file).header(endpoint, now) == later);
+}
+
+TEST_CASE("cookies: a renewed cookie outlives a file that cannot be written, until it can") {
+    const files_support::sandbox box;
+    const auto folder = box.root() / "f";
+    std::filesystem::create_directory(folder);
+    const codec::url endpoint = codec::parse_url("http://127.0.0.1:8080");
+    detail::cookie_jar jar(endpoint, folder / "cookies");
+    jar.absorb(sets("s=1"), endpoint, now);
+    jar.keep();
+    std::filesystem::rename(folder, box.root() / "away");
+    CHECK_NOTHROW(jar.absorb(sets("s=2"), endpoint, now));
+    CHECK(jar.header(endpoint, now) == "s=2");
+    CHECK_THROWS_AS(jar.keep(), client_error); // a login that is to be kept is another matter
+    std::filesystem::rename(box.root() / "away", folder);
+    CHECK(detail::cookie_jar(endpoint, folder / "cookies").header(endpoint, now) == "s=1");
+    jar.absorb({}, endpoint, now); // an answer that sets none
+    CHECK(detail::cookie_jar(endpoint, folder / "cookies").header(endpoint, now) == "s=2");
 }

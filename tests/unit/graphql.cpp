@@ -119,6 +119,16 @@ TEST_CASE("errors are listed with message, path and place") {
     CHECK(detail::read_problems(json::object()).empty());
 }
 
+TEST_CASE("an error's path commands no terminal and has a limit") {
+    const json list = {{{"message", "m"}, {"path", {"\x1b]0;owned\a", std::string(2000, 'x')}}}};
+    const graphql_error error({}, detail::read_problems(list));
+    const std::string text = error.what();
+    CHECK(text.find("m at \\x1b]0;owned\\x07.xxx") != std::string::npos);
+    CHECK(text.find('\x1b') == std::string::npos);
+    CHECK(text.size() < 600);
+    CHECK(error.errors()[0].path_text().size() == 2011); // as it came
+}
+
 TEST_CASE("JSON inside a text is decoded where the server sends such, at any depth") {
     json value = json::parse(R"([{"occupied_slots": "{\"cpu\": \"1\"}", "service_ports": "null", "name": "{}",
         "compute_sessions": [{"occupied_slots": "[1]"}], "available_slots": "not json", "live_stat": null}])");

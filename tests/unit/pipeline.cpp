@@ -299,6 +299,19 @@ TEST_CASE("an attempt after one that failed behind a redirect begins at the begi
     CHECK(on.log[1].path == "/base/start");
 }
 
+TEST_CASE("an attempt after a refusal behind a redirect begins at the beginning too") {
+    bench on;
+    on->add(answer(302, "", {{"Location", "/elsewhere"}}));
+    on->add(answer(503));
+    on->add(answer(200));
+    CHECK(get(on, "/start").text.empty());
+    const auto sent = on->requests();
+    REQUIRE(sent.size() == 3);
+    CHECK(sent[1].target == "/elsewhere");
+    CHECK(sent[2].target == "/base/start");
+    CHECK(sent[2].headers.get("Authorization") == right_signature(sent[2]));
+}
+
 TEST_CASE("an answer that is larger than allowed is a protocol error, once") {
     bench on([](api_config& config) { config.max_response_size = 10; });
     on->add(answer(200, "0123456789"));

@@ -75,6 +75,30 @@ TEST_CASE("an answer that echoes the request's signature does not bring it into 
     CHECK(failure.title() == "you sent ***");
 }
 
+TEST_CASE("a secret is found in every spelling that JSON has for it") {
+    const std::string secret = "p\"ss\\w\xC3\xB6rd";
+    const json words = {{"type", "t-" + secret},
+                        {"title", "you sent " + secret},
+                        {"data", {{secret, {1, secret}}}},
+                        {"agent-details", {{"title", secret}}}};
+    std::string other = words.dump(-1, ' ', true); // what no serialiser here writes
+    for (std::size_t at = 0; (at = other.find("\\u00f6", at)) != std::string::npos;) other.replace(at, 6, "\\u00F6");
+    for (const std::string& body : {words.dump(), words.dump(-1, ' ', true), other, json(words.dump()).dump(),
+                                    "<p>" + secret + "</p>", "{\"cut\": " + words.dump(-1, ' ', true)}) {
+        CAPTURE(body);
+        const api_error failure = detail::make_api_error(head(401), body, {"123456", secret});
+        for (const std::string& text : {std::string(failure.what()), failure.body(), failure.type(), failure.title(),
+                                        failure.data().dump(), failure.agent_details().dump()}) {
+            CHECK_MESSAGE(text.find("ss\\") == std::string::npos, text);
+        }
+    }
+    const api_error failure = detail::make_api_error(head(401), words.dump(), {secret});
+    CHECK(failure.title() == "you sent ***");
+    CHECK(failure.data().dump() == R"({"***":[1,"***"]})");
+    // A secret that looks like JSON does not cost the answer its meaning.
+    CHECK(detail::make_api_error(head(401), R"({"title":"words","data":null})", {"null"}).title() == "words");
+}
+
 TEST_CASE("whatever a failure's body holds, the error is made and keeps it") {
     for (const std::string& body :
          {std::string(), std::string("<html><body>502 Bad Gateway</body></html>"), std::string("null"),

@@ -18,6 +18,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <memory>
@@ -95,6 +96,7 @@ public:
         }
         std::optional<codec::sse_event> event = std::move(events_.front());
         events_.pop_front();
+        waiting_bytes_ -= cost_of(*event);
         lock.unlock();
         changed_.notify_all();
         return event;
@@ -110,7 +112,12 @@ public:
     }
 
 private:
-    static constexpr std::size_t most_events = 256; // that wait to be taken
+    // That wait to be taken; one more event comes in below these.
+    static constexpr std::size_t most_events = 256, most_bytes = 4U << 20U;
+
+    static std::size_t cost_of(const codec::sse_event& event) {
+        return sizeof event + event.name.size() + event.data.size() + event.id.size();
+    }
 
     // The end of one connection for which there is no other.
     struct end_of_stream {};
@@ -141,16 +148,20 @@ private:
     void run() noexcept {
         std::exception_ptr failure;
         try {
+            int hasty = 0; // connections in a row that were soon over
             for (int failures = 0; !failure;) {
                 const auto start = clock::now();
                 had_event_ = false;
                 failure = connect();
                 if (!failure) break; // ended for good
-                // A connection that was of use does not count as a failed one.
-                if (had_event_ || clock::now() - start > std::chrono::seconds(10)) failures = 0;
+                // A connection that was of use does not count as a failed one, but events alone, each on a connection
+                // of its own, are no reason to hurry.
+                const bool lasted = clock::now() - start > std::chrono::seconds(10);
+                if (had_event_ || lasted) failures = 0;
+                hasty = lasted ? 1 : hasty + 1;
                 if (is_final_ || ++failures > max_reconnects_) break;
                 failure = nullptr;
-                wait_before(failures);
+                wait_before(hasty);
             }
         } catch (...) {
             failure = std::current_exception();
@@ -217,22 +228,28 @@ private:
     void put(codec::sse_event event) {
         had_event_ = true;
         std::unique_lock<std::mutex> lock(mutex_);
-        changed_.wait(lock, [this] { return stopped_ || events_.size() < most_events; });
+        changed_.wait(lock, [this] { return stopped_ || has_room(); });
         if (stopped_) {
             throw client_error(scope_.state->closed() && !cancelled_ ? error_kind::closed : error_kind::cancelled,
                                "the stream was broken off", client_error::progress::maybe_sent);
         }
+        waiting_bytes_ += cost_of(event);
         events_.push_back(std::move(event));
         lock.unlock();
         changed_.notify_all();
     }
 
-    // As long as the server asks for, else as between the attempts of a call.
-    void wait_before(int failures) {
+    bool has_room() const { return events_.size() < most_events && waiting_bytes_ < most_bytes; }
+
+    // As long as the server asks for, but not less than between the attempts of a call. Up to a quarter more, so that
+    // the clients of a server that starts anew do not come all at once.
+    void wait_before(int hasty) {
         if (parser_->retry()) server_delay_ = parser_->retry();
-        std::chrono::milliseconds delay = server_delay_.value_or(policy_.base_delay);
-        for (int i = 1; i < failures && delay < policy_.max_delay; ++i) delay *= 2;
+        std::chrono::milliseconds delay = (std::max)(server_delay_.value_or(policy_.base_delay), policy_.base_delay);
+        for (int i = 1; i < hasty && delay < policy_.max_delay; ++i) delay *= 2;
         delay = (std::min)(delay, policy_.max_delay);
+        delay += std::chrono::milliseconds(
+            static_cast<std::int64_t>(scope_.state->jitter() * 0.25 * static_cast<double>(delay.count())));
         std::unique_lock<std::mutex> lock(mutex_);
         changed_.wait_for(lock, delay, [this] { return stopped_; });
     }
@@ -251,6 +268,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<codec::sse_event> events_;
+    std::size_t waiting_bytes_ = 0; // of events_
     std::exception_ptr failure_;
     bool opened_ = false, ended_ = false, stopped_ = false, cancelled_ = false;
     std::thread thread_;

@@ -81,9 +81,7 @@ public:
         : session_(std::move(session)), pump_(scope, std::move(what), max_reconnects) {}
 
     value read() { return std::move(*read_until((std::chrono::steady_clock::time_point::max)())); }
-    std::optional<value> read_for(std::chrono::milliseconds limit) {
-        return read_until(std::chrono::steady_clock::now() + limit);
-    }
+    std::optional<value> read_for(std::chrono::milliseconds limit) { return read_until(time_after(limit)); }
     bool over() const noexcept { return over_; }
     void end() noexcept { pump_.cancel(); }
     void cancel() noexcept { pump_.cancel(); }

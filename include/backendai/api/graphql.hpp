@@ -60,7 +60,7 @@ private:
         constexpr std::size_t limit = 512;
         for (const graphql_problem& problem : problems) {
             text += "; " + codec::printable_text(problem.message.substr(0, problem.message.find('\n')), limit);
-            const std::string path = problem.path_text();
+            const std::string path = codec::printable_text(problem.path_text(), limit);
             if (!path.empty()) text += " at " + path;
             for (const auto& place : problem.locations) {
                 text += " (line " + std::to_string(place.line) + ", column " + std::to_string(place.column) + ')';

@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -73,7 +74,8 @@ inline login_refusal login_refusal_of(const wire_object& problem) {
     return login_refusal::credentials;
 }
 
-inline login_error make_login_error(const response& answer, const json& problem) {
+inline login_error make_login_error(const response& answer, const json& problem,
+                                    const std::vector<std::string>& secrets) {
     const wire_object fields(problem, "the refusal of the login");
     api_error::details what;
     what.status = 401;
@@ -81,12 +83,15 @@ inline login_error make_login_error(const response& answer, const json& problem)
     what.type = fields.string_or("type", "");
     what.title = fields.string_or("details", fields.string_or("title", ""));
     what.data = problem;
-    what.body = answer.text().substr(0, max_error_body);
+    what.body = answer.text();
+    redactor(secrets).redact(what);
+    if (what.body.size() > max_error_body) what.body.resize(max_error_body); // after that: no half of a secret
     return {std::move(what), login_refusal_of(fields)};
 }
 
 // {authenticated, data}: status 200 from older servers for yes and no, 401 for no from newer ones.
-inline login_info read_login_answer(const response& answer) {
+// No error says the secrets, which are what was sent.
+inline login_info read_login_answer(const response& answer, const std::vector<std::string>& secrets) {
     json body;
     try {
         body = codec::parse_json(answer.text());
@@ -95,12 +100,12 @@ inline login_info read_login_answer(const response& answer) {
     }
     if (!body.is_object() || !body.contains("authenticated")) {
         if (answer.ok()) bad_answer("the webserver does not say whether the login is good");
-        throw make_api_error({answer.status(), answer.reason(), answer.headers()}, answer.text());
+        throw make_api_error({answer.status(), answer.reason(), answer.headers()}, answer.text(), secrets);
     }
     const wire_object fields(body, "the answer to the login");
     if (!fields.boolean_or("authenticated", false)) {
         const json* problem = fields.find("data");
-        throw make_login_error(answer, problem != nullptr ? *problem : json::object());
+        throw make_login_error(answer, problem != nullptr ? *problem : json::object(), secrets);
     }
     return read_login(fields.require("data"));
 }
@@ -111,12 +116,13 @@ inline login_info session_login(const call_scope& scope, const std::string& user
     json body = {{"username", user}, {"password", password}};
     if (!otp.empty()) body["otp"] = otp;
     what.set_json(body);
-    what.secret = password;
+    const std::vector<std::string> secrets = {password, otp};
+    what.secret = secrets;
     what.check_status = false;
     cookie_jar& cookies = *scope.state->cookies();
     cookies.clear(); // who is logged in is refused another login
     try {
-        login_info who = read_login_answer(scope.perform(std::move(what)));
+        login_info who = read_login_answer(scope.perform(std::move(what)), secrets);
         cookies.keep();
         return who;
     } catch (const error&) {

@@ -7,6 +7,7 @@
 #include <backendai/api/kernel_types.hpp>
 #include <backendai/api/stream_iterator.hpp>
 #include <backendai/codec/json.hpp>
+#include <backendai/codec/printable.hpp>
 #include <backendai/codec/url.hpp>
 #include <backendai/message_stream.hpp>
 #include <backendai/mode.hpp>
@@ -60,7 +61,7 @@ inline api_error stream_error(const std::string& status, const json& message, co
 
 inline client_error closed_early(const stream_message& end, const char* what) {
     std::string text = std::string("the server closed ") + what + " with code " + std::to_string(end.code);
-    if (!end.data.empty()) text += ": " + end.data;
+    if (!end.data.empty()) text += ": " + codec::printable_text(end.data, 512);
     return client_error(error_kind::connect, text, client_error::progress::maybe_sent);
 }
 

@@ -34,7 +34,7 @@ public:
         }
     }
     std::optional<value> read_for(std::chrono::milliseconds limit) {
-        const auto end = std::chrono::steady_clock::now() + limit;
+        const auto end = time_after(limit);
         for (;;) {
             const auto left = end - std::chrono::steady_clock::now();
             const auto message = stream_->receive_for(std::chrono::duration_cast<std::chrono::milliseconds>(left));

@@ -47,10 +47,7 @@ public:
     }
     template <class T>
     future<T> read_for(std::chrono::milliseconds limit, T (*convert)(std::optional<value>&&)) const {
-        const auto now = std::chrono::steady_clock::now();
-        const bool limited = limit < std::chrono::hours(24 * 365);
-        return engine_->template read<T>(convert,
-                                         limited ? now + limit : (std::chrono::steady_clock::time_point::max)());
+        return engine_->template read<T>(convert, time_after(limit));
     }
     future<void> write(std::function<void(Body&)> what) const { return engine_->write(std::move(what)); }
 

@@ -106,7 +106,7 @@ public:
 
     stream_message receive() override { return *receive_until((clock::time_point::max)()); }
     std::optional<stream_message> receive_for(std::chrono::milliseconds limit) override {
-        return receive_until(clock::now() + limit);
+        return receive_until(time_after(limit));
     }
 
     void send_text(std::string_view text) override { send(codec::websocket_opcode::text, text); }
