@@ -11,6 +11,7 @@
 #include <backendai/api/vfolder_call.hpp>
 #include <backendai/api/vfolder_manage.hpp>
 #include <backendai/codec/decode_error.hpp>
+#include <backendai/codec/name_collisions.hpp>
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/error.hpp>
@@ -105,8 +106,7 @@ class storage_download {
 public:
     storage_download(const call_scope& scope, const std::string& folder, const std::filesystem::path& dest,
                      const download_options& options)
-        : call_scope_(scope),
-          scope_(scope),
+        : scope_(scope),
           folder_(folder),
           target_(dest, options.existing),
           options_(options),
@@ -118,7 +118,7 @@ public:
         std::set<std::string> known;
         for (const std::string& path : paths) {
             components name = folder_path(path, codec::root_name::allow);
-            if (!name.empty()) checked_name(name, error_kind::argument);
+            if (!name.empty()) checked_name(codec::join_path(name), error_kind::argument);
             if (!known.insert(codec::join_path(name)).second) continue;
             // A directory that is here is one that what comes may go into.
             if (name.empty() || target_.is_directory(name) || target_.wants(name)) names.push_back(std::move(name));
@@ -132,10 +132,12 @@ public:
 
 private:
     using components = destination::components;
+    // Of one directory, as far as memory is concerned: servers may lie, with a directory that has itself in it, say.
     static constexpr std::size_t most_entries = 1'000'000;
+    static constexpr std::size_t most_name_bytes = std::size_t{64} << 20;
 
     struct listed {
-        components name;
+        std::string name; // joined: of a million names the components would take much more
         file_metadata metadata;
     };
 
@@ -159,30 +161,31 @@ private:
     // Looks at everything first: a name that cannot be used is told before anything is written.
     void fetch_directory(const components& top) {
         std::vector<listed> files, directories;
-        std::vector<components> open = {top};
+        const std::string asked_for = codec::join_path(top);
+        std::vector<std::string> open = {asked_for};
         std::uint64_t total = 0;
+        std::size_t entries = 0, name_bytes = 0;
         while (!open.empty()) {
-            const components here = std::move(open.back());
+            const std::string here = std::move(open.back());
             open.pop_back();
-            for (const file_entry& entry : list(here, here == top)) {
-                listed item{here,
-                            {entry.permissions.value_or(entry.is_directory ? 0755U : 0644U) & 0777U, time_of(entry)}};
-                item.name.push_back(entry.filename);
+            for (const file_entry& entry : list(here, here == asked_for)) {
+                if (++entries > most_entries) throw unusable("the directory has more than a million entries");
                 const std::string& last = entry.filename;
                 if (last.empty() || last.find('/') != std::string::npos || last == "." || last == "..")
                     throw unusable("unsafe file name " + codec::printable(entry.filename));
-                checked_name(item.name, error_kind::protocol);
+                listed item{here.empty() ? last : here + '/' + last,
+                            {entry.permissions.value_or(entry.is_directory ? 0755U : 0644U) & 0777U, time_of(entry)}};
                 if (is_link(entry)) {
                     if (options_.special == special_files::skip) continue;
-                    throw unusable(codec::printable(codec::join_path(item.name)) +
-                                   " is a symbolic link, which is not followed");
+                    throw unusable(codec::printable(item.name) + " is a symbolic link, which is not followed");
                 }
-                if (files.size() + directories.size() >= most_entries)
-                    throw unusable("the directory has more than a million entries");
+                const components name = checked_name(item.name, error_kind::protocol);
+                name_bytes += item.name.size();
+                if (name_bytes > most_name_bytes) throw unusable("the names in the directory take more than 64 MiB");
                 if (entry.is_directory) {
                     open.push_back(item.name);
                     directories.push_back(std::move(item));
-                } else if (target_.wants(item.name)) {
+                } else if (target_.wants(name)) {
                     total += entry.size;
                     files.push_back(std::move(item));
                 }
@@ -192,17 +195,18 @@ private:
             throw unusable("the directory has " + std::to_string(total) + " bytes, max_bytes is less");
         if (only_one_) meter_.set_total(total);
         if (!top.empty()) target_.make_directory(top);
-        for (const listed& item : directories) target_.make_directory(item.name, item.metadata);
+        for (const listed& item : directories) target_.make_directory(folder_path(item.name), item.metadata);
         for (const listed& item : files) {
-            if (!fetch_file(item.name, item.metadata)) throw *refusal_;
+            if (!fetch_file(folder_path(item.name), item.metadata)) throw *refusal_;
         }
     }
 
-    std::vector<file_entry> list(const components& name, bool is_asked_for) {
-        const std::string path = codec::join_path(name);
+    std::vector<file_entry> list(const std::string& path, bool is_asked_for) {
         try {
-            file_listing found = vfolder_list_files(call_scope_, folder_, path.empty() ? "." : path);
-            if (!found.errors.empty()) throw unusable("the listing of " + codec::printable(path) + ": " + found.errors);
+            file_listing found = vfolder_list_files(scope_.step(), folder_, path.empty() ? "." : path);
+            if (!found.errors.empty())
+                throw unusable("the listing of " + codec::printable(path) + ": " +
+                               codec::printable_text(found.errors, 512));
             return std::move(found.files);
         } catch (const api_error&) {
             // What is neither file nor directory: the first answer says more.
@@ -211,9 +215,12 @@ private:
         }
     }
 
-    void checked_name(const components& name, error_kind blame) const {
+    // The components of a name that may be used here.
+    components checked_name(const std::string& name, error_kind blame) {
         try {
-            codec::safe_relative_path(codec::join_path(name), codec::root_name::refuse, options_.names);
+            components parts = codec::safe_relative_path(name, codec::root_name::refuse, options_.names);
+            if (options_.names == codec::path_policy::portable) collisions_.add(parts);
+            return parts;
         } catch (const codec::decode_error& e) {
             if (blame == error_kind::argument) throw client_error(error_kind::argument, e.what());
             throw unusable(e.what());
@@ -233,13 +240,13 @@ private:
                                      std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count())};
     }
 
-    const call_scope& call_scope_;
     transfer_scope scope_;
     const std::string& folder_;
     destination target_;
     const download_options& options_;
     transfer_meter meter_;
     std::uint64_t left_; // of max_bytes
+    codec::name_collisions collisions_;
     std::optional<api_error> refusal_;
     bool only_one_ = false;
 };

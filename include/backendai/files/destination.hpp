@@ -111,19 +111,26 @@ public:
         });
     }
     /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on
-    /// with, and discard() leaves it. Returns how many bytes that is.
+    /// with, and discard() leaves it. Returns how many bytes that is. Until the file has its own name nobody else can
+    /// begin one under that temporary name: that is client_error{io}.
     std::uint64_t begin_kept_file(const components& name, const std::string& temporary,
                                   std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
         return with_io_errors(current_path_, [&]() -> std::uint64_t {
             const os::directory holder = make_parent(name);
-            if (holder.kind_of(temporary) == os::file_kind::none) {
-                file_ = holder.create(temporary, metadata ? 0600 : 0666);
-            } else {
-                file_ = holder.open_file_for_writing(temporary);
-            }
+            os::open_file file;
+            os::file_lock lock;
+            do {
+                file = holder.kind_of(temporary) == os::file_kind::none
+                           ? holder.create(temporary, metadata ? 0600 : 0666)
+                           : holder.open_file_for_writing(temporary);
+                lock = os::file_lock(file);
+                if (!lock.is_held()) io_failure(current_path_, "another download is writing it");
+                // Before that another one may have become complete: this is its file then.
+            } while (!holder.has(temporary, file));
+            file_ = std::move(file);
             current_ = codec::join_path(name);
-            staged_[current_] = {name, temporary, metadata, true};
+            staged_[current_] = {name, temporary, metadata, true, std::move(lock)};
             const std::uint64_t size = file_.size();
             file_.seek(size);
             return size;
@@ -243,7 +250,8 @@ private:
         components name;
         std::string temporary;
         std::optional<file_metadata> metadata;
-        bool kept = false; // by discard()
+        bool kept = false;  // by discard()
+        os::file_lock lock; // of one that is kept
     };
     // A directory inside the destination that was walked through. The first is the destination itself; each one's
     // parent stands before it. With names as a whole, deep ones would cost memory by the square of their depth.

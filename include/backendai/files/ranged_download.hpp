@@ -114,9 +114,11 @@ private:
         if (!known_) return;
         offset_ = target_.begin_kept_file(name_, part_, metadata_);
         is_staged_ = true;
+        known_ = read_note(); // again: until now another download may have been at it
+        const std::uint64_t size = known_ ? known_->size : 0;
         // The server has nothing to say of a range that begins at the end; so the last byte comes again.
-        if (offset_ != 0 && offset_ == known_->size) --offset_;
-        if (offset_ > known_->size) offset_ = 0;
+        if (offset_ != 0 && offset_ == size) --offset_;
+        if (offset_ > size) offset_ = 0;
         target_.cut_file(offset_);
         if (offset_ != 0) meter_.add(shown_, offset_);
     }
@@ -128,6 +130,7 @@ private:
             target_.begin_file(name_, metadata_);
         } else {
             if (!is_staged_) target_.begin_kept_file(name_, part_, metadata_);
+            target_.remove_note(name_, note_); // it is of what was there, not of what comes
             target_.cut_file(0);
         }
         is_staged_ = true;
@@ -183,6 +186,7 @@ private:
 
     void take(std::string_view data) {
         if (data.size() > limit_ - (std::min)(limit_, offset_)) broken("it has more bytes than max_bytes");
+        if (length_ && data.size() > *length_ - offset_) broken("it has more bytes than announced");
         checked([&] { target_.write(data); });
         offset_ += data.size();
         meter_.add(shown_, data.size());

@@ -29,6 +29,8 @@ public:
         return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
     }
 
+    /// The scope of one request of it, with what is left of the time. @throws client_error{timeout} when nothing is
+    call_scope step() const { return now(); }
     response perform(call what) const { return now().perform(std::move(what)); }
     /// One attempt: for what has to be looked after before there is another.
     response perform_once(call what) const {

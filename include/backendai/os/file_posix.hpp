@@ -18,6 +18,7 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <system_error>
@@ -125,12 +126,36 @@ public:
     }
 
 private:
+    friend class directory;
+    friend class file_lock;
+
     struct stat status() const {
         struct stat data {};
         if (::fstat(descriptor_.get(), &data) != 0) detail::throw_errno(errno, "fstat");
         return data;
     }
 
+    detail::owned_descriptor descriptor_;
+};
+
+/// While one holds a file, no other that was made from the file's being opened anew can, in whatever process. It
+/// outlasts the open_file it was made from. Some file systems know no locks: there it always holds.
+class file_lock {
+public:
+    file_lock() = default;
+    /// Does not wait when the file is held: see is_held().
+    explicit file_lock(const open_file& file) : descriptor_(::fcntl(file.descriptor_.get(), F_DUPFD_CLOEXEC, 0)) {
+        if (!is_held()) detail::throw_errno(errno, "dup");
+        if (detail::retry_interrupted([&] { return ::flock(descriptor_.get(), LOCK_EX | LOCK_NB); }) == 0) return;
+        if (errno == EWOULDBLOCK) {
+            descriptor_.release();
+        } else if (errno != EOPNOTSUPP && errno != ENOSYS) {
+            detail::throw_errno(errno, "lock");
+        }
+    }
+    bool is_held() const noexcept { return descriptor_.get() >= 0; }
+
+private:
     detail::owned_descriptor descriptor_;
 };
 
@@ -185,6 +210,15 @@ public:
     open_file open_file_for_reading(const std::string& name) const { return open_regular(name, O_RDONLY); }
     /// The same, to write into it from its beginning on.
     open_file open_file_for_writing(const std::string& name) const { return open_regular(name, O_WRONLY); }
+    /// Whether the name still is that of the file that was opened under it.
+    bool has(const std::string& name, const open_file& file) const {
+        const struct stat opened = file.status();
+        struct stat data {};
+        if (::fstatat(descriptor_.get(), name.c_str(), &data, AT_SYMLINK_NOFOLLOW) == 0)
+            return data.st_dev == opened.st_dev && data.st_ino == opened.st_ino;
+        if (errno == ENOENT) return false;
+        detail::throw_errno(errno, "stat");
+    }
     /// Gives a file another name, in place of the file or link of that name, if any.
     void rename(const std::string& from, const std::string& to) const {
         if (::renameat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str()) != 0)

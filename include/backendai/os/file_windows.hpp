@@ -129,6 +129,14 @@ private:
     HANDLE handle_ = INVALID_HANDLE_VALUE;
 };
 
+/// Nothing to do here: a file that is open for writing can be opened for that by nobody else, nor renamed.
+class file_lock {
+public:
+    file_lock() = default;
+    explicit file_lock(const open_file& /*file*/) {}
+    bool is_held() const noexcept { return true; }
+};
+
 /// Opens a regular file, through links. @throws std::system_error also when it is no regular file.
 inline open_file open_for_reading(const std::filesystem::path& path) {
     open_file result(CreateFileW(path.c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
@@ -162,10 +170,15 @@ public:
         if (!result.is_open()) detail::throw_last_error("create");
         return result;
     }
-    open_file open_file_for_reading(const std::string& name) const { return open_regular(name, GENERIC_READ); }
-    open_file open_file_for_writing(const std::string& name) const {
-        return open_regular(name, GENERIC_WRITE | FILE_WRITE_ATTRIBUTES);
+    open_file open_file_for_reading(const std::string& name) const {
+        return open_regular(name, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE);
     }
+    /// @throws std::system_error also when it is open for writing already
+    open_file open_file_for_writing(const std::string& name) const {
+        return open_regular(name, GENERIC_WRITE | FILE_WRITE_ATTRIBUTES, FILE_SHARE_READ);
+    }
+    /// A file that is open for writing keeps its name.
+    bool has(const std::string& /*name*/, const open_file& /*file*/) const { return true; }
     void rename(const std::string& from, const std::string& to) const {
         if (!MoveFileExW(at(from).c_str(), at(to).c_str(), MOVEFILE_REPLACE_EXISTING))
             detail::throw_last_error("rename");
@@ -183,10 +196,10 @@ public:
     void set_metadata(unsigned /*mode*/, file_time /*modified*/) const {}
 
 private:
-    open_file open_regular(const std::string& name, DWORD access) const {
+    open_file open_regular(const std::string& name, DWORD access, DWORD share) const {
         if (kind_of(name) != file_kind::regular) throw std::system_error(EINVAL, std::generic_category(), "open");
-        open_file result(CreateFileW(at(name).c_str(), access, FILE_SHARE_READ | FILE_SHARE_DELETE, nullptr,
-                                     OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
+        open_file result(
+            CreateFileW(at(name).c_str(), access, share, nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
         if (!result.is_open()) detail::throw_last_error("open");
         return result;
     }
