@@ -454,7 +454,7 @@ private:
         constexpr std::size_t limit = 512;
         for (const graphql_problem& problem : problems) {
             text += "; " + codec::printable_text(problem.message.substr(0, problem.message.find('\n')), limit);
-            const std::string path = problem.path_text();
+            const std::string path = codec::printable_text(problem.path_text(), limit);
             if (!path.empty()) text += " at " + path;
             for (const auto& place : problem.locations) {
                 text += " (line " + std::to_string(place.line) + ", column " + std::to_string(place.column) + ')';
@@ -1767,6 +1767,18 @@ public:
     /// Called with each piece of the body as it arrives; transfer coding is removed, content coding is not.
     virtual void on_data(std::string_view data) = 0;
 };
+
+namespace detail {
+
+/// The moment when @p limit is over. More than a century is as good as no limit, max(), and would overflow the clock.
+inline std::chrono::steady_clock::time_point
+time_after(std::chrono::milliseconds limit,
+           std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now()) {
+    if (limit >= std::chrono::hours(24 * 365 * 100)) return (std::chrono::steady_clock::time_point::max)();
+    return limit.count() > 0 ? start + limit : start;
+}
+
+} // namespace detail
 
 /// Limits of one exchange: when it must be over, how long it may stall, who may cancel it.
 struct exchange_context {
@@ -3405,6 +3417,14 @@ private:
     HANDLE handle_ = INVALID_HANDLE_VALUE;
 };
 
+/// Nothing to do here: a file that is open for writing can be opened for that by nobody else, nor renamed.
+class file_lock {
+public:
+    file_lock() = default;
+    explicit file_lock(const open_file& /*file*/) {}
+    bool is_held() const noexcept { return true; }
+};
+
 /// Opens a regular file, through links. @throws std::system_error also when it is no regular file.
 inline open_file open_for_reading(const std::filesystem::path& path) {
     open_file result(CreateFileW(path.c_str(), GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
@@ -3438,10 +3458,15 @@ public:
         if (!result.is_open()) detail::throw_last_error("create");
         return result;
     }
-    open_file open_file_for_reading(const std::string& name) const { return open_regular(name, GENERIC_READ); }
-    open_file open_file_for_writing(const std::string& name) const {
-        return open_regular(name, GENERIC_WRITE | FILE_WRITE_ATTRIBUTES);
+    open_file open_file_for_reading(const std::string& name) const {
+        return open_regular(name, GENERIC_READ, FILE_SHARE_READ | FILE_SHARE_DELETE);
     }
+    /// @throws std::system_error also when it is open for writing already
+    open_file open_file_for_writing(const std::string& name) const {
+        return open_regular(name, GENERIC_WRITE | FILE_WRITE_ATTRIBUTES, FILE_SHARE_READ);
+    }
+    /// A file that is open for writing keeps its name.
+    bool has(const std::string& /*name*/, const open_file& /*file*/) const { return true; }
     void rename(const std::string& from, const std::string& to) const {
         if (!MoveFileExW(at(from).c_str(), at(to).c_str(), MOVEFILE_REPLACE_EXISTING))
             detail::throw_last_error("rename");
@@ -3459,10 +3484,10 @@ public:
     void set_metadata(unsigned /*mode*/, file_time /*modified*/) const {}
 
 private:
-    open_file open_regular(const std::string& name, DWORD access) const {
+    open_file open_regular(const std::string& name, DWORD access, DWORD share) const {
         if (kind_of(name) != file_kind::regular) throw std::system_error(EINVAL, std::generic_category(), "open");
-        open_file result(CreateFileW(at(name).c_str(), access, FILE_SHARE_READ | FILE_SHARE_DELETE, nullptr,
-                                     OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
+        open_file result(
+            CreateFileW(at(name).c_str(), access, share, nullptr, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, nullptr));
         if (!result.is_open()) detail::throw_last_error("open");
         return result;
     }
@@ -3522,6 +3547,7 @@ BACKENDAI_NAMESPACE_END
 #include <limits>
 #include <string>
 #include <string_view>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <system_error>
@@ -3629,12 +3655,36 @@ public:
     }
 
 private:
+    friend class directory;
+    friend class file_lock;
+
     struct stat status() const {
         struct stat data {};
         if (::fstat(descriptor_.get(), &data) != 0) detail::throw_errno(errno, "fstat");
         return data;
     }
 
+    detail::owned_descriptor descriptor_;
+};
+
+/// While one holds a file, no other that was made from the file's being opened anew can, in whatever process. It
+/// outlasts the open_file it was made from. Some file systems know no locks: there it always holds.
+class file_lock {
+public:
+    file_lock() = default;
+    /// Does not wait when the file is held: see is_held().
+    explicit file_lock(const open_file& file) : descriptor_(::fcntl(file.descriptor_.get(), F_DUPFD_CLOEXEC, 0)) {
+        if (!is_held()) detail::throw_errno(errno, "dup");
+        if (detail::retry_interrupted([&] { return ::flock(descriptor_.get(), LOCK_EX | LOCK_NB); }) == 0) return;
+        if (errno == EWOULDBLOCK) {
+            descriptor_.release();
+        } else if (errno != EOPNOTSUPP && errno != ENOSYS) {
+            detail::throw_errno(errno, "lock");
+        }
+    }
+    bool is_held() const noexcept { return descriptor_.get() >= 0; }
+
+private:
     detail::owned_descriptor descriptor_;
 };
 
@@ -3689,6 +3739,15 @@ public:
     open_file open_file_for_reading(const std::string& name) const { return open_regular(name, O_RDONLY); }
     /// The same, to write into it from its beginning on.
     open_file open_file_for_writing(const std::string& name) const { return open_regular(name, O_WRONLY); }
+    /// Whether the name still is that of the file that was opened under it.
+    bool has(const std::string& name, const open_file& file) const {
+        const struct stat opened = file.status();
+        struct stat data {};
+        if (::fstatat(descriptor_.get(), name.c_str(), &data, AT_SYMLINK_NOFOLLOW) == 0)
+            return data.st_dev == opened.st_dev && data.st_ino == opened.st_ino;
+        if (errno == ENOENT) return false;
+        detail::throw_errno(errno, "stat");
+    }
     /// Gives a file another name, in place of the file or link of that name, if any.
     void rename(const std::string& from, const std::string& to) const {
         if (::renameat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str()) != 0)
@@ -3833,6 +3892,8 @@ BACKENDAI_NAMESPACE_END
 
 #endif
 
+#include <algorithm>
+#include <cstddef>
 #include <filesystem>
 #include <mutex>
 #include <string>
@@ -3844,10 +3905,12 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// Cookies of one endpoint, sent to no other origin; in memory, and in a file if one is named. The file is read when
-/// the jar is made and written from keep() on, whenever a cookie changes. Thread-safe.
+/// the jar is made and written from keep() on, whenever a cookie changes. What a server may leave here is bounded.
+/// Thread-safe.
 class cookie_jar {
 public:
-    /// @throws client_error{io} when the file cannot be read, is no cookie file, or others than its owner may read it
+    /// With a file that is no cookie file nobody is logged in; the next login replaces it.
+    /// @throws client_error{io} when the file cannot be read, or others than its owner may read it
     cookie_jar(const codec::url& endpoint, std::filesystem::path file)
         : origin_(endpoint.origin()), host_(endpoint.host), is_tls_(endpoint.is_tls()), file_(std::move(file)) {
         if (!file_.empty()) load();
@@ -3867,16 +3930,22 @@ public:
         return text;
     }
 
-    /// Takes what an answer sets. @throws client_error{io} when the file cannot be written
+    /// Takes what an answer sets. A file that cannot be written does not fail the call that has just succeeded: the
+    /// cookies stay in memory, and every later answer tries to write them again.
     void absorb(const response_head& head, const codec::url& place, codec::utc_time now) {
         if (place.origin() != origin_) return;
         const std::lock_guard<std::mutex> lock(mutex_);
-        bool changed = false;
+        bool changed = unsaved_;
         for (const auto& field : head.headers) {
             if (!equal_ignoring_case(field.first, "Set-Cookie")) continue;
             if (auto item = codec::parse_set_cookie(field.second, now)) changed = put(std::move(*item), now) || changed;
         }
-        if (changed && kept_) save();
+        if (!changed || !kept_) return;
+        try {
+            save();
+        } catch (const client_error&) {
+            unsaved_ = true;
+        }
     }
 
     /// From now on the file holds what the jar holds. @throws client_error{io}
@@ -3889,7 +3958,7 @@ public:
     void clear() {
         const std::lock_guard<std::mutex> lock(mutex_);
         cookies_.clear();
-        kept_ = false;
+        kept_ = unsaved_ = false;
     }
     /// Forgets all cookies, those in the file too. @throws client_error{io}
     void discard() {
@@ -3901,12 +3970,20 @@ public:
     }
 
 private:
+    static constexpr std::size_t most_cookies = 50, largest_cookie = 4096;
+    // Of cookies within those limits, each byte escaped.
+    static constexpr std::size_t largest_file = most_cookies * (6 * largest_cookie + 256);
+
+    static bool is_too_large(const codec::cookie& item) {
+        return item.name.size() + item.value.size() + item.path.size() > largest_cookie;
+    }
+
     bool put(codec::cookie item, codec::utc_time now) {
         const bool ours =
             item.domain.empty() || item.domain == host_ ||
             (host_.size() > item.domain.size() &&
              host_.compare(host_.size() - item.domain.size() - 1, std::string::npos, '.' + item.domain) == 0);
-        if (!ours) return false;
+        if (!ours || is_too_large(item)) return false;
         const bool gone = item.expires && *item.expires <= now;
         for (auto known = cookies_.begin(); known != cookies_.end(); ++known) {
             if (known->name != item.name || known->path != item.path) continue;
@@ -3917,8 +3994,15 @@ private:
             }
             return true;
         }
-        if (!gone) cookies_.push_back(std::move(item));
-        return !gone;
+        if (gone) return false;
+        if (cookies_.size() >= most_cookies) {
+            cookies_.erase(std::remove_if(cookies_.begin(), cookies_.end(),
+                                          [&](const codec::cookie& old) { return old.expires && *old.expires <= now; }),
+                           cookies_.end());
+        }
+        if (cookies_.size() >= most_cookies) return false; // the login's own came first, and must stay
+        cookies_.push_back(std::move(item));
+        return true;
     }
 
     [[noreturn]] void failure(const std::string& why) const {
@@ -3927,7 +4011,7 @@ private:
 
     void load() {
         try {
-            const auto text = os::read_private_file(file_, 64 * 1024);
+            const auto text = os::read_private_file(file_, largest_file);
             if (!text) return;
             const json content = codec::parse_json(*text);
             if (content.at("endpoint") != origin_) return; // of another server: replaced by the next login
@@ -3939,19 +4023,20 @@ private:
                 item->secure = each.at("secure").get<bool>();
                 if (each.contains("expires")) item->expires = codec::parse_iso_date(each["expires"].get<std::string>());
                 if (item->path.empty()) item->path = "/";
+                if (is_too_large(*item) || cookies_.size() >= most_cookies) continue;
                 cookies_.push_back(std::move(*item));
             }
             kept_ = true;
         } catch (const std::system_error& e) {
-            failure(e.what());
+            if (e.code() != std::errc::file_too_large) failure(e.what());
         } catch (const json::exception&) {
-            failure("is no cookie file of this SDK");
+            cookies_.clear();
         } catch (const codec::decode_error&) {
-            failure("is no cookie file of this SDK");
+            cookies_.clear();
         }
     }
 
-    void save() const {
+    void save() {
         json content = {{"endpoint", origin_}, {"cookies", json::array()}};
         for (const codec::cookie& item : cookies_) {
             json each = {{"name", item.name}, {"value", item.value}, {"path", item.path}, {"secure", item.secure}};
@@ -3960,6 +4045,7 @@ private:
         }
         try {
             os::write_private_file(file_, content.dump());
+            unsaved_ = false;
         } catch (const std::system_error& e) {
             failure(e.what());
         }
@@ -3970,7 +4056,7 @@ private:
     const std::filesystem::path file_;
     mutable std::mutex mutex_;
     std::vector<codec::cookie> cookies_;
-    bool kept_ = false;
+    bool kept_ = false, unsaved_ = false;
 };
 
 } // namespace detail
@@ -4238,11 +4324,66 @@ namespace detail {
 
 inline constexpr std::size_t max_error_body = 64 * 1024;
 
-/// Takes every @p secret out of @p text; not one so short that ordinary words hold it.
-inline void redact(std::string& text, std::string_view secret) {
-    if (secret.size() < 4) return;
-    for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos;) text.replace(at, secret.size(), "***");
-}
+/// Takes secrets out of what a server says, as they are and as JSON spells them; not one so short that ordinary words
+/// hold it. Its functions return whether there was any.
+class redactor {
+public:
+    explicit redactor(const std::vector<std::string>& secrets) {
+        for (const std::string& secret : secrets) {
+            if (secret.size() < 4) continue;
+            for (const bool ascii : {true, false}) {
+                const std::string quoted = json(secret).dump(-1, ' ', ascii, json::error_handler_t::replace);
+                spellings_.push_back(quoted.substr(1, quoted.size() - 2));
+            }
+            spellings_.push_back(secret);
+        }
+    }
+
+    bool redact(std::string& text) const {
+        bool found = false;
+        for (const std::string& secret : spellings_) {
+            for (std::size_t at = 0; (at = text.find(secret, at)) != std::string::npos; found = true)
+                text.replace(at, secret.size(), "***");
+        }
+        return found;
+    }
+    /// In every text of a document, names of members too.
+    bool redact(json& value) const {
+        if (value.is_string()) return redact(value.get_ref<std::string&>());
+        bool found = false;
+        if (value.is_object()) {
+            json clean = json::object();
+            for (auto it = value.begin(); it != value.end(); ++it) {
+                std::string name = it.key();
+                found = redact(name) || found;
+                found = redact(it.value()) || found;
+                clean[name] = std::move(it.value());
+            }
+            value = std::move(clean);
+        } else if (value.is_array()) {
+            for (json& item : value) found = redact(item) || found;
+        }
+        return found;
+    }
+    /// A body keeps its form, unless JSON in it hides a secret in a spelling of its own.
+    void redact_body(std::string& body) const {
+        redact(body);
+        try {
+            json document = codec::parse_json(body);
+            if (redact(document)) body = document.dump(-1, ' ', false, json::error_handler_t::replace);
+        } catch (const codec::decode_error&) {
+            // Not JSON: no other spellings.
+        }
+    }
+    void redact(api_error::details& what) const {
+        for (std::string* text : {&what.reason, &what.type, &what.title, &what.retry_after}) redact(*text);
+        for (json* value : {&what.data, &what.agent_details}) redact(*value);
+        redact_body(what.body);
+    }
+
+private:
+    std::vector<std::string> spellings_;
+};
 
 /// What an answer with a failure status means; never fails, whatever the body holds.
 /// @param secrets of the request: a server or proxy that echoes requests must not bring them into a log
@@ -4253,9 +4394,6 @@ inline api_error make_api_error(const response_head& head, std::string body,
     what.reason = head.reason;
     what.retry_after = head.headers.get("Retry-After");
     what.body = std::move(body);
-    for (std::string* text : {&what.reason, &what.retry_after, &what.body}) {
-        for (const std::string& secret : secrets) redact(*text, secret);
-    }
     try {
         const json problem = codec::parse_json(what.body);
         const auto text = [&problem](const char* key) {
@@ -4275,6 +4413,7 @@ inline api_error make_api_error(const response_head& head, std::string body,
     } catch (const codec::decode_error&) {
         // Not JSON: a proxy's page, or an answer cut off. status, reason and body say what there is to say.
     }
+    redactor(secrets).redact(what); // after parsing: what JSON escapes is not found before
     return api_error(std::move(what));
 }
 
@@ -4470,6 +4609,14 @@ inline std::string json_text(const json& value) {
     }
 }
 
+/// Texts of a call that must not come out in an error: a token, a password and what goes with it.
+struct secret_texts {
+    secret_texts() = default;
+    secret_texts(std::string one) : all{std::move(one)} {}                      // NOLINT(google-explicit-constructor)
+    secret_texts(std::vector<std::string> several) : all(std::move(several)) {} // NOLINT(google-explicit-constructor)
+    std::vector<std::string> all;
+};
+
 /// One call as an API function describes it.
 struct call {
     std::string method = "GET";
@@ -4489,7 +4636,7 @@ struct call {
     /// A whole URL in place of path and query, for what is not part of the API (a storage proxy): it gets no
     /// signature, no cookie and no version, whatever its origin.
     std::optional<codec::url> elsewhere;
-    std::string secret; ///< a text of this call that must not come out in an error: a token, a password
+    secret_texts secret;
     /// Writes what depends on the server's generation (path, names of members) once that is known.
     std::function<void(call&, const dialect&)> complete;
 
@@ -4545,9 +4692,7 @@ struct task_control {
 /// When a call that began at @p start and has that limit must be over; max() when there is no limit.
 inline exchange_context::clock::time_point deadline_of(std::chrono::milliseconds limit,
                                                        exchange_context::clock::time_point start) {
-    // More than a century is as good as none, and would overflow the clock.
-    const bool limited = limit.count() > 0 && limit < std::chrono::hours(24 * 365 * 100);
-    return limited ? start + limit : (exchange_context::clock::time_point::max)();
+    return limit.count() > 0 ? time_after(limit, start) : (exchange_context::clock::time_point::max)();
 }
 
 inline bool is_token(std::string_view text) {
@@ -4692,6 +4837,8 @@ public:
     }
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
+    /// A part of a delay, 0 to 1.
+    double jitter() const { return config_.jitter ? config_.jitter() : random_fraction(); }
 
     /// The headers that identify and authorise a request to @p target with @p content_type.
     /// @param version empty for the present one
@@ -4867,7 +5014,9 @@ private:
         log_record record;
         const auto start = exchange_context::clock::now();
         const std::string asked = config_.on_log ? request.url.path : std::string(); // a redirect changes the request's
+        const codec::url original = request.url;
         const auto finish = [&] {
+            request.url = original; // another attempt begins at the beginning, not where a redirect led
             if (!config_.on_log) return;
             record.method = request.method;
             record.path = asked;
@@ -4876,7 +5025,6 @@ private:
                 std::chrono::duration_cast<std::chrono::microseconds>(exchange_context::clock::now() - start);
             config_.on_log(record);
         };
-        const codec::url original = request.url;
         try {
             for (int redirects = 0;; ++redirects) {
                 const response_head head = what.websocket ? open_websocket(request, what, sink, context)
@@ -4891,15 +5039,13 @@ private:
                 sign(request, what, version);
             }
         } catch (const client_error& e) {
-            request.url = original; // another attempt begins at the beginning, not where a redirect led
-            record.status = 0;      // of the redirect
+            record.status = 0; // of the redirect
             record.failure = to_string(e.kind());
             finish();
             // A local file that fails in the middle of an exchange does not know that it is in one.
             if (e.kind() == error_kind::io) throw e.after_sending();
             throw;
         } catch (...) {
-            request.url = original;
             record.failure = "handler"; // what receives the body threw an exception of its own
             finish();
             throw;
@@ -4939,7 +5085,8 @@ private:
     // What a server or proxy that echoes requests must not bring into a log.
     static std::vector<std::string> secrets_of(const http_request& request, const call& what) {
         const std::string header = request.headers.get("Authorization");
-        std::vector<std::string> secrets = {header.substr(header.rfind(':') + 1), what.secret};
+        std::vector<std::string> secrets = what.secret.all;
+        secrets.push_back(header.substr(header.rfind(':') + 1));
         const std::string cookies = request.headers.get("Cookie");
         for (std::size_t at = 0; at < cookies.size();) {
             const std::size_t end = (std::min)(cookies.find("; ", at), cookies.size());
@@ -4965,8 +5112,6 @@ private:
             return {}; // not a place this client goes to: the caller gets the 3xx answer
         }
     }
-
-    double jitter() const { return config_.jitter ? config_.jitter() : random_fraction(); }
 
     static bool ends_before(const exchange_context& context, std::chrono::milliseconds delay) {
         return context.has_deadline() && exchange_context::clock::now() + delay >= context.deadline;
@@ -6517,6 +6662,7 @@ BACKENDAI_NAMESPACE_END
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
+#include <cstdint>
 #include <deque>
 #include <exception>
 #include <memory>
@@ -6594,6 +6740,7 @@ public:
         }
         std::optional<codec::sse_event> event = std::move(events_.front());
         events_.pop_front();
+        waiting_bytes_ -= cost_of(*event);
         lock.unlock();
         changed_.notify_all();
         return event;
@@ -6609,7 +6756,12 @@ public:
     }
 
 private:
-    static constexpr std::size_t most_events = 256; // that wait to be taken
+    // That wait to be taken; one more event comes in below these.
+    static constexpr std::size_t most_events = 256, most_bytes = 4U << 20U;
+
+    static std::size_t cost_of(const codec::sse_event& event) {
+        return sizeof event + event.name.size() + event.data.size() + event.id.size();
+    }
 
     // The end of one connection for which there is no other.
     struct end_of_stream {};
@@ -6640,16 +6792,20 @@ private:
     void run() noexcept {
         std::exception_ptr failure;
         try {
+            int hasty = 0; // connections in a row that were soon over
             for (int failures = 0; !failure;) {
                 const auto start = clock::now();
                 had_event_ = false;
                 failure = connect();
                 if (!failure) break; // ended for good
-                // A connection that was of use does not count as a failed one.
-                if (had_event_ || clock::now() - start > std::chrono::seconds(10)) failures = 0;
+                // A connection that was of use does not count as a failed one, but events alone, each on a connection
+                // of its own, are no reason to hurry.
+                const bool lasted = clock::now() - start > std::chrono::seconds(10);
+                if (had_event_ || lasted) failures = 0;
+                hasty = lasted ? 1 : hasty + 1;
                 if (is_final_ || ++failures > max_reconnects_) break;
                 failure = nullptr;
-                wait_before(failures);
+                wait_before(hasty);
             }
         } catch (...) {
             failure = std::current_exception();
@@ -6716,22 +6872,28 @@ private:
     void put(codec::sse_event event) {
         had_event_ = true;
         std::unique_lock<std::mutex> lock(mutex_);
-        changed_.wait(lock, [this] { return stopped_ || events_.size() < most_events; });
+        changed_.wait(lock, [this] { return stopped_ || has_room(); });
         if (stopped_) {
             throw client_error(scope_.state->closed() && !cancelled_ ? error_kind::closed : error_kind::cancelled,
                                "the stream was broken off", client_error::progress::maybe_sent);
         }
+        waiting_bytes_ += cost_of(event);
         events_.push_back(std::move(event));
         lock.unlock();
         changed_.notify_all();
     }
 
-    // As long as the server asks for, else as between the attempts of a call.
-    void wait_before(int failures) {
+    bool has_room() const { return events_.size() < most_events && waiting_bytes_ < most_bytes; }
+
+    // As long as the server asks for, but not less than between the attempts of a call. Up to a quarter more, so that
+    // the clients of a server that starts anew do not come all at once.
+    void wait_before(int hasty) {
         if (parser_->retry()) server_delay_ = parser_->retry();
-        std::chrono::milliseconds delay = server_delay_.value_or(policy_.base_delay);
-        for (int i = 1; i < failures && delay < policy_.max_delay; ++i) delay *= 2;
+        std::chrono::milliseconds delay = (std::max)(server_delay_.value_or(policy_.base_delay), policy_.base_delay);
+        for (int i = 1; i < hasty && delay < policy_.max_delay; ++i) delay *= 2;
         delay = (std::min)(delay, policy_.max_delay);
+        delay += std::chrono::milliseconds(
+            static_cast<std::int64_t>(scope_.state->jitter() * 0.25 * static_cast<double>(delay.count())));
         std::unique_lock<std::mutex> lock(mutex_);
         changed_.wait_for(lock, delay, [this] { return stopped_; });
     }
@@ -6750,6 +6912,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::deque<codec::sse_event> events_;
+    std::size_t waiting_bytes_ = 0; // of events_
     std::exception_ptr failure_;
     bool opened_ = false, ended_ = false, stopped_ = false, cancelled_ = false;
     std::thread thread_;
@@ -6881,9 +7044,7 @@ public:
         : session_(std::move(session)), pump_(scope, std::move(what), max_reconnects) {}
 
     value read() { return std::move(*read_until((std::chrono::steady_clock::time_point::max)())); }
-    std::optional<value> read_for(std::chrono::milliseconds limit) {
-        return read_until(std::chrono::steady_clock::now() + limit);
-    }
+    std::optional<value> read_for(std::chrono::milliseconds limit) { return read_until(time_after(limit)); }
     bool over() const noexcept { return over_; }
     void end() noexcept { pump_.cancel(); }
     void cancel() noexcept { pump_.cancel(); }
@@ -8220,19 +8381,26 @@ public:
         });
     }
     /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on
-    /// with, and discard() leaves it. Returns how many bytes that is.
+    /// with, and discard() leaves it. Returns how many bytes that is. Until the file has its own name nobody else can
+    /// begin one under that temporary name: that is client_error{io}.
     std::uint64_t begin_kept_file(const components& name, const std::string& temporary,
                                   std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
         return with_io_errors(current_path_, [&]() -> std::uint64_t {
             const os::directory holder = make_parent(name);
-            if (holder.kind_of(temporary) == os::file_kind::none) {
-                file_ = holder.create(temporary, metadata ? 0600 : 0666);
-            } else {
-                file_ = holder.open_file_for_writing(temporary);
-            }
+            os::open_file file;
+            os::file_lock lock;
+            do {
+                file = holder.kind_of(temporary) == os::file_kind::none
+                           ? holder.create(temporary, metadata ? 0600 : 0666)
+                           : holder.open_file_for_writing(temporary);
+                lock = os::file_lock(file);
+                if (!lock.is_held()) io_failure(current_path_, "another download is writing it");
+                // Before that another one may have become complete: this is its file then.
+            } while (!holder.has(temporary, file));
+            file_ = std::move(file);
             current_ = codec::join_path(name);
-            staged_[current_] = {name, temporary, metadata, true};
+            staged_[current_] = {name, temporary, metadata, true, std::move(lock)};
             const std::uint64_t size = file_.size();
             file_.seek(size);
             return size;
@@ -8352,7 +8520,8 @@ private:
         components name;
         std::string temporary;
         std::optional<file_metadata> metadata;
-        bool kept = false; // by discard()
+        bool kept = false;  // by discard()
+        os::file_lock lock; // of one that is kept
     };
     // A directory inside the destination that was walked through. The first is the destination itself; each one's
     // parent stands before it. With names as a whole, deep ones would cost memory by the square of their depth.
@@ -11156,7 +11325,7 @@ inline api_error stream_error(const std::string& status, const json& message, co
 
 inline client_error closed_early(const stream_message& end, const char* what) {
     std::string text = std::string("the server closed ") + what + " with code " + std::to_string(end.code);
-    if (!end.data.empty()) text += ": " + end.data;
+    if (!end.data.empty()) text += ": " + codec::printable_text(end.data, 512);
     return client_error(error_kind::connect, text, client_error::progress::maybe_sent);
 }
 
@@ -11343,7 +11512,7 @@ public:
         }
     }
     std::optional<value> read_for(std::chrono::milliseconds limit) {
-        const auto end = std::chrono::steady_clock::now() + limit;
+        const auto end = time_after(limit);
         for (;;) {
             const auto left = end - std::chrono::steady_clock::now();
             const auto message = stream_->receive_for(std::chrono::duration_cast<std::chrono::milliseconds>(left));
@@ -12667,6 +12836,8 @@ public:
         return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
     }
 
+    /// The scope of one request of it, with what is left of the time. @throws client_error{timeout} when nothing is
+    call_scope step() const { return now(); }
     response perform(call what) const { return now().perform(std::move(what)); }
     /// One attempt: for what has to be looked after before there is another.
     response perform_once(call what) const {
@@ -12912,9 +13083,11 @@ private:
         if (!known_) return;
         offset_ = target_.begin_kept_file(name_, part_, metadata_);
         is_staged_ = true;
+        known_ = read_note(); // again: until now another download may have been at it
+        const std::uint64_t size = known_ ? known_->size : 0;
         // The server has nothing to say of a range that begins at the end; so the last byte comes again.
-        if (offset_ != 0 && offset_ == known_->size) --offset_;
-        if (offset_ > known_->size) offset_ = 0;
+        if (offset_ != 0 && offset_ == size) --offset_;
+        if (offset_ > size) offset_ = 0;
         target_.cut_file(offset_);
         if (offset_ != 0) meter_.add(shown_, offset_);
     }
@@ -12926,6 +13099,7 @@ private:
             target_.begin_file(name_, metadata_);
         } else {
             if (!is_staged_) target_.begin_kept_file(name_, part_, metadata_);
+            target_.remove_note(name_, note_); // it is of what was there, not of what comes
             target_.cut_file(0);
         }
         is_staged_ = true;
@@ -12981,6 +13155,7 @@ private:
 
     void take(std::string_view data) {
         if (data.size() > limit_ - (std::min)(limit_, offset_)) broken("it has more bytes than max_bytes");
+        if (length_ && data.size() > *length_ - offset_) broken("it has more bytes than announced");
         checked([&] { target_.write(data); });
         offset_ += data.size();
         meter_.add(shown_, data.size());
@@ -13612,8 +13787,7 @@ class storage_download {
 public:
     storage_download(const call_scope& scope, const std::string& folder, const std::filesystem::path& dest,
                      const download_options& options)
-        : call_scope_(scope),
-          scope_(scope),
+        : scope_(scope),
           folder_(folder),
           target_(dest, options.existing),
           options_(options),
@@ -13625,7 +13799,7 @@ public:
         std::set<std::string> known;
         for (const std::string& path : paths) {
             components name = folder_path(path, codec::root_name::allow);
-            if (!name.empty()) checked_name(name, error_kind::argument);
+            if (!name.empty()) checked_name(codec::join_path(name), error_kind::argument);
             if (!known.insert(codec::join_path(name)).second) continue;
             // A directory that is here is one that what comes may go into.
             if (name.empty() || target_.is_directory(name) || target_.wants(name)) names.push_back(std::move(name));
@@ -13639,10 +13813,12 @@ public:
 
 private:
     using components = destination::components;
+    // Of one directory, as far as memory is concerned: servers may lie, with a directory that has itself in it, say.
     static constexpr std::size_t most_entries = 1'000'000;
+    static constexpr std::size_t most_name_bytes = std::size_t{64} << 20;
 
     struct listed {
-        components name;
+        std::string name; // joined: of a million names the components would take much more
         file_metadata metadata;
     };
 
@@ -13666,30 +13842,31 @@ private:
     // Looks at everything first: a name that cannot be used is told before anything is written.
     void fetch_directory(const components& top) {
         std::vector<listed> files, directories;
-        std::vector<components> open = {top};
+        const std::string asked_for = codec::join_path(top);
+        std::vector<std::string> open = {asked_for};
         std::uint64_t total = 0;
+        std::size_t entries = 0, name_bytes = 0;
         while (!open.empty()) {
-            const components here = std::move(open.back());
+            const std::string here = std::move(open.back());
             open.pop_back();
-            for (const file_entry& entry : list(here, here == top)) {
-                listed item{here,
-                            {entry.permissions.value_or(entry.is_directory ? 0755U : 0644U) & 0777U, time_of(entry)}};
-                item.name.push_back(entry.filename);
+            for (const file_entry& entry : list(here, here == asked_for)) {
+                if (++entries > most_entries) throw unusable("the directory has more than a million entries");
                 const std::string& last = entry.filename;
                 if (last.empty() || last.find('/') != std::string::npos || last == "." || last == "..")
                     throw unusable("unsafe file name " + codec::printable(entry.filename));
-                checked_name(item.name, error_kind::protocol);
+                listed item{here.empty() ? last : here + '/' + last,
+                            {entry.permissions.value_or(entry.is_directory ? 0755U : 0644U) & 0777U, time_of(entry)}};
                 if (is_link(entry)) {
                     if (options_.special == special_files::skip) continue;
-                    throw unusable(codec::printable(codec::join_path(item.name)) +
-                                   " is a symbolic link, which is not followed");
+                    throw unusable(codec::printable(item.name) + " is a symbolic link, which is not followed");
                 }
-                if (files.size() + directories.size() >= most_entries)
-                    throw unusable("the directory has more than a million entries");
+                const components name = checked_name(item.name, error_kind::protocol);
+                name_bytes += item.name.size();
+                if (name_bytes > most_name_bytes) throw unusable("the names in the directory take more than 64 MiB");
                 if (entry.is_directory) {
                     open.push_back(item.name);
                     directories.push_back(std::move(item));
-                } else if (target_.wants(item.name)) {
+                } else if (target_.wants(name)) {
                     total += entry.size;
                     files.push_back(std::move(item));
                 }
@@ -13699,17 +13876,18 @@ private:
             throw unusable("the directory has " + std::to_string(total) + " bytes, max_bytes is less");
         if (only_one_) meter_.set_total(total);
         if (!top.empty()) target_.make_directory(top);
-        for (const listed& item : directories) target_.make_directory(item.name, item.metadata);
+        for (const listed& item : directories) target_.make_directory(folder_path(item.name), item.metadata);
         for (const listed& item : files) {
-            if (!fetch_file(item.name, item.metadata)) throw *refusal_;
+            if (!fetch_file(folder_path(item.name), item.metadata)) throw *refusal_;
         }
     }
 
-    std::vector<file_entry> list(const components& name, bool is_asked_for) {
-        const std::string path = codec::join_path(name);
+    std::vector<file_entry> list(const std::string& path, bool is_asked_for) {
         try {
-            file_listing found = vfolder_list_files(call_scope_, folder_, path.empty() ? "." : path);
-            if (!found.errors.empty()) throw unusable("the listing of " + codec::printable(path) + ": " + found.errors);
+            file_listing found = vfolder_list_files(scope_.step(), folder_, path.empty() ? "." : path);
+            if (!found.errors.empty())
+                throw unusable("the listing of " + codec::printable(path) + ": " +
+                               codec::printable_text(found.errors, 512));
             return std::move(found.files);
         } catch (const api_error&) {
             // What is neither file nor directory: the first answer says more.
@@ -13718,9 +13896,12 @@ private:
         }
     }
 
-    void checked_name(const components& name, error_kind blame) const {
+    // The components of a name that may be used here.
+    components checked_name(const std::string& name, error_kind blame) {
         try {
-            codec::safe_relative_path(codec::join_path(name), codec::root_name::refuse, options_.names);
+            components parts = codec::safe_relative_path(name, codec::root_name::refuse, options_.names);
+            if (options_.names == codec::path_policy::portable) collisions_.add(parts);
+            return parts;
         } catch (const codec::decode_error& e) {
             if (blame == error_kind::argument) throw client_error(error_kind::argument, e.what());
             throw unusable(e.what());
@@ -13740,13 +13921,13 @@ private:
                                      std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count())};
     }
 
-    const call_scope& call_scope_;
     transfer_scope scope_;
     const std::string& folder_;
     destination target_;
     const download_options& options_;
     transfer_meter meter_;
     std::uint64_t left_; // of max_bytes
+    codec::name_collisions collisions_;
     std::optional<api_error> refusal_;
     bool only_one_ = false;
 };
@@ -14944,6 +15125,7 @@ BACKENDAI_NAMESPACE_END
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -15004,7 +15186,8 @@ inline login_refusal login_refusal_of(const wire_object& problem) {
     return login_refusal::credentials;
 }
 
-inline login_error make_login_error(const response& answer, const json& problem) {
+inline login_error make_login_error(const response& answer, const json& problem,
+                                    const std::vector<std::string>& secrets) {
     const wire_object fields(problem, "the refusal of the login");
     api_error::details what;
     what.status = 401;
@@ -15012,12 +15195,15 @@ inline login_error make_login_error(const response& answer, const json& problem)
     what.type = fields.string_or("type", "");
     what.title = fields.string_or("details", fields.string_or("title", ""));
     what.data = problem;
-    what.body = answer.text().substr(0, max_error_body);
+    what.body = answer.text();
+    redactor(secrets).redact(what);
+    if (what.body.size() > max_error_body) what.body.resize(max_error_body); // after that: no half of a secret
     return {std::move(what), login_refusal_of(fields)};
 }
 
 // {authenticated, data}: status 200 from older servers for yes and no, 401 for no from newer ones.
-inline login_info read_login_answer(const response& answer) {
+// No error says the secrets, which are what was sent.
+inline login_info read_login_answer(const response& answer, const std::vector<std::string>& secrets) {
     json body;
     try {
         body = codec::parse_json(answer.text());
@@ -15026,12 +15212,12 @@ inline login_info read_login_answer(const response& answer) {
     }
     if (!body.is_object() || !body.contains("authenticated")) {
         if (answer.ok()) bad_answer("the webserver does not say whether the login is good");
-        throw make_api_error({answer.status(), answer.reason(), answer.headers()}, answer.text());
+        throw make_api_error({answer.status(), answer.reason(), answer.headers()}, answer.text(), secrets);
     }
     const wire_object fields(body, "the answer to the login");
     if (!fields.boolean_or("authenticated", false)) {
         const json* problem = fields.find("data");
-        throw make_login_error(answer, problem != nullptr ? *problem : json::object());
+        throw make_login_error(answer, problem != nullptr ? *problem : json::object(), secrets);
     }
     return read_login(fields.require("data"));
 }
@@ -15042,12 +15228,13 @@ inline login_info session_login(const call_scope& scope, const std::string& user
     json body = {{"username", user}, {"password", password}};
     if (!otp.empty()) body["otp"] = otp;
     what.set_json(body);
-    what.secret = password;
+    const std::vector<std::string> secrets = {password, otp};
+    what.secret = secrets;
     what.check_status = false;
     cookie_jar& cookies = *scope.state->cookies();
     cookies.clear(); // who is logged in is refused another login
     try {
-        login_info who = read_login_answer(scope.perform(std::move(what)));
+        login_info who = read_login_answer(scope.perform(std::move(what)), secrets);
         cookies.keep();
         return who;
     } catch (const error&) {
@@ -15567,13 +15754,15 @@ public:
     }
 
     void stop() {
+        const std::lock_guard<std::mutex> once(stop_mutex_);
         on_cancel_.reset();
         interrupt();
-        const std::lock_guard<std::mutex> once(stop_mutex_);
         if (!acceptor_.joinable()) return;
         acceptor_.join();
         listener_.close();
-        connections_.clear(); // joins
+        std::list<tunnel_connection> last; // joined outside the lock, which their threads may wait for
+        const std::lock_guard<std::mutex> lock(mutex_);
+        last.swap(connections_);
     }
 
 private:
@@ -17227,10 +17416,7 @@ public:
     }
     template <class T>
     future<T> read_for(std::chrono::milliseconds limit, T (*convert)(std::optional<value>&&)) const {
-        const auto now = std::chrono::steady_clock::now();
-        const bool limited = limit < std::chrono::hours(24 * 365);
-        return engine_->template read<T>(convert,
-                                         limited ? now + limit : (std::chrono::steady_clock::time_point::max)());
+        return engine_->template read<T>(convert, time_after(limit));
     }
     future<void> write(std::function<void(Body&)> what) const { return engine_->write(std::move(what)); }
 
@@ -18523,7 +18709,7 @@ inline void connect_through(os::byte_stream& stream, const proxy_server& proxy, 
     if (parser.response().status / 100 != 2) {
         throw client_error(error_kind::connect, name + " refused the connection to " + target + ": " +
                                                     std::to_string(parser.response().status) + ' ' +
-                                                    parser.response().reason);
+                                                    codec::printable_text(parser.response().reason, 512));
     }
 }
 
@@ -18550,7 +18736,7 @@ namespace detail {
 /// What happened on this thread's TLS connections since the last reset(). A context takes part once watched.
 struct tls_events {
     static constexpr int none = -1;
-    /// Called once, when a handshake is about to begin on a connection that stands. Must not throw.
+    /// Called once, when the first handshake of a connection is about to begin. Must not throw.
     const std::function<void(SSL*)>* before_handshake = nullptr;
     SSL* finished_handshake = nullptr; ///< the connection that a handshake made
     int alert = none;                  ///< the last alert of the peer, RFC 8446 section 6
@@ -18570,7 +18756,8 @@ struct tls_events {
 private:
     static void note(const SSL* ssl, int where, int value) {
         tls_events& events = of_this_thread();
-        if ((where & SSL_CB_HANDSHAKE_START) != 0) {
+        // A server may ask for another handshake at any time; that one is none of the caller's business.
+        if ((where & SSL_CB_HANDSHAKE_START) != 0 && SSL_get_finished(ssl, nullptr, 0) == 0) {
             if (const auto* call = std::exchange(events.before_handshake, nullptr)) (*call)(const_cast<SSL*>(ssl));
         }
         if ((where & SSL_CB_HANDSHAKE_DONE) != 0) events.finished_handshake = const_cast<SSL*>(ssl);
@@ -19831,7 +20018,7 @@ public:
 
     stream_message receive() override { return *receive_until((clock::time_point::max)()); }
     std::optional<stream_message> receive_for(std::chrono::milliseconds limit) override {
-        return receive_until(clock::now() + limit);
+        return receive_until(time_after(limit));
     }
 
     void send_text(std::string_view text) override { send(codec::websocket_opcode::text, text); }
@@ -20647,6 +20834,7 @@ BACKENDAI_NAMESPACE_END
 #include <fstream>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <string>
 #include <type_traits>
@@ -20715,6 +20903,10 @@ public:
 #endif
     }
 
+    ~httplib_connection() override {
+        quiet_.emplace();
+    }
+
     void interrupt() noexcept override {
         if (!handle_.shut_down()) client_.stop(); // which knows the connection only once it stands
     }
@@ -20771,6 +20963,9 @@ private:
                                "the client certificate or its key cannot be used: " + config.client_certificate_file);
         }
         SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+#ifdef SSL_OP_NO_RENEGOTIATION
+        SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+#endif
         tls_events::watch(context);
         const bool verify = !config.skip_sslcert_validation.value_or(false);
         client_.enable_server_certificate_verification(verify);
@@ -20799,6 +20994,8 @@ private:
 
     const std::optional<proxy_server> proxy_;
     os::connection_handle handle_;
+    // From the destructor on until client_ is gone, which says goodbye to a TLS peer that may be gone, too.
+    std::optional<os::sigpipe_guard> quiet_;
     httplib::Client client_;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
     SSL* ssl_ = nullptr; // httplib's; alive as long as its connection is open
@@ -21436,7 +21633,7 @@ namespace detail {
 /// What happened on this thread's TLS connections since the last reset(). A context takes part once watched.
 struct tls_events {
     static constexpr int none = -1;
-    /// Called once, when a handshake is about to begin on a connection that stands. Must not throw.
+    /// Called once, when the first handshake of a connection is about to begin. Must not throw.
     const std::function<void(SSL*)>* before_handshake = nullptr;
     SSL* finished_handshake = nullptr; ///< the connection that a handshake made
     int alert = none;                  ///< the last alert of the peer, RFC 8446 section 6
@@ -21456,7 +21653,8 @@ struct tls_events {
 private:
     static void note(const SSL* ssl, int where, int value) {
         tls_events& events = of_this_thread();
-        if ((where & SSL_CB_HANDSHAKE_START) != 0) {
+        // A server may ask for another handshake at any time; that one is none of the caller's business.
+        if ((where & SSL_CB_HANDSHAKE_START) != 0 && SSL_get_finished(ssl, nullptr, 0) == 0) {
             if (const auto* call = std::exchange(events.before_handshake, nullptr)) (*call)(const_cast<SSL*>(ssl));
         }
         if ((where & SSL_CB_HANDSHAKE_DONE) != 0) events.finished_handshake = const_cast<SSL*>(ssl);
@@ -22058,7 +22256,7 @@ inline void connect_through(os::byte_stream& stream, const proxy_server& proxy, 
     if (parser.response().status / 100 != 2) {
         throw client_error(error_kind::connect, name + " refused the connection to " + target + ": " +
                                                     std::to_string(parser.response().status) + ' ' +
-                                                    parser.response().reason);
+                                                    codec::printable_text(parser.response().reason, 512));
     }
 }
 
@@ -24080,7 +24278,7 @@ public:
 
     stream_message receive() override { return *receive_until((clock::time_point::max)()); }
     std::optional<stream_message> receive_for(std::chrono::milliseconds limit) override {
-        return receive_until(clock::now() + limit);
+        return receive_until(time_after(limit));
     }
 
     void send_text(std::string_view text) override { send(codec::websocket_opcode::text, text); }
