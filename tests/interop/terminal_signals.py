@@ -26,6 +26,9 @@ class Attached:
         trigger, self.trigger = os.pipe()
         self.pid, self.main = pty.fork()
         if self.pid == 0:
+            # Whoever started the tests may have them ignored (nohup, a shell's background), which a program inherits.
+            for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_DFL)
             os.dup2(trigger, 3)
             os.execve(PEER, [PEER, end], environment)
         os.close(trigger)
