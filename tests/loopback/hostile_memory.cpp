@@ -65,7 +65,7 @@ private:
         FAIL("no such line: " << name);
         return 0;
     }
-    std::size_t before_ = 0;
+    [[maybe_unused]] std::size_t before_ = 0;
 };
 
 #undef BACKENDAI_TESTS_OTHER_MEMORY

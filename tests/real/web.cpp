@@ -58,16 +58,17 @@ TEST_CASE("real: the table of functions is what happened") {
         table[cells[1]] = cells[2];
     }
     std::map<std::string, int> counts;
-    for (const auto& [name, verdict] : real::ledger()) {
+    for (const auto& item : real::ledger()) {
+        const std::string &name = item.first, &verdict = item.second;
         const std::string expected = table.count(name) != 0 ? table[name] : "not in the table";
         INFO(name);
         CHECK(expected == verdict);
         ++counts[verdict];
         std::cout << "  " << name << ": " << verdict << '\n';
     }
-    for (const auto& [name, verdict] : table) {
-        INFO(name << " was not called");
-        CHECK(real::ledger().count(name) == 1);
+    for (const auto& item : table) {
+        INFO(item.first << " was not called");
+        CHECK(real::ledger().count(item.first) == 1);
     }
     std::cout << "functions on the real server: " << counts["works"] << " work, " << counts["canned"] << " canned, "
               << counts["impossible"] << " impossible; transcript of " << real::book()->count() << " exchanges\n";

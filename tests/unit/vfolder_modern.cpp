@@ -195,14 +195,14 @@ TEST_CASE("listings of files: the older and the newer form become the same entri
         on->add(answer_json({{"items", json::array({item})}}));
         return attempt([&] { on.sdk->vfolder("data").list_files(); });
     };
-    for (const auto& [key, value] : std::vector<std::pair<std::string, json>>{{"name", 5},
-                                                                              {"size", -1},
-                                                                              {"size", "x"},
-                                                                              {"created", "yesterday"},
-                                                                              {"modified", json::array()},
-                                                                              {"mode", 5}}) {
-        CAPTURE(key);
-        CHECK(one(key.c_str(), value).kind == error_kind::protocol);
+    for (const auto& item : std::vector<std::pair<std::string, json>>{{"name", 5},
+                                                                      {"size", -1},
+                                                                      {"size", "x"},
+                                                                      {"created", "yesterday"},
+                                                                      {"modified", json::array()},
+                                                                      {"mode", 5}}) {
+        CAPTURE(item.first);
+        CHECK(one(item.first.c_str(), item.second).kind == error_kind::protocol);
     }
     CHECK(one("mode", "rw-r--r--").text == "");
     CHECK(one("mode", "99").text == "");
