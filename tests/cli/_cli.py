@@ -19,6 +19,11 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'tools'))
 from common import Tap, clean_environment  # noqa: E402
 
+# Whoever started the tests may have these ignored (nohup, a shell's background), which the programs here would inherit.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
+
 TRACE = re.compile(r'terminate called|what\(\)|Traceback|core dumped|backendai::|std::|\.hpp|\.cpp')
 ESCAPE = re.compile(r'\x1b\[[0-9;?]*[A-Za-z]')
 

@@ -79,10 +79,9 @@ def quick_and_small(t):
         subprocess.run([t.program, '--help'], stdout=subprocess.DEVNULL, env=t.environment)
         times.append(time.perf_counter() - begin)
     print('# --help: best %.1f ms, median %.1f ms' % (min(times) * 1000, sorted(times)[15] * 1000))
-    # The best of many, as the machine has other things to do; and room for a build without optimization.
-    limit = 0.010 if os.environ.get('BACKENDAI_CLI_OPTIMIZED') else 0.050
-    t.check('--help in %d ms' % (limit * 1000), min(times) <= limit, min(times))
+    # The best of many, as the machine has other things to do. A build without optimization promises nothing.
     if os.environ.get('BACKENDAI_CLI_OPTIMIZED'):
+        t.check('--help in 10 ms', min(times) <= 0.010, min(times))
         stripped = t.folder / 'stripped'
         subprocess.run(['strip', '-o', str(stripped), t.program], check=True)
         size = stripped.stat().st_size
