@@ -20856,9 +20856,9 @@ BACKENDAI_NAMESPACE_END
 #pragma detect_mismatch("CPPHTTPLIB_OPENSSL_SUPPORT must be defined in all files or in none", "not defined")
 #endif
 #elif defined(CPPHTTPLIB_OPENSSL_SUPPORT)
-[[gnu::used]] inline thread_local char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
+[[gnu::used]] inline thread_local char backendai_cpphttplib_openssl_support_must_be_defined_in_all_files_or_in_none = 1;
 #else
-[[gnu::used]] inline char backendai_CPPHTTPLIB_OPENSSL_SUPPORT_must_be_defined_in_all_files_or_in_none = 1;
+[[gnu::used]] inline char backendai_cpphttplib_openssl_support_must_be_defined_in_all_files_or_in_none = 1;
 #endif
 
 BACKENDAI_NAMESPACE_BEGIN

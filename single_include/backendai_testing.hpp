@@ -8848,7 +8848,7 @@ private:
     // Several values are Python's way to print a value.
     http_reply info(const gateway_request& request) {
         const auto session = find(request);
-        const session_entry& entry = *session.get()->operator->();
+        const session_entry& entry = *session->operator->();
         const session_request& made = entry.request;
         const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(options_.clock() - entry.created);
         const std::string slots =
@@ -9436,7 +9436,8 @@ private:
         auto time = std::chrono::system_clock::time_point(std::chrono::seconds(modified.seconds));
         char digits[64];
         std::snprintf(digits, sizeof digits, "%llx-%llx",
-                      static_cast<unsigned long long>(modified.seconds * 1'000'000'000 + modified.nanoseconds),
+                      static_cast<unsigned long long>(modified.seconds) * 1'000'000'000U +
+                          static_cast<unsigned long long>(modified.nanoseconds),
                       static_cast<unsigned long long>(size));
         std::string tag = digits;
         if (lies(storage_lie::new_validators)) {

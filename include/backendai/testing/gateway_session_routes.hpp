@@ -229,7 +229,7 @@ private:
     // Several values are Python's way to print a value.
     http_reply info(const gateway_request& request) {
         const auto session = find(request);
-        const session_entry& entry = *session.get()->operator->();
+        const session_entry& entry = *session->operator->();
         const session_request& made = entry.request;
         const auto age = std::chrono::duration_cast<std::chrono::milliseconds>(options_.clock() - entry.created);
         const std::string slots =

@@ -345,7 +345,8 @@ private:
         auto time = std::chrono::system_clock::time_point(std::chrono::seconds(modified.seconds));
         char digits[64];
         std::snprintf(digits, sizeof digits, "%llx-%llx",
-                      static_cast<unsigned long long>(modified.seconds * 1'000'000'000 + modified.nanoseconds),
+                      static_cast<unsigned long long>(modified.seconds) * 1'000'000'000U +
+                          static_cast<unsigned long long>(modified.nanoseconds),
                       static_cast<unsigned long long>(size));
         std::string tag = digits;
         if (lies(storage_lie::new_validators)) {
