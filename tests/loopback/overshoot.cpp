@@ -270,6 +270,19 @@ measured end_call(const row& how, end_by end) {
     return {result.what, std::chrono::duration_cast<milliseconds>(over - due)};
 }
 
+// A sanitizer's program is several times slower; the promise is of the others.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr milliseconds promised(800);
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+constexpr milliseconds promised(800);
+#else
+constexpr milliseconds promised(200);
+#endif
+#else
+constexpr milliseconds promised(200);
+#endif
+
 } // namespace
 
 TEST_CASE_TEMPLATE("overshoot: a call that is stuck ends in time", T, BACKENDAI_SOCKET_TRANSPORTS) {
@@ -281,7 +294,7 @@ TEST_CASE_TEMPLATE("overshoot: a call that is stuck ends in time", T, BACKENDAI_
                                                                : "closed";
             measured best{"", milliseconds::max()};
             // A machine that is busy with other things may be late; not three times running.
-            for (int attempt = 0; attempt < 3 && best.overshoot > milliseconds(200); ++attempt) {
+            for (int attempt = 0; attempt < 3 && best.overshoot > promised; ++attempt) {
                 const measured now = end_call<T>(how, end);
                 INFO(std::string(how.name));
                 CHECK(now.what == wanted);
@@ -289,7 +302,7 @@ TEST_CASE_TEMPLATE("overshoot: a call that is stuck ends in time", T, BACKENDAI_
                 best = {now.what, (std::min)(best.overshoot, now.overshoot)};
             }
             INFO(std::string(how.name) << ", " << wanted);
-            CHECK(best.overshoot <= milliseconds(200));
+            CHECK(best.overshoot <= promised);
             worst = (std::max)(worst, best.overshoot);
         }
     }
@@ -300,7 +313,7 @@ TEST_CASE_TEMPLATE("overshoot: a cancelled call gives its thread back in time", 
     for (const row& how : rows()) {
         if (how.call != kind_of_call::get || how.kept) continue;
         milliseconds best = milliseconds::max();
-        for (int attempt = 0; attempt < 3 && best > milliseconds(200); ++attempt) {
+        for (int attempt = 0; attempt < 3 && best > promised; ++attempt) {
             const auto where = how.make();
             basic_session<T, async> session(config_for(*where));
             auto call = session.hello();
@@ -313,6 +326,6 @@ TEST_CASE_TEMPLATE("overshoot: a cancelled call gives its thread back in time", 
             best = (std::min)(best, std::chrono::duration_cast<milliseconds>(steady::now() - cancelled));
         }
         INFO(std::string(how.name));
-        CHECK(best <= milliseconds(200));
+        CHECK(best <= promised);
     }
 }
