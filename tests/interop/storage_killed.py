@@ -106,7 +106,8 @@ with tempfile.TemporaryDirectory() as folder:
         part = max((f.stat().st_size for f in dest.glob(".backendai-*.part")), default=0)
         resumed, begin = run(gateway, ["download", "large.bin", str(dest)])
         same += killed and not resumed and digest(dest / "large.bin") == wanted
-        if begin < part:
+        # Of a part that is whole the last byte is asked for again, to hear whether the file is still the same.
+        if begin < min(part, SIZE - 1):
             again += 1
             print(f"# killed with {part} bytes there, began at {begin}", flush=True)
         same -= [f.name for f in dest.iterdir()] != ["large.bin"]
