@@ -18159,7 +18159,7 @@ public:
         was_waiting_ = sigismember(&before_, SIGPIPE) == 1 && is_waiting();
     }
     ~sigpipe_guard() {
-        if (may_have_come_ && !was_waiting_ && is_waiting()) {
+        if (!was_waiting_ && is_waiting()) {
             sigset_t taken;
             sigemptyset(&taken);
             sigaddset(&taken, SIGPIPE);
@@ -18172,13 +18172,6 @@ public:
     sigpipe_guard(const sigpipe_guard&) = delete;
     sigpipe_guard& operator=(const sigpipe_guard&) = delete;
 
-    /// Says that no write failed, so that there is nothing to look for at the end.
-    void all_written() noexcept {
-#ifndef _WIN32
-        may_have_come_ = false;
-#endif
-    }
-
 private:
 #ifndef _WIN32
     static bool is_waiting() {
@@ -18188,7 +18181,7 @@ private:
         return sigismember(&waiting, SIGPIPE) == 1;
     }
     sigset_t before_{};
-    bool was_waiting_ = false, may_have_come_ = true;
+    bool was_waiting_ = false;
 #endif
 };
 
@@ -21310,11 +21303,10 @@ private:
             detail::httplib_exchange work(*connection, request, sink, context);
             httplib::Error error = httplib::Error::Unknown;
             {
-                os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
+                const os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
                 const detail::watched watch(dog_, *connection, context);
                 context.check();
                 error = work.run();
-                if (error == httplib::Error::Success) guard.all_written();
             }
             if (error == httplib::Error::Success) {
                 connection->mark_used(exchange_context::clock::now());
@@ -21451,7 +21443,7 @@ public:
         was_waiting_ = sigismember(&before_, SIGPIPE) == 1 && is_waiting();
     }
     ~sigpipe_guard() {
-        if (may_have_come_ && !was_waiting_ && is_waiting()) {
+        if (!was_waiting_ && is_waiting()) {
             sigset_t taken;
             sigemptyset(&taken);
             sigaddset(&taken, SIGPIPE);
@@ -21464,13 +21456,6 @@ public:
     sigpipe_guard(const sigpipe_guard&) = delete;
     sigpipe_guard& operator=(const sigpipe_guard&) = delete;
 
-    /// Says that no write failed, so that there is nothing to look for at the end.
-    void all_written() noexcept {
-#ifndef _WIN32
-        may_have_come_ = false;
-#endif
-    }
-
 private:
 #ifndef _WIN32
     static bool is_waiting() {
@@ -21480,7 +21465,7 @@ private:
         return sigismember(&waiting, SIGPIPE) == 1;
     }
     sigset_t before_{};
-    bool was_waiting_ = false, may_have_come_ = true;
+    bool was_waiting_ = false;
 #endif
 };
 

@@ -31,7 +31,7 @@ public:
         was_waiting_ = sigismember(&before_, SIGPIPE) == 1 && is_waiting();
     }
     ~sigpipe_guard() {
-        if (may_have_come_ && !was_waiting_ && is_waiting()) {
+        if (!was_waiting_ && is_waiting()) {
             sigset_t taken;
             sigemptyset(&taken);
             sigaddset(&taken, SIGPIPE);
@@ -44,13 +44,6 @@ public:
     sigpipe_guard(const sigpipe_guard&) = delete;
     sigpipe_guard& operator=(const sigpipe_guard&) = delete;
 
-    /// Says that no write failed, so that there is nothing to look for at the end.
-    void all_written() noexcept {
-#ifndef _WIN32
-        may_have_come_ = false;
-#endif
-    }
-
 private:
 #ifndef _WIN32
     static bool is_waiting() {
@@ -60,7 +53,7 @@ private:
         return sigismember(&waiting, SIGPIPE) == 1;
     }
     sigset_t before_{};
-    bool was_waiting_ = false, may_have_come_ = true;
+    bool was_waiting_ = false;
 #endif
 };
 

@@ -512,11 +512,10 @@ private:
             detail::httplib_exchange work(*connection, request, sink, context);
             httplib::Error error = httplib::Error::Unknown;
             {
-                os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
+                const os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
                 const detail::watched watch(dog_, *connection, context);
                 context.check();
                 error = work.run();
-                if (error == httplib::Error::Success) guard.all_written();
             }
             if (error == httplib::Error::Success) {
                 connection->mark_used(exchange_context::clock::now());
