@@ -94,11 +94,9 @@ TEST_CASE_TEMPLATE("proxy: a server that asks for another handshake hears nothin
         origin.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
         if (!origin.read_request()) return;
         ++requests;
-        if (origin.ask_anew()) {
-            origin.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
-        } else {
-            plain = origin.last_read().find("CONNECT") != std::string::npos;
-        }
+        origin.ask_anew();
+        plain = client.read_some().find("CONNECT") != std::string::npos; // else an alert, or nothing
+        origin.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}");
     });
     api_config config;
     config.endpoint = "https://localhost:1";

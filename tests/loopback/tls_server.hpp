@@ -69,8 +69,6 @@ public:
         }
         return text;
     }
-    // What came last, as it came.
-    const std::string& last_read() const { return last_read_; }
     // Asks the client for another handshake (TLS 1.2).
     bool ask_anew() {
         return SSL_renegotiate(ssl_.get()) == 1 && work([this] { return SSL_do_handshake(ssl_.get()); }) > 0;
@@ -91,7 +89,6 @@ private:
             if (!wants) return flushed ? result : -1;
             const std::string more = flushed ? under_.read_some() : std::string();
             if (more.empty()) return -1;
-            last_read_ = more;
             BIO_write(SSL_get_rbio(ssl_.get()), more.data(), static_cast<int>(more.size()));
         }
     }
@@ -105,7 +102,6 @@ private:
     }
 
     peer& under_;
-    std::string last_read_;
     std::unique_ptr<SSL, decltype(&SSL_free)> ssl_;
 };
 
