@@ -81,7 +81,7 @@ def cell(name, check, *arguments):
         check(*arguments)
         outcome, text = "passed", ""
     except Skip as reason:
-        outcome, text = "skipped", f" ({reason})"
+        outcome, text = "skipped", f" ({' '.join(str(reason).split())})"
     except (RuntimeError, subprocess.TimeoutExpired) as failure:
         outcome, text = "failed", f"\n{failure}"
     counts[outcome] += 1
