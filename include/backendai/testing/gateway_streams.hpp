@@ -296,7 +296,7 @@ private:
             try {
                 std::vector<char> buffer(128 * 1024);
                 while (const std::size_t count = service.read(buffer.data(), buffer.size())) {
-                    stream.send_binary({buffer.data(), count});
+                    stream.send_binary({buffer.data(), count}, protocol_.service_message_size);
                 }
             } catch (const std::system_error&) {
                 // Either side broke: the end of both.

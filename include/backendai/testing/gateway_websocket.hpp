@@ -69,8 +69,11 @@ public:
     }
 
     /// @throws std::system_error when the client is gone, scripted_end.
-    void send_text(std::string_view text) { send(codec::websocket_opcode::text, text); }
-    void send_binary(std::string_view bytes) { send(codec::websocket_opcode::binary, bytes); }
+    void send_text(std::string_view text) { send(codec::websocket_opcode::text, text, text.size()); }
+    /// In messages of @p message_size bytes at most, which go out together.
+    void send_binary(std::string_view bytes, std::size_t message_size) {
+        send(codec::websocket_opcode::binary, bytes, message_size);
+    }
 
     /// Says goodbye; another thread that receives sees the client's.
     void close_nowait(std::uint16_t code, std::string_view reason = {}) {
@@ -110,17 +113,24 @@ private:
         flush();
     }
 
-    void send(codec::websocket_opcode opcode, std::string_view payload) {
+    void send(codec::websocket_opcode opcode, std::string_view bytes, std::size_t message_size) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (has_lied_ || !codec_.control().may_send()) return; // it will see the client's close soon
-        if (wrong_ && sent_++ == wrong_->position) lie(opcode, payload);
-        codec_.write_message(out_, opcode, payload);
+        do {
+            const std::string_view payload = bytes.substr(0, message_size);
+            bytes.remove_prefix(payload.size());
+            if (wrong_ && sent_++ == wrong_->position) {
+                flush();
+                lie(opcode, payload);
+            }
+            codec_.write_message(out_, opcode, payload);
+        } while (!bytes.empty());
         flush();
     }
 
     void flush() {
-        const std::string bytes = std::exchange(out_, {});
-        if (!bytes.empty()) socket_.write(bytes);
+        if (!out_.empty()) socket_.write(out_);
+        out_.clear(); // and its memory stays for the next
     }
 
     [[noreturn]] void lie(codec::websocket_opcode opcode, std::string_view payload) {
