@@ -109,7 +109,7 @@ private:
         bool any = false;
         try {
             for (;;) {
-                const stream_message message = remote_->receive();
+                const stream_message message = remote_->receive_joined(buffer_size);
                 if (message.is_closed()) return judge_end(message, any);
                 {
                     const std::lock_guard<std::mutex> lock(mutex_);

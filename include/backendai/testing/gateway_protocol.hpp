@@ -28,7 +28,8 @@ struct gateway_protocol {
     bool has_post_delete;   ///< files of folders may be deleted by POST
     bool reads_run_id;      ///< a run is named by `run_id`; else by `runId`
 
-    std::size_t service_message_size; ///< most that one message from a service carries; modern ones read as much at once
+    std::size_t
+        service_message_size; ///< most that one message from a service carries; modern ones read as much at once
 };
 
 inline constexpr std::array<gateway_protocol, 9> gateway_protocols = {{
