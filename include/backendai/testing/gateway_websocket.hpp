@@ -4,6 +4,7 @@
 #define BACKENDAI_TESTING_GATEWAY_WEBSOCKET_HPP
 
 #include <backendai/codec/websocket.hpp>
+#include <backendai/os/read_buffer.hpp>
 #include <backendai/os/socket.hpp>
 #include <backendai/testing/gateway_faults.hpp>
 #include <backendai/testing/gateway_types.hpp>
@@ -39,7 +40,7 @@ struct scripted_end {};
 class server_websocket {
 public:
     server_websocket(os::tcp_socket& socket, std::string rest, std::shared_ptr<const fault> wrong)
-        : socket_(socket), early_(std::move(rest)), wrong_(std::move(wrong)), buffer_(65536), input_(early_) {}
+        : socket_(socket), early_(std::move(rest)), wrong_(std::move(wrong)), input_(early_) {}
 
     /// The next message, or nothing when none came within @p limit.
     std::optional<client_message> receive_for(std::chrono::milliseconds limit) {
@@ -56,7 +57,9 @@ public:
                 const auto left =
                     std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
                 if (!socket_.wait_readable((std::max)(left, std::chrono::milliseconds(0)))) return std::nullopt;
+                buffer_.prepare();
                 const std::size_t count = socket_.read(buffer_.data(), buffer_.size());
+                buffer_.note(count);
                 if (count == 0) return client_message{true, {}};
                 input_ = std::string_view(buffer_.data(), count);
             }
@@ -129,8 +132,11 @@ private:
     }
 
     void flush() {
-        if (!out_.empty()) socket_.write(out_);
-        out_.clear(); // and its memory stays for the next
+        std::string bytes;
+        bytes.swap(out_); // which is empty when the client is gone
+        if (!bytes.empty()) socket_.write(bytes);
+        bytes.clear();
+        bytes.swap(out_); // its memory serves the next
     }
 
     [[noreturn]] void lie(codec::websocket_opcode opcode, std::string_view payload) {
@@ -169,7 +175,7 @@ private:
     os::tcp_socket& socket_;
     const std::string early_;
     const std::shared_ptr<const fault> wrong_;
-    std::vector<char> buffer_;
+    os::read_buffer buffer_;
     std::string_view input_;
     std::mutex mutex_; // of everything below but codec_.decode()
     codec::websocket_codec codec_{codec::websocket_role::server};

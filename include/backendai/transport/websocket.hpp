@@ -7,6 +7,7 @@
 #include <backendai/codec/websocket.hpp>
 #include <backendai/http.hpp>
 #include <backendai/message_stream.hpp>
+#include <backendai/os/read_buffer.hpp>
 #include <backendai/os/stream.hpp>
 #include <backendai/transport/websocket_keeper.hpp>
 #include <backendai/version.hpp>
@@ -27,7 +28,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -78,7 +78,6 @@ public:
           options_(options),
           keeper_(std::move(keeper)),
           codec_(codec::websocket_role::client, options.limits, mask_generator()),
-          buffer_(buffer_size),
           input_(early_),
           next_ping_(clock::now() + options.ping_interval) {
         last_received_ = clock::now().time_since_epoch().count();
@@ -138,7 +137,6 @@ public:
     const std::string& protocol() const noexcept override { return protocol_; }
 
 private:
-    static constexpr std::size_t buffer_size = 64U << 10U;
     static constexpr std::size_t max_kept_messages = 1U << 20U; // bytes read while nobody receives
 
     static std::size_t cost_of(const stream_message& message) { return message.data.size() + sizeof message; }
@@ -309,7 +307,10 @@ private:
 
     os::io_result read_some() {
         try {
-            return stream_->read(buffer_.data(), buffer_.size());
+            buffer_.prepare();
+            const os::io_result got = stream_->read(buffer_.data(), buffer_.size());
+            buffer_.note(got.count);
+            return got;
         } catch (const client_error& e) {
             check();
             broken_ = e;
@@ -509,7 +510,7 @@ private:
     codec::websocket_codec codec_; // decode() under reading_, the rest under state_
 
     std::mutex reading_;
-    std::vector<char> buffer_;
+    os::read_buffer buffer_;
     std::string_view input_; // read and not yet decoded, in buffer_ (at first in early_)
     std::deque<stream_message> kept_;
     std::size_t kept_size_ = 0;
