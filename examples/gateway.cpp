@@ -4,6 +4,7 @@
 //   gateway [OPTIONS] --run CMD...     runs a command with that environment and ends with its exit status
 //
 // Options: --port N, else any free one; --user ACCESS_KEY:SECRET_KEY:EMAIL, another user, to share folders with;
+// --service NAME:PROTOCOL:PORT, a port of this machine as a service in every session, its protocol http or tcp;
 // --protocol V, the generation of servers that it acts as: v4.20190315 (default), v7.20230615, v8.20240915 ...
 #include <backendai/testing/gateway.hpp>
 
@@ -43,6 +44,11 @@ int run_command(const backendai::testing::gateway& server, char** arguments) {
 
 int main(int count, char** arguments) {
     backendai::testing::gateway_options options;
+    struct service {
+        std::string name, protocol;
+        std::uint16_t port;
+    };
+    std::vector<service> services;
     char** command = nullptr;
     for (int i = 1; i < count; ++i) {
         if (std::strcmp(arguments[i], "--port") == 0 && i + 1 < count) {
@@ -61,6 +67,16 @@ int main(int count, char** arguments) {
             }
             options.other_users.push_back(
                 {text.substr(0, first), text.substr(first + 1, last - first - 1), text.substr(last + 1)});
+        } else if (std::strcmp(arguments[i], "--service") == 0 && i + 1 < count) {
+            const std::string text = arguments[++i];
+            const std::size_t first = text.find(':'), last = text.rfind(':');
+            const long port = first == last ? 0 : std::strtol(text.c_str() + last + 1, nullptr, 10);
+            if (port <= 0 || port > 65535) {
+                std::cerr << "gateway: a service is NAME:PROTOCOL:PORT\n";
+                return 2;
+            }
+            services.push_back(
+                {text.substr(0, first), text.substr(first + 1, last - first - 1), static_cast<std::uint16_t>(port)});
         } else if (std::strcmp(arguments[i], "--protocol") == 0 && i + 1 < count) {
             options.protocol = arguments[++i];
         } else if (std::strcmp(arguments[i], "--run") == 0 && i + 1 < count) {
@@ -68,7 +84,7 @@ int main(int count, char** arguments) {
             break;
         } else {
             std::cerr << "usage: gateway [--port N] [--protocol VERSION] [--user ACCESS_KEY:SECRET_KEY:EMAIL]... "
-                         "[--run COMMAND...]\n";
+                         "[--service NAME:PROTOCOL:PORT]... [--run COMMAND...]\n";
             return 2;
         }
     }
@@ -79,7 +95,8 @@ int main(int count, char** arguments) {
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     try {
-        const backendai::testing::gateway server(options);
+        backendai::testing::gateway server(options);
+        for (const service& item : services) server.add_service(item.name, item.protocol, item.port);
         if (command != nullptr) return run_command(server, command);
         std::cerr
             << "This is an emulator of a Backend.AI server. It runs code as the user who started it, and listens on "
