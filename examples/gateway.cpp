@@ -4,18 +4,33 @@
 //   gateway [OPTIONS] --run CMD...     runs a command with that environment and ends with its exit status
 //
 // Options: --port N, else any free one; --user ACCESS_KEY:SECRET_KEY:EMAIL, another user, to share folders with;
-// --protocol V, the generation of servers that it acts as: v4.20190315 (default), v7.20230615, v8.20240915 ...
+// --protocol V, the generation of servers that it acts as: v4.20190315 (default), v7.20230615, v8.20240915 ...;
+// --service NAME:PROTOCOL:PORT, a port of this machine as a service in every session, for http or tcp
 #include <backendai/testing/gateway.hpp>
 
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <unistd.h>
 #include <vector>
 
 namespace {
+
+struct service {
+    std::string name, protocol;
+    std::uint16_t port;
+};
+
+// Nothing for a text that is no number of a port.
+std::optional<std::uint16_t> parse_port(const std::string& text) {
+    const bool is_number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    const long port = is_number && text.size() < 6 ? std::strtol(text.c_str(), nullptr, 10) : -1;
+    if (port < 0 || port > 65535) return {};
+    return static_cast<std::uint16_t>(port);
+}
 
 int run_command(const backendai::testing::gateway& server, char** arguments) {
     const pid_t child = ::fork();
@@ -43,15 +58,16 @@ int run_command(const backendai::testing::gateway& server, char** arguments) {
 
 int main(int count, char** arguments) {
     backendai::testing::gateway_options options;
+    std::vector<service> services;
     char** command = nullptr;
     for (int i = 1; i < count; ++i) {
         if (std::strcmp(arguments[i], "--port") == 0 && i + 1 < count) {
-            const long port = std::strtol(arguments[++i], nullptr, 10);
-            if (port < 0 || port > 65535) {
+            const std::optional<std::uint16_t> port = parse_port(arguments[++i]);
+            if (!port) {
                 std::cerr << "gateway: the port is a number from 0 to 65535\n";
                 return 2;
             }
-            options.port = static_cast<std::uint16_t>(port);
+            options.port = *port;
         } else if (std::strcmp(arguments[i], "--user") == 0 && i + 1 < count) {
             const std::string text = arguments[++i];
             const std::size_t first = text.find(':'), last = text.rfind(':');
@@ -61,6 +77,16 @@ int main(int count, char** arguments) {
             }
             options.other_users.push_back(
                 {text.substr(0, first), text.substr(first + 1, last - first - 1), text.substr(last + 1)});
+        } else if (std::strcmp(arguments[i], "--service") == 0 && i + 1 < count) {
+            const std::string text = arguments[++i];
+            const std::size_t first = text.find(':'), last = text.rfind(':');
+            const std::optional<std::uint16_t> port = first == last ? std::nullopt : parse_port(text.substr(last + 1));
+            const std::string protocol = port ? text.substr(first + 1, last - first - 1) : "";
+            if (first == 0 || (protocol != "http" && protocol != "tcp")) {
+                std::cerr << "gateway: a service is NAME:PROTOCOL:PORT, for http or tcp\n";
+                return 2;
+            }
+            services.push_back({text.substr(0, first), protocol, *port});
         } else if (std::strcmp(arguments[i], "--protocol") == 0 && i + 1 < count) {
             options.protocol = arguments[++i];
         } else if (std::strcmp(arguments[i], "--run") == 0 && i + 1 < count) {
@@ -68,7 +94,7 @@ int main(int count, char** arguments) {
             break;
         } else {
             std::cerr << "usage: gateway [--port N] [--protocol VERSION] [--user ACCESS_KEY:SECRET_KEY:EMAIL]... "
-                         "[--run COMMAND...]\n";
+                         "[--service NAME:PROTOCOL:PORT]... [--run COMMAND...]\n";
             return 2;
         }
     }
@@ -79,7 +105,8 @@ int main(int count, char** arguments) {
     sigaddset(&signals, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     try {
-        const backendai::testing::gateway server(options);
+        backendai::testing::gateway server(options);
+        for (const service& each : services) server.add_service(each.name, each.protocol, each.port);
         if (command != nullptr) return run_command(server, command);
         std::cerr
             << "This is an emulator of a Backend.AI server. It runs code as the user who started it, and listens on "
