@@ -4,19 +4,33 @@
 //   gateway [OPTIONS] --run CMD...     runs a command with that environment and ends with its exit status
 //
 // Options: --port N, else any free one; --user ACCESS_KEY:SECRET_KEY:EMAIL, another user, to share folders with;
-// --service NAME:PROTOCOL:PORT, a port of this machine as a service in every session, its protocol http or tcp;
-// --protocol V, the generation of servers that it acts as: v4.20190315 (default), v7.20230615, v8.20240915 ...
+// --protocol V, the generation of servers that it acts as: v4.20190315 (default), v7.20230615, v8.20240915 ...;
+// --service NAME:PROTOCOL:PORT, a port of this machine as a service in every session, for http or tcp
 #include <backendai/testing/gateway.hpp>
 
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
+#include <optional>
 #include <string>
 #include <unistd.h>
 #include <vector>
 
 namespace {
+
+struct service {
+    std::string name, protocol;
+    std::uint16_t port;
+};
+
+// Nothing for a text that is no number of a port.
+std::optional<std::uint16_t> parse_port(const std::string& text) {
+    const bool is_number = !text.empty() && text.find_first_not_of("0123456789") == std::string::npos;
+    const long port = is_number && text.size() < 6 ? std::strtol(text.c_str(), nullptr, 10) : -1;
+    if (port < 0 || port > 65535) return {};
+    return static_cast<std::uint16_t>(port);
+}
 
 int run_command(const backendai::testing::gateway& server, char** arguments) {
     const pid_t child = ::fork();
@@ -44,20 +58,16 @@ int run_command(const backendai::testing::gateway& server, char** arguments) {
 
 int main(int count, char** arguments) {
     backendai::testing::gateway_options options;
-    struct service {
-        std::string name, protocol;
-        std::uint16_t port;
-    };
     std::vector<service> services;
     char** command = nullptr;
     for (int i = 1; i < count; ++i) {
         if (std::strcmp(arguments[i], "--port") == 0 && i + 1 < count) {
-            const long port = std::strtol(arguments[++i], nullptr, 10);
-            if (port < 0 || port > 65535) {
+            const std::optional<std::uint16_t> port = parse_port(arguments[++i]);
+            if (!port) {
                 std::cerr << "gateway: the port is a number from 0 to 65535\n";
                 return 2;
             }
-            options.port = static_cast<std::uint16_t>(port);
+            options.port = *port;
         } else if (std::strcmp(arguments[i], "--user") == 0 && i + 1 < count) {
             const std::string text = arguments[++i];
             const std::size_t first = text.find(':'), last = text.rfind(':');
@@ -70,13 +80,13 @@ int main(int count, char** arguments) {
         } else if (std::strcmp(arguments[i], "--service") == 0 && i + 1 < count) {
             const std::string text = arguments[++i];
             const std::size_t first = text.find(':'), last = text.rfind(':');
-            const long port = first == last ? 0 : std::strtol(text.c_str() + last + 1, nullptr, 10);
-            if (port <= 0 || port > 65535) {
-                std::cerr << "gateway: a service is NAME:PROTOCOL:PORT\n";
+            const std::optional<std::uint16_t> port = first == last ? std::nullopt : parse_port(text.substr(last + 1));
+            const std::string protocol = port ? text.substr(first + 1, last - first - 1) : "";
+            if (first == 0 || (protocol != "http" && protocol != "tcp")) {
+                std::cerr << "gateway: a service is NAME:PROTOCOL:PORT, for http or tcp\n";
                 return 2;
             }
-            services.push_back(
-                {text.substr(0, first), text.substr(first + 1, last - first - 1), static_cast<std::uint16_t>(port)});
+            services.push_back({text.substr(0, first), protocol, *port});
         } else if (std::strcmp(arguments[i], "--protocol") == 0 && i + 1 < count) {
             options.protocol = arguments[++i];
         } else if (std::strcmp(arguments[i], "--run") == 0 && i + 1 < count) {
@@ -96,7 +106,7 @@ int main(int count, char** arguments) {
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     try {
         backendai::testing::gateway server(options);
-        for (const service& item : services) server.add_service(item.name, item.protocol, item.port);
+        for (const service& each : services) server.add_service(each.name, each.protocol, each.port);
         if (command != nullptr) return run_command(server, command);
         std::cerr
             << "This is an emulator of a Backend.AI server. It runs code as the user who started it, and listens on "

@@ -29,14 +29,14 @@ ESCAPE = re.compile(r'\x1b\[[0-9;?]*[A-Za-z]')
 
 
 class Gateway:
-    """examples/gateway with a second user. `environment` is what it tells to export."""
+    """examples/gateway with a second user, and what `options` say. `environment` is what it tells to export."""
     OTHER = {'BACKEND_ACCESS_KEY': 'AKIAOTHEROTHEROTHER0', 'BACKEND_SECRET_KEY': 'other-secret-key-other-secret-key-000000'}
     OTHER_EMAIL = 'other@example.com'
 
-    def __init__(self, program, environment):
+    def __init__(self, program, environment, options=()):
         user = ':'.join([*self.OTHER.values(), self.OTHER_EMAIL])
-        self.process = subprocess.Popen([program, '--user', user], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True, env=environment)
+        self.process = subprocess.Popen([program, '--user', user, *options], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, text=True, env=environment)
         self.environment = {}
         watchdog = threading.Timer(60, self.process.kill)
         watchdog.start()
