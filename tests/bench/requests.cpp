@@ -6,6 +6,8 @@
 //                                     requests and prints the seconds that they took, and the seconds of CPU
 //   bench-requests parallel THREADS PORT   so many threads on one session, a slow request each: prints the seconds
 //   bench-requests signature          prints ns a signature and ns a bare HMAC of the same text
+#include "clock.hpp"
+
 #include <backendai.hpp>
 #include <backendai/os/socket.hpp>
 
@@ -27,14 +29,8 @@
 
 namespace {
 
-using clock_type = std::chrono::steady_clock;
-
 constexpr auto slow_answer = std::chrono::milliseconds(200);
 constexpr int warm_up = 50;
-
-double seconds_since(clock_type::time_point start) {
-    return std::chrono::duration<double>(clock_type::now() - start).count();
-}
 
 // A listing as the manager sends it.
 std::string answer_body() {

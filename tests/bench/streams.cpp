@@ -1,10 +1,9 @@
 // How fast streams are, each figure against the least that any program could do on the same sockets, in the same run:
 //
-//   bench-streams round-trip         a message there and back, against blocking sockets that do the same framing by
-//   hand bench-streams events             100,000 console events of a run, against a reader that throws the bytes away
-//   bench-streams tunnel ID APP      a tunnel to a service of the session that BACKEND_* leads to: prints its port, and
-//                                    when stdin ends the most memory that this process had
-//   bench-streams carry PORT MIB     sends so much to an echo at that port and compares what comes back
+//   bench-streams round-trip   a message there and back, against blocking sockets that do the same framing by hand
+//   bench-streams events       100,000 console events of a run, against a reader that throws the bytes away
+#include "clock.hpp"
+
 #include <backendai.hpp>
 
 #include <algorithm>
@@ -22,14 +21,8 @@
 namespace {
 
 using namespace backendai;
-using clock_type = std::chrono::steady_clock;
 
-double seconds_since(clock_type::time_point start) {
-    return std::chrono::duration<double>(clock_type::now() - start).count();
-}
-
-// --- a peer with frames by its own hand, on blocking sockets
-// ----------------------------------------------------------
+// --- a peer with frames by its own hand, on blocking sockets ---------------------------------------------------------
 
 // Reads exactly so much; false at the end.
 bool read_exactly(os::tcp_socket& socket, char* to, std::size_t size) {

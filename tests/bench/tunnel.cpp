@@ -5,6 +5,8 @@
 //   bench-tunnel echo                   a service that sends back what it gets: prints its port, until stdin ends
 //   bench-tunnel carry PORT MIB         sends so much to an echo at that port and compares what comes back
 //   bench-tunnel talk PORT N SIZE S     N connections, on each a message there and back, again and again for S seconds
+#include "clock.hpp"
+
 #include <backendai.hpp>
 #include <backendai/os/process.hpp>
 
@@ -27,12 +29,6 @@
 namespace {
 
 using namespace backendai;
-using clock_type = std::chrono::steady_clock;
-
-double seconds_since(clock_type::time_point start) {
-    return std::chrono::duration<double>(clock_type::now() - start).count();
-}
-
 void wait_for_end_of_input() {
     while (std::cin.get() != std::char_traits<char>::eof()) continue;
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""tunnel.py BENCH_TUNNEL GATEWAY [VENV]: a tunnel of the SDK, and the official Python client's `app`, carry bytes to an echo
+"""tunnel.py BENCH_TUNNEL GATEWAY VENV: a tunnel of the SDK, and the official Python client's `app`, carry bytes to an echo
 service and back, in turns: through the same gateway, by the same two programs at either end. VENV is the folder that
-tests/interop/official_client.py made; without it only the SDK is measured, as far as it can be without a session.
+tests/interop/official_client.py made.
 
 The rates are bound by what all the processes share, two cores say; so beside them stands what the tunnel's own process took
 of them, and what the two programs do without a tunnel between them."""
@@ -118,12 +118,11 @@ def compare(environment, arguments, unit, amount_of):
 
 
 memory = []  # as the SDK's tunnels tell of it
-bench, program = sys.argv[1], sys.argv[2]
-venv = pathlib.Path(sys.argv[3]) if len(sys.argv) > 3 else None
+if len(sys.argv) != 4:
+    sys.exit(__doc__)
+bench, program, venv = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 echo = subprocess.Popen([bench, "echo"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 echo_port = int(echo.stdout.readline())
-if venv is None:
-    sys.exit("a venv with the official client is needed to make the session")
 with gateway(program, "--service", f"back:tcp:{echo_port}") as exported:
     gateway_pid = child_named(pathlib.Path(program).name)
     environment = {**clean_environment(), **exported}
@@ -143,5 +142,5 @@ with gateway(program, "--service", f"back:tcp:{echo_port}") as exported:
     print(f"     none: {rate:7.0f} round trips a second; CPU s: {use.per(rate * 2 / 1e5)}")
     talk = compare(environment, ["talk", 64, 1024, 2], "round trips/s", lambda rate: rate * 2 / 1e5)
 echo.communicate("")
-print(f"ratio of the rates: bulk {bulk:.1f}, talk {talk:.1f}; bound {BOUND:.0f} for bulk: {'met' if bulk >= BOUND else 'NOT met'}")
+print(f"ratio of the rates: bulk {bulk:.2f}, talk {talk:.2f}; bound {BOUND:.0f} for bulk: {'met' if bulk >= BOUND else 'NOT met'}")
 sys.exit(0 if bulk >= BOUND else 1)

@@ -51,8 +51,6 @@ def bodies(text):
     return found
 
 
-
-
 def counts(build):
     """{header: {line: the most often that one program's copy of it ran}}, by gcov itself: what merges its functions by
     name fails where the same one has another line under another standard."""

@@ -12,7 +12,6 @@ cells of what cannot be had. The last line is `N passed, N failed, N skipped`.
 import argparse
 import contextlib
 import functools
-import contextlib
 import os
 import pathlib
 import re
