@@ -561,3 +561,30 @@ TEST_CASE_TEMPLATE("websocket: binary messages that are there already can be had
         is_read = true;
     }
 }
+
+TEST_CASE_TEMPLATE("websocket: what is had together keeps its place among what was read before", T,
+                   BACKENDAI_SOCKET_TRANSPORTS) {
+    // As much text as is kept at most, so that what follows it in the same piece is read and not yet decoded.
+    const std::string long_text(1U << 20U, 'x');
+    std::atomic<bool> is_read{false};
+    frame_server server([&](peer& client) {
+        client.send(std::string("\x82\x02"
+                                "ab"
+                                "\x81\x7f\x00\x00\x00\x00\x00\x10\x00\x00",
+                                14) +
+                    long_text +
+                    std::string("\x82\x02"
+                                "cd",
+                                4));
+        while (!is_read && !client.stopping()) std::this_thread::sleep_for(milliseconds(2));
+    });
+    api_config config = config_for_endpoint(server.endpoint());
+    config.websocket_ping_interval = milliseconds(20);
+    basic_session<T, blocking> session(config);
+    const auto stream = open(session);
+    std::this_thread::sleep_for(milliseconds(300)); // nobody receives
+    CHECK(stream->receive_joined(100).data == "ab");
+    CHECK(stream->receive_joined(100).data == long_text);
+    CHECK(stream->receive_joined(100).data == "cd");
+    is_read = true;
+}
