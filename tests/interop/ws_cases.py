@@ -37,23 +37,33 @@ def shake_hands(connection):
                        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n")
 
 
+def next_frame(data, at):
+    """The frame that begins at `at`: (its first byte, its second, its mask, its payload as sent, where it ends), or None
+    while a part of it is missing."""
+    if len(data) < at + 2:
+        return None
+    first, second = data[at], data[at + 1]
+    size, more = second & 0x7F, {126: "!H", 127: "!Q"}.get(second & 0x7F)
+    at += 2
+    if more:
+        if len(data) < at + struct.calcsize(more):
+            return None
+        size, at = struct.unpack_from(more, data, at)[0], at + struct.calcsize(more)
+        assert size > (125 if more == "!H" else 65535), "length not in its shortest form"
+    end = at + 4 + size
+    return (first, second, data[at:at + 4], data[at + 4:end], end) if len(data) >= end else None
+
+
 def parse(data):
     """What a client sent, strictly: (messages and pongs, close code or None)."""
     frames, message, kind, at = [], b"", None, 0
     while at < len(data):
-        first, second = data[at], data[at + 1]
+        frame = next_frame(data, at)
+        assert frame, "a frame that is cut off"
+        first, second, mask, masked, at = frame
+        size = len(masked)
         assert first & 0x70 == 0, "reserved bits"
         assert second & 0x80, "a client's frame without a mask"
-        size, at = second & 0x7F, at + 2
-        if size == 126:
-            size, at = struct.unpack_from("!H", data, at)[0], at + 2
-            assert size > 125, "length not in its shortest form"
-        elif size == 127:
-            size, at = struct.unpack_from("!Q", data, at)[0], at + 8
-            assert size > 65535, "length not in its shortest form"
-        mask, at = data[at:at + 4], at + 4
-        assert len(data) - at >= size, "a frame that is cut off"
-        masked, at = data[at:at + size], at + size
         pad = (mask * (size // 4 + 1))[:size]
         payload = (int.from_bytes(masked, "big") ^ int.from_bytes(pad, "big")).to_bytes(size, "big")
         opcode, last = first & 15, first >> 7
@@ -81,20 +91,19 @@ def play(listener, case):
         shake_hands(connection)
 
         def read():
+            at = 0
             try:
                 while True:
                     data = connection.recv(1 << 20)
                     if not data:
                         return
                     received.extend(data)
-                    # A close frame of ours or theirs ends it: the client waits for the server to end the connection.
-                    if received[-8:-7] == b"\x88" or received[-6:-5] == b"\x88":
-                        try:
+                    while frame := next_frame(received, at):
+                        at = frame[-1]
+                        if frame[0] & 15 == 8:  # the client waits for the server to end the connection
                             connection.shutdown(socket.SHUT_WR)
-                        except OSError:
-                            pass
-            except OSError:
-                pass
+            except (OSError, AssertionError):
+                pass  # judge() says what is wrong with what came
 
         reader = threading.Thread(target=read)
         reader.start()
@@ -134,11 +143,13 @@ def run(tap, cases, transport):
     for case in cases:
         limits = case.get("limits", {"max_frame_size": 0, "max_message_size": 64 << 20})
         name = f"{transport}: case {case['id']} {case['name']}"
+        received = None
         try:
             client.stdin.write(f"{listener.getsockname()[1]} {limits['max_frame_size']} {limits['max_message_size']}\n")
             client.stdin.flush()
-            judge(case, play(listener, case))
-            ended = client.stdout.readline().strip()
+            received = play(listener, case)
+            ended = client.stdout.readline().strip()  # before anything fails: the next case's answer is the next line
+            judge(case, received)
             wanted = ("closed", "error protocol") if case["close"] in (1002, 1007, 1009) else ("closed",)
             assert ended.startswith(wanted), "the client ended with " + repr(ended)
             tap.result(True, name)
@@ -147,6 +158,9 @@ def run(tap, cases, transport):
                 tap.skip(f"cases on {transport}", "the client was built without it")
                 return
             tap.result(False, name, str(error))
+            if received is None:
+                client.kill()  # where it stands is not known: its next answer might be this case's
+                client.wait()
             if client.poll() is not None:
                 break
     client.stdin.close()
