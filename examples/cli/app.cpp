@@ -53,9 +53,8 @@ int run_app(context& ctx, const app_options& options) {
     backendai::app_tunnel tunnel(ctx.server(), options.session, options.app, how);
     ctx.notes.info("A local proxy to the application \"" + options.app + "\" provided by the session \"" +
                    options.session + "\" is available at:");
-    const bool is_ipv6 = options.bind.find(':') != std::string::npos;
-    const std::string address = std::string(scheme) + "://" + (is_ipv6 ? '[' + options.bind + ']' : options.bind) +
-                                ':' + std::to_string(tunnel.port());
+    const std::string address =
+        std::string(scheme) + "://" + in_url(options.bind) + ':' + std::to_string(tunnel.port());
     if (ctx.wants_json()) {
         ctx.print_json({{"address", address}, {"bind", options.bind}, {"port", tunnel.port()}});
     } else {
