@@ -4740,6 +4740,7 @@ class session_state {
 public:
     session_state(api_config config, std::unique_ptr<any_transport> transport)
         : config_(std::move(config)),
+          pinned_(config_.version ? std::optional<dialect>(dialect_of(*config_.version)) : std::nullopt),
           endpoint_(codec::parse_url(*config_.endpoint)),
           signer_(*config_.access_key, *config_.secret_key, *config_.hash_type),
           budget_(config_.retry),
@@ -4809,7 +4810,7 @@ public:
     }
     /// What is known of that now; the default while nothing is.
     dialect present_dialect() const {
-        if (config_.version) return dialect_of(*config_.version);
+        if (pinned_) return *pinned_;
         const auto known = negotiation_.look();
         return known ? *known : dialect_of(std::string(default_protocol_version));
     }
@@ -4908,7 +4909,7 @@ private:
     }
 
     dialect negotiated(const exchange_context& context, const retry_policy& policy) {
-        if (config_.version) return dialect_of(*config_.version);
+        if (pinned_) return *pinned_;
         return negotiation_.get(context, [&] { return probe(context, policy); });
     }
 
@@ -5014,9 +5015,9 @@ private:
         log_record record;
         const auto start = exchange_context::clock::now();
         const std::string asked = config_.on_log ? request.url.path : std::string(); // a redirect changes the request's
-        const codec::url original = request.url;
+        std::optional<codec::url> original;
         const auto finish = [&] {
-            request.url = original; // another attempt begins at the beginning, not where a redirect led
+            if (original) request.url = *original; // another attempt begins at the beginning, not where a redirect led
             if (!config_.on_log) return;
             record.method = request.method;
             record.path = asked;
@@ -5033,6 +5034,7 @@ private:
                 if (cookies_ && !what.elsewhere) cookies_->absorb(head, request.url, now());
                 const auto next = redirects < 5 ? redirect_target(request, head) : std::nullopt;
                 if (!next) break;
+                if (!original) original = request.url;
                 request.url.path = next->path;
                 request.url.query = next->query;
                 sink.take_body();
@@ -5140,6 +5142,7 @@ private:
     }
 
     const api_config config_;
+    const std::optional<dialect> pinned_; // of the version that the configuration names
     codec::url endpoint_;
     const codec::signer signer_;
     std::unique_ptr<cookie_jar> cookies_; // in place of signatures
@@ -16333,6 +16336,1277 @@ inline terminal_end attach_terminal(pty_stream& pty, terminal_options options = 
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/codec/websocket.hpp
+/// @file
+/// WebSockets (RFC 6455) without I/O, both roles: the front of the handshake, the decoder, the encoder and the control
+/// state, and one object that ties the last three together for a connection.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_HPP
+
+// ---- backendai/codec/websocket_control.hpp
+/// @file
+/// RFC 6455 sections 5.5 and 7: what has to be answered to control frames, and where the closing handshake stands.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_CONTROL_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_CONTROL_HPP
+
+// ---- backendai/codec/websocket_encoder.hpp
+/// @file
+/// Messages to RFC 6455 frames.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
+
+// ---- backendai/codec/websocket_types.hpp
+/// @file
+/// The words of RFC 6455 that encoder, decoder and handshake share: roles, opcodes, close codes, events, the error.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
+
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Which side of the connection we are. A client masks every frame it sends, a server none (RFC 6455 section 5.1).
+enum class websocket_role { client, server };
+
+/// RFC 6455 section 5.2. The values are those of the wire.
+enum class websocket_opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
+
+/// Close codes of RFC 6455 section 7.4.1 and of the IANA registry that followed it.
+namespace websocket_close {
+inline constexpr std::uint16_t normal = 1000;
+inline constexpr std::uint16_t going_away = 1001;
+inline constexpr std::uint16_t protocol_error = 1002;
+inline constexpr std::uint16_t unsupported_data = 1003;
+inline constexpr std::uint16_t no_status = 1005; ///< never on the wire: a close frame without a code
+inline constexpr std::uint16_t abnormal = 1006;  ///< never on the wire: the connection ended without a close frame
+inline constexpr std::uint16_t invalid_payload = 1007;
+inline constexpr std::uint16_t policy_violation = 1008;
+inline constexpr std::uint16_t message_too_big = 1009;
+inline constexpr std::uint16_t extension_required = 1010;
+inline constexpr std::uint16_t internal_error = 1011;
+inline constexpr std::uint16_t service_restart = 1012;
+inline constexpr std::uint16_t try_again_later = 1013;
+inline constexpr std::uint16_t bad_gateway = 1014; ///< Backend.AI: the service port refused the connection
+} // namespace websocket_close
+
+/// True when a close frame may carry this code: registered ones, and the ranges for libraries and applications.
+constexpr bool is_valid_close_code(unsigned code) noexcept {
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+/// True for close, ping and pong: at most 125 bytes, never fragmented, allowed between the fragments of a message.
+constexpr bool is_control(websocket_opcode opcode) noexcept {
+    return static_cast<unsigned>(opcode) >= 8;
+}
+
+/// The peer broke RFC 6455 (or one of our limits). close_code() is what to send in the close frame; what() says why.
+class websocket_error : public decode_error {
+public:
+    websocket_error(std::uint16_t close_code, const std::string& what)
+        : decode_error("websocket: " + what), close_code_(close_code) {}
+
+    /// 1002 protocol error, 1007 invalid UTF-8, 1009 too big.
+    std::uint16_t close_code() const noexcept { return close_code_; }
+
+private:
+    std::uint16_t close_code_;
+};
+
+/// What a decoder found. Views stay valid until the decoder's next call and as long as the input they came from.
+struct websocket_event {
+    websocket_opcode opcode = websocket_opcode::text; ///< text, binary, ping, pong or close; never continuation
+    std::string_view payload;                         ///< the message or its piece; of a close frame the reason
+    std::uint16_t code = 0;                           ///< of a close frame: its code, 1005 when it had none
+    bool first = true;                                ///< false for later pieces of a streamed message
+    bool last = true;                                 ///< false while more pieces of a streamed message follow
+};
+
+/// What a decoder accepts and how it hands messages out.
+struct websocket_limits {
+    std::uint64_t max_frame_size = 0;            ///< bytes of payload in one frame; 0: only the message limit
+    std::uint64_t max_message_size = 64U << 20U; ///< bytes of a whole message, fragments together; 0: no limit
+    bool stream_fragments = false;               ///< hand out pieces as they arrive instead of whole messages
+};
+
+/// The four bytes of a client's mask, in the order of the wire.
+using websocket_mask_key = std::array<unsigned char, 4>;
+
+/// XORs `size` bytes at `source` with the mask into `target` (the same address, or not overlapping). `offset` is the
+/// position of the first byte in the frame's payload: a payload may be masked in pieces. Masking twice restores.
+inline void websocket_mask(char* target, const char* source, std::size_t size, const websocket_mask_key& key,
+                           std::uint64_t offset = 0) noexcept {
+    unsigned char turned[8];
+    for (std::size_t i = 0; i < 8; ++i) turned[i] = key[static_cast<std::size_t>((offset + i) & 3U)];
+    std::uint64_t wide;
+    std::memcpy(&wide, turned, 8); // bytes in, bytes out: right on either endianness
+    std::size_t i = 0;
+    for (; size - i >= 32; i += 32) {
+        std::uint64_t block[4];
+        std::memcpy(block, source + i, 32);
+        block[0] ^= wide;
+        block[1] ^= wide;
+        block[2] ^= wide;
+        block[3] ^= wide;
+        std::memcpy(target + i, block, 32);
+    }
+    for (; size - i >= 8; i += 8) {
+        std::uint64_t block;
+        std::memcpy(&block, source + i, 8);
+        block ^= wide;
+        std::memcpy(target + i, &block, 8);
+    }
+    for (std::size_t rest = 0; i < size; ++i, ++rest) {
+        target[i] = static_cast<char>(static_cast<unsigned char>(source[i]) ^ turned[rest]);
+    }
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Room for the longest frame header: two bytes, a 64-bit length, a mask.
+inline constexpr std::size_t websocket_max_header_size = 14;
+
+/// Writes a frame's header to `target` (room for websocket_max_header_size bytes) and returns its size in bytes.
+/// `mask` is the key of a client's frame, null for a server's. For callers that send the payload from where it lies.
+inline std::size_t websocket_write_header(unsigned char* target, websocket_opcode opcode, bool last,
+                                          std::uint64_t payload_size, const websocket_mask_key* mask) noexcept {
+    target[0] = static_cast<unsigned char>((last ? 0x80U : 0U) | static_cast<unsigned>(opcode));
+    const unsigned mask_bit = mask != nullptr ? 0x80U : 0U;
+    std::size_t size = 2;
+    std::size_t length_bytes = 0;
+    if (payload_size < 126) {
+        target[1] = static_cast<unsigned char>(mask_bit | static_cast<unsigned>(payload_size));
+    } else {
+        length_bytes = payload_size < 65536 ? 2 : 8;
+        target[1] = static_cast<unsigned char>(mask_bit | (length_bytes == 2 ? 126U : 127U));
+    }
+    for (std::size_t i = length_bytes; i != 0; --i) {
+        target[size++] = static_cast<unsigned char>((payload_size >> (8 * (i - 1))) & 0xFFU);
+    }
+    if (mask != nullptr) {
+        for (const unsigned char byte : *mask) target[size++] = byte;
+    }
+    return size;
+}
+
+/// Appends one frame to `out`, its payload masked with `mask` unless that is null. Checks nothing: the caller keeps to
+/// the protocol (or, in a test, breaks it on purpose).
+inline void websocket_append_frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload,
+                                   const websocket_mask_key* mask) {
+    unsigned char header[websocket_max_header_size];
+    const std::size_t header_size = websocket_write_header(header, opcode, last, payload.size(), mask);
+    const std::size_t needed = out.size() + header_size + payload.size();
+    if (needed > out.capacity()) out.reserve((std::max)(needed, 2 * out.capacity()));
+    out.append(reinterpret_cast<const char*>(header), header_size);
+    if (mask == nullptr) {
+        out.append(payload);
+        return;
+    }
+    // In blocks that stay in the cache, so that memory is written once.
+    constexpr std::size_t block = 16U << 10U;
+    for (std::size_t done = 0; done < payload.size();) {
+        const std::string_view piece = payload.substr(done, block);
+        const std::size_t at = out.size();
+        out.append(piece);
+        websocket_mask(&out[at], &out[at], piece.size(), *mask, done);
+        done += piece.size();
+    }
+}
+
+/// Frames what we send and keeps it legal: control frames, text that is UTF-8, fragments in order. Frames are appended
+/// to the caller's buffer. Not thread-safe: callers that send from several threads hold a lock.
+class websocket_encoder {
+public:
+    /// Gives a fresh mask for every frame of a client: unpredictable, from a cryptographic source (RFC 6455 section
+    /// 10.3), since a page must not choose the bytes that a proxy sees.
+    using mask_source = std::function<websocket_mask_key()>;
+
+    /// `masks` is required for a client and unused for a server. Throws std::invalid_argument for a client without.
+    explicit websocket_encoder(websocket_role role, mask_source masks = {}) : role_(role), masks_(std::move(masks)) {
+        if (role == websocket_role::client && !masks_) {
+            throw std::invalid_argument("websocket: a client needs a source of masks");
+        }
+    }
+
+    /// Appends a whole message (text or binary), in one frame or, with `fragment_size` bytes other than 0, in as many
+    /// as that takes. Throws std::invalid_argument for text that is not UTF-8, std::logic_error inside a message that
+    /// fragment() has begun.
+    void message(std::string& out, websocket_opcode opcode, std::string_view payload, std::size_t fragment_size = 0) {
+        require_data(opcode);
+        if (in_message_) throw std::logic_error("websocket: a fragmented message is not finished");
+        if (opcode == websocket_opcode::text && !is_utf8(payload)) {
+            throw std::invalid_argument("websocket: text that is not UTF-8");
+        }
+        if (fragment_size == 0) fragment_size = (std::max)(payload.size(), std::size_t{1});
+        bool first = true;
+        do {
+            const std::string_view piece = payload.substr(0, fragment_size);
+            payload.remove_prefix(piece.size());
+            frame(out, first ? opcode : websocket_opcode::continuation, payload.empty(), piece);
+            first = false;
+        } while (!payload.empty());
+    }
+
+    /// Appends the next piece of a message whose end is not known yet; the first piece sets the type, the later ones
+    /// must repeat it. Control frames may go between. Throws std::invalid_argument for text that is not UTF-8
+    /// (characters may be cut by pieces), std::logic_error when the type changes inside a message.
+    void fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
+        require_data(opcode);
+        if (in_message_ && opcode != message_opcode_) {
+            throw std::logic_error("websocket: another type inside a fragmented message");
+        }
+        if (!in_message_) utf8_.reset();
+        if (opcode == websocket_opcode::text && (!utf8_.feed(piece) || (last && !utf8_.complete()))) {
+            throw std::invalid_argument("websocket: text that is not UTF-8");
+        }
+        frame(out, in_message_ ? websocket_opcode::continuation : opcode, last, piece);
+        message_opcode_ = opcode;
+        in_message_ = !last;
+    }
+
+    /// Appends a ping. `payload` of 125 bytes at most, else std::invalid_argument.
+    void ping(std::string& out, std::string_view payload) { control(out, websocket_opcode::ping, payload); }
+
+    /// Appends a pong. `payload` of 125 bytes at most, else std::invalid_argument.
+    void pong(std::string& out, std::string_view payload) { control(out, websocket_opcode::pong, payload); }
+
+    /// Appends a close frame; `code` 1005 makes an empty one. Throws std::invalid_argument for a code that may not
+    /// be sent, and for a reason that is not UTF-8, longer than 123 bytes or without a code.
+    void close(std::string& out, std::uint16_t code, std::string_view reason) {
+        require_close(code, reason);
+        std::string payload;
+        if (code != websocket_close::no_status) {
+            payload.push_back(static_cast<char>(static_cast<unsigned char>(code >> 8U)));
+            payload.push_back(static_cast<char>(static_cast<unsigned char>(code & 0xFFU)));
+            payload.append(reason);
+        }
+        control(out, websocket_opcode::close, payload);
+    }
+
+    /// Throws std::invalid_argument unless close() would take these.
+    static void require_close(std::uint16_t code, std::string_view reason) {
+        if (code != websocket_close::no_status && !is_valid_close_code(code)) {
+            throw std::invalid_argument("websocket: close code " + std::to_string(code) + " may not be sent");
+        }
+        if (code == websocket_close::no_status && !reason.empty()) {
+            throw std::invalid_argument("websocket: close reason without a code");
+        }
+        if (reason.size() > 123) throw std::invalid_argument("websocket: close reason of more than 123 bytes");
+        if (!is_utf8(reason)) throw std::invalid_argument("websocket: close reason that is not UTF-8");
+    }
+
+    /// True between the first and the last piece of a message sent by fragment().
+    bool in_message() const noexcept { return in_message_; }
+
+private:
+    static void require_data(websocket_opcode opcode) {
+        if (opcode != websocket_opcode::text && opcode != websocket_opcode::binary) {
+            throw std::invalid_argument("websocket: a message is text or binary");
+        }
+    }
+
+    void control(std::string& out, websocket_opcode opcode, std::string_view payload) {
+        if (payload.size() > 125) throw std::invalid_argument("websocket: control frame of more than 125 bytes");
+        frame(out, opcode, true, payload);
+    }
+
+    void frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload) {
+        if (role_ == websocket_role::server) {
+            websocket_append_frame(out, opcode, last, payload, nullptr);
+        } else {
+            const websocket_mask_key mask = masks_();
+            websocket_append_frame(out, opcode, last, payload, &mask);
+        }
+    }
+
+    websocket_role role_;
+    mask_source masks_;
+    bool in_message_ = false;
+    websocket_opcode message_opcode_ = websocket_opcode::text;
+    utf8_validator utf8_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// A control frame that waits to be sent.
+struct websocket_reply {
+    websocket_opcode opcode = websocket_opcode::pong; ///< pong or close
+    std::string payload;                              ///< of a close frame the reason
+    std::uint16_t code = 0;                           ///< of a close frame its code; 1005: none
+};
+
+/// Says what to answer and when the connection is over. One pong at most is pending, the one for the latest ping
+/// (section 5.5.3 allows it): a peer that pings faster than we can write does not fill our memory.
+/// Not thread-safe: reader and writer share it under the connection's lock.
+class websocket_control {
+public:
+    /// Tells it what the decoder found. Messages and pongs need no answer.
+    void received(const websocket_event& event) {
+        if (peer_close_code_) return;
+        if (event.opcode == websocket_opcode::ping) {
+            if (!close_queued_) pong_ = std::string(event.payload);
+        } else if (event.opcode == websocket_opcode::close) {
+            peer_close_code_ = event.code;
+            peer_close_reason_ = std::string(event.payload);
+            pong_.reset();
+            // Section 5.5.1: the echo carries the code that came; an empty close is answered by an empty one.
+            queue_close(event.code, {});
+        }
+    }
+
+    /// Tells it that the decoder threw: a close frame with the error's code goes out, nothing more is expected.
+    void failed(const websocket_error& error) {
+        failed_ = true;
+        pong_.reset();
+        queue_close(error.close_code(), {});
+    }
+
+    /// Begins the closing handshake from our side. False when a close was already begun or answered (nothing changes).
+    /// Throws std::invalid_argument for a code or reason that may not be sent. Code 1005 sends an empty close frame.
+    bool close(std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
+        websocket_encoder::require_close(code, reason);
+        if (close_queued_) return false;
+        queue_close(code, reason);
+        return true;
+    }
+
+    /// The next control frame to send, which then counts as sent; nothing after our close frame.
+    std::optional<websocket_reply> next_reply() {
+        std::optional<websocket_reply> reply;
+        if (pong_) {
+            reply = websocket_reply{websocket_opcode::pong, std::move(*pong_), 0};
+            pong_.reset();
+        } else if (close_) {
+            reply = std::move(close_);
+            close_.reset();
+            close_sent_ = true;
+        }
+        return reply;
+    }
+
+    /// True when next_reply() has something.
+    bool has_reply() const noexcept { return pong_.has_value() || close_.has_value(); }
+
+    /// True while messages and pings may be sent: no close frame of ours is sent or waiting.
+    bool may_send() const noexcept { return !close_queued_; }
+
+    /// True when both close frames went their way, or ours after an error: the server now ends the connection, the
+    /// client waits for that (section 7.1.1).
+    bool finished() const noexcept { return close_sent_ && (peer_close_code_.has_value() || failed_); }
+
+    /// True when both sides said goodbye: the connection was closed cleanly (section 7.1.4).
+    bool clean() const noexcept { return close_sent_ && peer_close_code_.has_value() && !failed_; }
+
+    /// The code of the peer's close frame: 1005 when it had none, 1006 while no close frame has come (section 7.1.5).
+    std::uint16_t peer_close_code() const noexcept { return peer_close_code_.value_or(websocket_close::abnormal); }
+
+    /// The reason of the peer's close frame, UTF-8.
+    const std::string& peer_close_reason() const noexcept { return peer_close_reason_; }
+
+private:
+    void queue_close(std::uint16_t code, std::string_view reason) {
+        if (close_queued_) return;
+        close_queued_ = true;
+        close_ = websocket_reply{websocket_opcode::close, std::string(reason), code};
+    }
+
+    std::optional<std::string> pong_;
+    std::optional<websocket_reply> close_;
+    bool close_queued_ = false;
+    bool close_sent_ = false;
+    bool failed_ = false;
+    std::optional<std::uint16_t> peer_close_code_;
+    std::string peer_close_reason_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/codec/websocket_decoder.hpp
+/// @file
+/// RFC 6455 frames to messages: a push parser that takes bytes in any chunking.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_DECODER_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_DECODER_HPP
+
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// Decodes what the peer sends after the handshake. `role` is our own: a client's decoder wants unmasked frames, a
+/// server's masked ones. Not thread-safe: one thread (the reader) uses it.
+///
+/// The sequence of events and the error, if any, do not depend on how the bytes are cut into calls (but for the sizes
+/// of the pieces when fragments are streamed). UTF-8 is checked as it comes, so a bad text fails before its end.
+class websocket_decoder {
+public:
+    explicit websocket_decoder(websocket_role role, websocket_limits limits = {}) : role_(role), limits_(limits) {}
+
+    /// Takes bytes off the front of `input` until one event is complete and returns it; without an event all input is
+    /// taken. Call again with the rest until it returns nothing. After a close frame everything is taken and ignored.
+    /// An unmasked, unfragmented message that lies wholly in `input` is handed out as a view into it, uncopied.
+    /// Throws websocket_error when the peer broke the protocol or a limit, and again on every later call.
+    std::optional<websocket_event> next(std::string_view& input) {
+        if (failed_) throw *failed_;
+        payload_ = {};
+        recycle();
+        while (!closed_) {
+            if (!in_payload_ && !read_header(input)) return std::nullopt;
+            if (remaining_ != 0 && input.empty()) return std::nullopt;
+            std::optional<websocket_event> event = is_control(opcode_) ? read_control(input) : read_data(input);
+            if (event) {
+                payload_ = event->payload;
+                return event;
+            }
+        }
+        input.remove_prefix(input.size());
+        return std::nullopt;
+    }
+
+    /// Feeds one chunk and calls `sink(const websocket_event&)` for every event in it. Throws as next() does.
+    template <typename Sink>
+    void feed(std::string_view chunk, Sink&& sink) {
+        while (const std::optional<websocket_event> event = next(chunk)) sink(*event);
+    }
+
+    /// The payload of the event that next() returned last, as a string of its own: moved out of the decoder where the
+    /// message was assembled there, else copied. Once per event, before the next call and while the input lives.
+    std::string take() {
+        std::string taken;
+        if (handed_out_ && payload_.data() == message_.data() && payload_.size() == message_.size()) {
+            taken.swap(message_);
+        } else {
+            taken.assign(payload_);
+        }
+        payload_ = {};
+        return taken;
+    }
+
+    /// True after a close frame: nothing more will come.
+    bool closed() const noexcept { return closed_; }
+
+    /// True inside a frame or between the fragments of a message: an end of the connection here cuts something off.
+    bool in_message() const noexcept { return in_payload_ || header_size_ != 0 || fragmented_; }
+
+private:
+    [[noreturn]] void fail(std::uint16_t code, const char* what) {
+        failed_.emplace(code, what);
+        throw *failed_;
+    }
+
+    // The buffer of the message that the last event handed out is ours again, but for a fragment still being gathered.
+    void recycle() {
+        if (!handed_out_) return;
+        handed_out_ = false;
+        // One huge message must not hold its memory for the rest of a long connection.
+        if (message_.capacity() > kept_capacity) std::string().swap(message_);
+        message_.clear();
+    }
+
+    bool read_header(std::string_view& input) {
+        for (;;) {
+            const std::size_t wanted = header_size_ < 2 ? 2 : header_wanted();
+            if (header_size_ < wanted) {
+                const std::size_t n = (std::min)(wanted - header_size_, input.size());
+                // An empty view may hold a null pointer, which memcpy must not get.
+                if (n != 0) std::memcpy(header_ + header_size_, input.data(), n);
+                header_size_ += n;
+                input.remove_prefix(n);
+                if (header_size_ < wanted) return false;
+                if (wanted == 2) check_start();
+                if (header_wanted() != wanted) continue;
+            }
+            start_frame();
+            return true;
+        }
+    }
+
+    std::size_t header_wanted() const noexcept {
+        const unsigned length = header_[1] & 0x7FU;
+        return 2 + (length == 127 ? 8U : length == 126 ? 2U : 0U) + ((header_[1] & 0x80U) != 0 ? 4U : 0U);
+    }
+
+    // Everything that the first two bytes of a frame can already get wrong.
+    void check_start() {
+        using websocket_close::protocol_error;
+        if ((header_[0] & 0x70U) != 0) fail(protocol_error, "reserved bit set without an extension");
+        const unsigned opcode = header_[0] & 0x0FU;
+        const bool control = opcode >= 8;
+        if ((opcode > 2 && !control) || opcode > 10) fail(protocol_error, "reserved opcode");
+        const bool masked = (header_[1] & 0x80U) != 0;
+        if (masked && role_ == websocket_role::client) fail(protocol_error, "masked frame from a server");
+        if (!masked && role_ == websocket_role::server) fail(protocol_error, "unmasked frame from a client");
+        if (control) {
+            if ((header_[0] & 0x80U) == 0) fail(protocol_error, "fragmented control frame");
+            if ((header_[1] & 0x7FU) > 125) fail(protocol_error, "control frame of more than 125 bytes");
+            if (opcode == 8 && (header_[1] & 0x7FU) == 1) fail(protocol_error, "close frame with half a code");
+        } else if (opcode == 0 && !fragmented_) {
+            fail(protocol_error, "continuation of no message");
+        } else if (opcode != 0 && fragmented_) {
+            fail(protocol_error, "new message inside a fragmented one");
+        }
+    }
+
+    std::uint64_t read_length() {
+        const unsigned marker = header_[1] & 0x7FU;
+        if (marker < 126) return marker;
+        const std::size_t bytes = marker == 126 ? 2 : 8;
+        std::uint64_t length = 0;
+        for (std::size_t i = 0; i < bytes; ++i) length = (length << 8U) | header_[2 + i];
+        if ((length >> 63U) != 0) fail(websocket_close::protocol_error, "length with its highest bit set");
+        if (length < 126 || (bytes == 8 && length < 65536)) {
+            fail(websocket_close::protocol_error, "length not in its shortest form");
+        }
+        return length;
+    }
+
+    void start_frame() {
+        const std::uint64_t length = read_length();
+        opcode_ = static_cast<websocket_opcode>(header_[0] & 0x0FU);
+        last_frame_ = (header_[0] & 0x80U) != 0;
+        masked_ = (header_[1] & 0x80U) != 0;
+        if (masked_) std::memcpy(mask_.data(), header_ + header_size_ - 4, 4);
+        if (!is_control(opcode_)) start_data(length);
+        remaining_ = length;
+        offset_ = 0;
+        header_size_ = 0;
+        in_payload_ = true;
+    }
+
+    // Refused by the announced length, before a byte of the payload was taken.
+    void start_data(std::uint64_t length) {
+        if (limits_.max_frame_size != 0 && length > limits_.max_frame_size) {
+            fail(websocket_close::message_too_big, "frame over the size limit");
+        }
+        std::uint64_t most = limits_.max_message_size != 0 ? limits_.max_message_size : ~std::uint64_t{0};
+        if (!limits_.stream_fragments) most = (std::min)(most, std::uint64_t{message_.max_size()});
+        if (most < message_size_ || length > most - message_size_) {
+            fail(websocket_close::message_too_big, "message over the size limit");
+        }
+        message_size_ += length;
+        if (opcode_ != websocket_opcode::continuation) {
+            message_opcode_ = opcode_;
+            first_piece_ = true;
+            utf8_.reset();
+        }
+        fragmented_ = !last_frame_;
+    }
+
+    std::string_view take_payload(std::string_view& input) {
+        const std::size_t n = remaining_ < input.size() ? static_cast<std::size_t>(remaining_) : input.size();
+        const std::string_view piece = input.substr(0, n);
+        input.remove_prefix(n);
+        remaining_ -= n;
+        return piece;
+    }
+
+    // The piece as the peer meant it, behind what `buffer` already holds.
+    std::string_view append_unmasked(std::string& buffer, std::string_view piece) {
+        const std::size_t before = buffer.size();
+        buffer.append(piece);
+        if (masked_) websocket_mask(&buffer[before], &buffer[before], piece.size(), mask_, offset_);
+        offset_ += piece.size();
+        return std::string_view(buffer).substr(before);
+    }
+
+    void check_text(std::string_view piece, bool end_of_message) {
+        if (message_opcode_ != websocket_opcode::text) return;
+        if (!utf8_.feed(piece)) fail(websocket_close::invalid_payload, "text that is not UTF-8");
+        if (end_of_message && !utf8_.complete()) {
+            fail(websocket_close::invalid_payload, "text that ends inside a character");
+        }
+    }
+
+    std::optional<websocket_event> read_data(std::string_view& input) {
+        const bool whole_in_input = remaining_ <= input.size() && last_frame_ && !masked_ && message_.empty();
+        if (limits_.stream_fragments) return read_piece(input);
+        if (whole_in_input) {
+            const std::string_view payload = take_payload(input);
+            check_text(payload, true);
+            return end_of_data_frame(payload);
+        }
+        if (offset_ == 0) {
+            // A length is only a promise: reserve a megabyte of it at most, then grow with what really comes.
+            const std::uint64_t ahead = (std::min)(remaining_, std::uint64_t{1U << 20U});
+            if (message_.empty()) message_.reserve(static_cast<std::size_t>(ahead));
+        }
+        while (remaining_ != 0 && !input.empty()) {
+            // Blocks that stay in the first-level cache: copied, unmasked and checked while they are there.
+            std::string_view block = input.substr(0, block_size);
+            const std::size_t offered = block.size();
+            const std::string_view piece = append_unmasked(message_, take_payload(block));
+            input.remove_prefix(offered - block.size());
+            check_text(piece, remaining_ == 0 && last_frame_);
+        }
+        if (remaining_ != 0) return std::nullopt;
+        if (last_frame_) {
+            check_text({}, true); // an empty last fragment ends the text too
+            handed_out_ = true;
+        }
+        return end_of_data_frame(message_);
+    }
+
+    std::optional<websocket_event> end_of_data_frame(std::string_view message) {
+        in_payload_ = false;
+        if (!last_frame_) return std::nullopt;
+        message_size_ = 0;
+        websocket_event event;
+        event.opcode = message_opcode_;
+        event.payload = message;
+        return event;
+    }
+
+    // Streaming: hands out what is there of this frame, a view into the input where it is unmasked.
+    std::optional<websocket_event> read_piece(std::string_view& input) {
+        std::string_view rest = masked_ ? input.substr(0, stream_piece_size) : input;
+        const std::size_t offered = rest.size();
+        std::string_view piece = take_payload(rest);
+        input.remove_prefix(offered - rest.size());
+        const bool last = remaining_ == 0 && last_frame_;
+        if (masked_) {
+            piece = append_unmasked(message_, piece);
+            handed_out_ = true;
+        }
+        check_text(piece, last);
+        if (remaining_ == 0) in_payload_ = false;
+        if (last) message_size_ = 0;
+        if (piece.empty() && !last) return std::nullopt;
+        websocket_event event;
+        event.opcode = message_opcode_;
+        event.payload = piece;
+        event.first = std::exchange(first_piece_, false);
+        event.last = last;
+        return event;
+    }
+
+    std::optional<websocket_event> read_control(std::string_view& input) {
+        if (offset_ == 0) control_.clear();
+        append_unmasked(control_, take_payload(input));
+        if (remaining_ != 0) return std::nullopt;
+        in_payload_ = false;
+        websocket_event event;
+        event.opcode = opcode_;
+        event.payload = control_;
+        if (opcode_ != websocket_opcode::close) return event;
+        if (control_.empty()) {
+            event.code = websocket_close::no_status;
+        } else {
+            event.code = static_cast<std::uint16_t>((static_cast<unsigned char>(control_[0]) << 8U) |
+                                                    static_cast<unsigned char>(control_[1]));
+            event.payload.remove_prefix(2);
+            if (!is_valid_close_code(event.code)) fail(websocket_close::protocol_error, "invalid close code");
+            if (!is_utf8(event.payload)) fail(websocket_close::invalid_payload, "close reason that is not UTF-8");
+        }
+        closed_ = true;
+        return event;
+    }
+
+    static constexpr std::size_t block_size = 16U << 10U;
+    static constexpr std::size_t stream_piece_size = 64U << 10U;
+    static constexpr std::size_t kept_capacity = 4U << 20U;
+
+    websocket_role role_;
+    websocket_limits limits_;
+    std::optional<websocket_error> failed_;
+    unsigned char header_[14] = {};
+    std::size_t header_size_ = 0;
+    bool in_payload_ = false; // the header is read, the payload (which may be empty) is not yet done
+    bool last_frame_ = false;
+    bool masked_ = false;
+    websocket_opcode opcode_ = websocket_opcode::text;
+    websocket_mask_key mask_ = {};
+    std::uint64_t remaining_ = 0;    // bytes of this frame's payload still to come
+    std::uint64_t offset_ = 0;       // bytes of this frame's payload already unmasked into a buffer
+    bool fragmented_ = false;        // between the first and the last frame of a message
+    std::uint64_t message_size_ = 0; // announced so far, all fragments together
+    websocket_opcode message_opcode_ = websocket_opcode::text;
+    bool first_piece_ = true;
+    utf8_validator utf8_;
+    std::string message_;
+    std::string control_;
+    std::string_view payload_;
+    bool handed_out_ = false; // the last event's payload lies in message_
+    bool closed_ = false;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/codec/websocket_handshake.hpp
+/// @file
+/// The opening handshake of RFC 6455 section 4, both sides.
+#ifndef BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
+#define BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
+
+// ---- backendai/codec/http_response.hpp
+/// @file
+/// A strict push parser of one HTTP/1.x response: what answers a websocket handshake or a proxy's CONNECT, whether it
+/// agrees or sends an error page. (RFC 9112; obsolete line folding and bare line ends are refused.)
+#ifndef BACKENDAI_CODEC_HTTP_RESPONSE_HPP
+#define BACKENDAI_CODEC_HTTP_RESPONSE_HPP
+
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// A response as it came. `body` is that of an error, cut at the limit when `body_cut` is set.
+struct http_response {
+    int status = 0;
+    std::string reason;
+    http_fields headers;
+    std::string body;
+    bool body_cut = false;
+};
+
+/// Bounds of a response.
+struct http_response_limits {
+    std::size_t max_head_size = 32U << 10U; ///< bytes of all heads (interim ones too) and of chunk sizes and trailers
+    std::size_t max_header_count = 100;
+    std::size_t max_body_size = 256U << 10U; ///< bytes of the body that are kept; a longer one is cut, not an error
+};
+
+/// Parses in any chunking. Interim responses (1xx but 101) are skipped. After 101, and after a success to CONNECT, what
+/// follows the head is not HTTP and stays in the caller's input. Not thread-safe. Malformed input and heads over a
+/// limit throw decode_error; the parser is useless then.
+class http_response_parser {
+public:
+    /// `connect_request`: the request was a CONNECT, whose success (2xx) has no body.
+    explicit http_response_parser(http_response_limits limits = {}, bool connect_request = false)
+        : limits_(limits), connect_request_(connect_request) {}
+
+    /// Takes bytes off the front of `input`, as many as belong to the response. True when the response is whole.
+    bool feed(std::string_view& input) {
+        while (state_ != state::done && !input.empty()) {
+            if (state_ == state::body || state_ == state::chunk || state_ == state::until_close) {
+                read_body(input);
+            } else if (read_line(input)) {
+                const std::string line = std::exchange(line_, {});
+                line_done(line);
+            }
+        }
+        return state_ == state::done;
+    }
+
+    /// Tells that the connection ended: that is the end of a body without a length; anywhere else decode_error.
+    void finish() {
+        if (state_ == state::until_close) state_ = state::done;
+        if (state_ != state::done) throw decode_error("http response: the connection ended before its end");
+    }
+
+    /// True when the response is whole.
+    bool done() const noexcept { return state_ == state::done; }
+
+    /// True once status and headers are known, though the body may be outstanding.
+    bool head_done() const noexcept { return state_ != state::status_line && state_ != state::header; }
+
+    /// The response so far.
+    const http_response& response() const noexcept { return response_; }
+
+private:
+    enum class state { status_line, header, body, until_close, chunk_size, chunk, chunk_end, trailer, done };
+
+    [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("http response: ") + what); }
+
+    // A line up to CR LF into line_, without them. Judged as a whole, so the result does not depend on the chunking.
+    bool read_line(std::string_view& input) {
+        const std::size_t end = input.find('\n');
+        const std::size_t size = end == std::string_view::npos ? input.size() : end + 1;
+        if (size > limits_.max_head_size - head_size_) fail("head over the size limit");
+        head_size_ += size;
+        line_.append(input.substr(0, size));
+        input.remove_prefix(size);
+        if (end == std::string_view::npos) return false;
+        line_.pop_back();
+        if (line_.empty() || line_.back() != '\r') fail("line that does not end with CR LF");
+        line_.pop_back();
+        return true;
+    }
+
+    void line_done(std::string_view line) {
+        switch (state_) {
+        case state::status_line: read_status(line); break;
+        case state::header:
+            if (line.empty()) {
+                end_of_head();
+            } else {
+                read_header(line, response_.headers);
+            }
+            break;
+        case state::chunk_size: read_chunk_size(line); break;
+        case state::chunk_end:
+            if (!line.empty()) fail("chunk longer than its size");
+            state_ = state::chunk_size;
+            break;
+        case state::trailer:
+            if (line.empty()) {
+                state_ = state::done;
+            } else {
+                read_header(line, trailers_);
+            }
+            break;
+        default: fail("line where none belongs");
+        }
+    }
+
+    void read_status(std::string_view line) {
+        // "HTTP/1.1 101 Switching Protocols"; the space before an empty reason is often missing in practice.
+        if (line.size() < 12 || line.substr(0, 7) != "HTTP/1." || (line[7] != '0' && line[7] != '1') ||
+            line[8] != ' ' || (line.size() > 12 && line[12] != ' ')) {
+            fail("malformed status line");
+        }
+        int status = 0;
+        for (const char digit : line.substr(9, 3)) {
+            if (digit < '0' || digit > '9') fail("malformed status line");
+            status = status * 10 + (digit - '0');
+        }
+        const std::string_view reason = line.size() > 13 ? line.substr(13) : std::string_view();
+        if (status < 100 || status > 599 || !is_field_value(reason)) fail("malformed status line");
+        http_1_0_ = line[7] == '0';
+        response_.status = status;
+        response_.reason = std::string(reason);
+        state_ = state::header;
+    }
+
+    void read_header(std::string_view line, http_fields& fields) const {
+        if (fields.size() == limits_.max_header_count) fail("too many headers");
+        const std::size_t colon = line.find(':');
+        if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) fail("malformed header");
+        const std::string_view value = trim_field(line.substr(colon + 1));
+        if (!is_field_value(value)) fail("control character in a header");
+        fields.emplace_back(std::string(line.substr(0, colon)), std::string(value));
+    }
+
+    void end_of_head() {
+        const int status = response_.status;
+        if (status == 101 || (connect_request_ && status / 100 == 2)) {
+            if (http_1_0_ && status == 101) fail("protocol switch in HTTP/1.0");
+            state_ = state::done;
+        } else if (status < 200) {
+            response_ = http_response();
+            state_ = state::status_line;
+        } else if (status == 204 || status == 304) {
+            state_ = state::done;
+        } else {
+            start_body();
+        }
+    }
+
+    void start_body() {
+        const std::size_t codings = count_fields(response_.headers, "Transfer-Encoding");
+        const std::size_t lengths = count_fields(response_.headers, "Content-Length");
+        if (codings + lengths > 1) fail("more than one length of the body");
+        if (codings == 1) {
+            if (http_1_0_ || !equals_ignoring_case(*find_field(response_.headers, "Transfer-Encoding"), "chunked")) {
+                fail("unknown transfer coding");
+            }
+            state_ = state::chunk_size;
+        } else if (lengths == 1) {
+            remaining_ = parse_length(*find_field(response_.headers, "Content-Length"), 10);
+            state_ = remaining_ == 0 ? state::done : state::body;
+        } else {
+            state_ = state::until_close;
+        }
+    }
+
+    static std::uint64_t parse_length(std::string_view digits, unsigned base) {
+        // 18 decimal or 15 hexadecimal digits fit into 64 bits; nothing longer is honest.
+        if (digits.empty() || digits.size() > (base == 10 ? 18U : 15U)) fail("malformed length");
+        std::uint64_t value = 0;
+        for (const char c : digits) {
+            unsigned digit = base;
+            if (c >= '0' && c <= '9') digit = static_cast<unsigned>(c - '0');
+            if (c >= 'a' && c <= 'f') digit = static_cast<unsigned>(c - 'a') + 10;
+            if (c >= 'A' && c <= 'F') digit = static_cast<unsigned>(c - 'A') + 10;
+            if (digit >= base) fail("malformed length");
+            value = value * base + digit;
+        }
+        return value;
+    }
+
+    void read_chunk_size(std::string_view line) {
+        const std::size_t extension = line.find(';');
+        if (!is_field_value(line)) fail("control character in a chunk's head");
+        if (extension != std::string_view::npos) line = trim_field(line.substr(0, extension));
+        remaining_ = parse_length(line, 16);
+        state_ = remaining_ == 0 ? state::trailer : state::chunk;
+    }
+
+    void read_body(std::string_view& input) {
+        std::size_t n = input.size();
+        if (state_ != state::until_close && remaining_ < n) n = static_cast<std::size_t>(remaining_);
+        const std::size_t kept = (std::min)(n, limits_.max_body_size - response_.body.size());
+        response_.body.append(input.substr(0, kept));
+        input.remove_prefix(kept);
+        remaining_ -= state_ == state::until_close ? 0 : kept;
+        if (kept < n) {
+            // Nobody reads the rest of an endless error page: the connection is of no more use anyway.
+            response_.body_cut = true;
+            state_ = state::done;
+        } else if (state_ != state::until_close && remaining_ == 0) {
+            state_ = state_ == state::chunk ? state::chunk_end : state::done;
+        }
+    }
+
+    http_response_limits limits_;
+    bool connect_request_;
+    state state_ = state::status_line;
+    bool http_1_0_ = false;
+    std::size_t head_size_ = 0;
+    std::uint64_t remaining_ = 0; // bytes of the body, or of the chunk, still to come
+    std::string line_;
+    http_fields trailers_;
+    http_response response_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <array>
+#include <cstddef>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// The Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
+inline std::string websocket_accept(std::string_view key) {
+    return base64_encode(digest("sha1", std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
+}
+
+/// The client's side of one handshake: makes the headers, then reads and judges the answer. Not thread-safe.
+class websocket_client_handshake {
+public:
+    /// `nonce`: 16 fresh random bytes. `protocols`: the subprotocols offered, the preferred one first.
+    /// Throws std::invalid_argument for a subprotocol that is no token or is offered twice.
+    explicit websocket_client_handshake(const std::array<unsigned char, 16>& nonce,
+                                        std::vector<std::string> protocols = {}, http_response_limits limits = {})
+        : key_(base64_encode(std::string_view(reinterpret_cast<const char*>(nonce.data()), nonce.size()))),
+          protocols_(std::move(protocols)),
+          parser_(limits) {
+        for (std::size_t i = 0; i < protocols_.size(); ++i) {
+            if (!is_token(protocols_[i])) throw std::invalid_argument("websocket: malformed subprotocol");
+            for (std::size_t j = 0; j < i; ++j) {
+                if (protocols_[i] == protocols_[j]) throw std::invalid_argument("websocket: subprotocol offered twice");
+            }
+        }
+    }
+
+    /// What the request needs besides its line (GET, HTTP/1.1), Host and whatever else the caller sends.
+    http_fields headers() const {
+        http_fields fields = {{"Upgrade", "websocket"},
+                              {"Connection", "Upgrade"},
+                              {"Sec-WebSocket-Key", key_},
+                              {"Sec-WebSocket-Version", "13"}};
+        std::string offered;
+        for (const std::string& protocol : protocols_) offered += (offered.empty() ? "" : ", ") + protocol;
+        if (!offered.empty()) fields.emplace_back("Sec-WebSocket-Protocol", std::move(offered));
+        return fields;
+    }
+
+    /// Takes bytes off the front of `input`. True when the answer is whole: either accepted(), and what is left in
+    /// `input` are frames for the decoder; or refused, and response() has status, headers and body.
+    /// Throws decode_error for malformed HTTP and for a 101 that does not agree to what was asked.
+    bool feed(std::string_view& input) {
+        if (done_) return true;
+        if (!parser_.feed(input)) return false;
+        if (response().status == 101) verify();
+        done_ = true;
+        return true;
+    }
+
+    /// Tells that the connection ended, which completes a refusal without a length; else throws decode_error.
+    void finish() {
+        if (done_) return;
+        parser_.finish();
+        done_ = true;
+    }
+
+    /// True when the websocket is open.
+    bool accepted() const noexcept { return done_ && response().status == 101; }
+
+    /// The subprotocol that the server chose among ours; empty for none.
+    const std::string& protocol() const noexcept { return protocol_; }
+
+    /// The server's answer; of a refusal with its body.
+    const http_response& response() const noexcept { return parser_.response(); }
+
+private:
+    [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("websocket handshake: ") + what); }
+
+    const std::string* single(const char* name) const {
+        if (count_fields(response().headers, name) > 1) {
+            throw decode_error(std::string("websocket handshake: repeated header ") + name);
+        }
+        return find_field(response().headers, name);
+    }
+
+    // RFC 6455 section 4.1, what the client must check in the server's answer.
+    void verify() {
+        const std::string* upgrade = single("Upgrade");
+        if (upgrade == nullptr || !equals_ignoring_case(*upgrade, "websocket")) fail("no upgrade to websocket");
+        if (!list_has(response().headers, "Connection", "Upgrade")) fail("no upgrade of the connection");
+        const std::string* accept = single("Sec-WebSocket-Accept");
+        if (accept == nullptr || *accept != websocket_accept(key_)) fail("wrong Sec-WebSocket-Accept");
+        if (count_fields(response().headers, "Sec-WebSocket-Extensions") != 0) {
+            fail("extension that was not offered");
+        }
+        // A body has no place in front of frames: whoever announces one disagrees with us about where they begin.
+        if (const std::string* length = single("Content-Length")) {
+            if (*length != "0") fail("101 with a body");
+        }
+        if (count_fields(response().headers, "Transfer-Encoding") != 0) fail("101 with a body");
+        const std::string* protocol = single("Sec-WebSocket-Protocol");
+        if (protocol == nullptr) return; // none chosen: allowed, the caller decides whether it can live with that
+        for (const std::string& offered : protocols_) {
+            if (*protocol == offered) protocol_ = offered;
+        }
+        if (protocol_.empty()) fail("subprotocol that was not offered");
+    }
+
+    std::string key_;
+    std::vector<std::string> protocols_;
+    http_response_parser parser_;
+    bool done_ = false;
+    std::string protocol_;
+};
+
+/// A server's answer to a handshake.
+struct websocket_server_answer {
+    int status = 101;     ///< 101 when the websocket is open; else 400, 405 or 426
+    std::string reason;   ///< of the status line; of a refusal it says what was wrong
+    http_fields headers;  ///< of the answer
+    std::string protocol; ///< the subprotocol chosen; empty for none
+
+    bool accepted() const noexcept { return status == 101; }
+
+    /// The answer's head for the wire; the caller may add headers before.
+    std::string head() const {
+        std::string text = "HTTP/1.1 " + std::to_string(status) + " " + reason + "\r\n";
+        for (const auto& field : headers) text += field.first + ": " + field.second + "\r\n";
+        return text + "\r\n";
+    }
+};
+
+/// Judges a request's method and headers and makes the answer (RFC 6455 section 4.2). `supported`: the subprotocols we
+/// speak; the first one of the client's list among them is chosen. Extensions are declined. Never throws for a bad
+/// request: that is an answer too.
+inline websocket_server_answer websocket_answer(std::string_view method, const http_fields& request,
+                                                const std::vector<std::string>& supported = {}) {
+    const auto refuse = [](int status, const char* reason, http_fields headers = {}) {
+        headers.emplace_back("Connection", "close");
+        headers.emplace_back("Content-Length", "0");
+        return websocket_server_answer{status, reason, std::move(headers), {}};
+    };
+    if (method != "GET") return refuse(405, "Method Not Allowed", {{"Allow", "GET"}});
+    if (count_fields(request, "Host") != 1) return refuse(400, "Bad Request: Host");
+    if (!list_has(request, "Upgrade", "websocket")) {
+        return refuse(426, "Upgrade Required", {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}});
+    }
+    if (!list_has(request, "Connection", "Upgrade")) return refuse(400, "Bad Request: Connection");
+    const std::string* version = find_field(request, "Sec-WebSocket-Version");
+    if (version == nullptr || count_fields(request, "Sec-WebSocket-Version") != 1 || *version != "13") {
+        return refuse(426, "Upgrade Required", {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}});
+    }
+    const std::string* key = find_field(request, "Sec-WebSocket-Key");
+    bool good_key = key != nullptr && key->size() == 24 && count_fields(request, "Sec-WebSocket-Key") == 1;
+    if (good_key) {
+        try {
+            const std::string nonce = base64_decode(*key);
+            good_key = nonce.size() == 16 && base64_encode(nonce) == *key;
+        } catch (const decode_error&) {
+            good_key = false; // answered with 400 below
+        }
+    }
+    if (!good_key) return refuse(400, "Bad Request: Sec-WebSocket-Key");
+    websocket_server_answer answer;
+    answer.reason = "Switching Protocols";
+    answer.headers = {
+        {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", websocket_accept(*key)}};
+    for (const std::string& offered : list_members(request, "Sec-WebSocket-Protocol")) {
+        if (!is_token(offered)) return refuse(400, "Bad Request: Sec-WebSocket-Protocol");
+        for (const std::string& ours : supported) {
+            if (answer.protocol.empty() && offered == ours) answer.protocol = ours;
+        }
+    }
+    if (!answer.protocol.empty()) answer.headers.emplace_back("Sec-WebSocket-Protocol", answer.protocol);
+    return answer;
+}
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace codec {
+
+/// An open websocket without its socket: bytes that came go in by next(), bytes to send come out of the writing
+/// functions, which append to the caller's buffer.
+///
+/// Threads: a connection with one reader and one writer calls decode() in the reader without a lock (it touches the
+/// decoder only) and everything else, note() and the writing functions, under its one lock. next() is both at once,
+/// for a single thread.
+class websocket_codec {
+public:
+    /// `masks` gives a fresh, unpredictable mask per frame; required for a client, unused for a server.
+    /// Throws std::invalid_argument for a client without.
+    explicit websocket_codec(websocket_role role, websocket_limits limits = {},
+                             websocket_encoder::mask_source masks = {})
+        : decoder_(role, limits), encoder_(role, std::move(masks)) {}
+
+    /// The next event at the front of `input`, whose answer (pong, close) is then pending; see websocket_decoder::next
+    /// for the lifetime of its payload. Nothing when all of `input` is taken. Throws websocket_error when the peer
+    /// broke the protocol; the close frame that says so is then pending.
+    std::optional<websocket_event> next(std::string_view& input) {
+        try {
+            std::optional<websocket_event> event = decode(input);
+            if (event) note(*event);
+            return event;
+        } catch (const websocket_error& error) {
+            note(error);
+            throw;
+        }
+    }
+
+    /// next() without noting the answer: the reader's half, see the class.
+    std::optional<websocket_event> decode(std::string_view& input) { return decoder_.next(input); }
+
+    /// The last event's payload as a string of its own, moved where possible; see websocket_decoder::take.
+    std::string take() { return decoder_.take(); }
+
+    /// Queues what the event or the error demands: a pong, the echo of a close, the close that reports an error.
+    void note(const websocket_event& event) { control_.received(event); }
+    void note(const websocket_error& error) { control_.failed(error); }
+
+    /// Appends the pending control frames (a pong, a close) to `out`. Returns false when there was none.
+    bool write_pending(std::string& out) {
+        bool any = false;
+        while (const std::optional<websocket_reply> reply = control_.next_reply()) {
+            any = true;
+            if (reply->opcode == websocket_opcode::pong) {
+                encoder_.pong(out, reply->payload);
+            } else {
+                encoder_.close(out, reply->code, reply->payload);
+            }
+        }
+        return any;
+    }
+
+    /// Appends a message; see websocket_encoder::message. Throws std::logic_error after a close was begun.
+    void write_message(std::string& out, websocket_opcode opcode, std::string_view payload,
+                       std::size_t fragment_size = 0) {
+        require_open();
+        encoder_.message(out, opcode, payload, fragment_size);
+    }
+
+    /// Appends a piece of a message; see websocket_encoder::fragment. Throws std::logic_error after a close was begun.
+    void write_fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
+        require_open();
+        encoder_.fragment(out, opcode, piece, last);
+    }
+
+    /// Appends a ping (125 bytes at most, else std::invalid_argument). Throws std::logic_error after a close was begun.
+    void write_ping(std::string& out, std::string_view payload) {
+        require_open();
+        encoder_.ping(out, payload);
+    }
+
+    /// Begins the closing handshake: appends what is pending and the close frame. Returns false, and appends nothing
+    /// new, when a close was begun before. Throws std::invalid_argument for a code or reason that may not be sent.
+    bool write_close(std::string& out, std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
+        const bool begun = control_.close(code, reason);
+        write_pending(out);
+        return begun;
+    }
+
+    /// True when write_pending() would append something.
+    bool has_pending() const noexcept { return control_.has_reply(); }
+
+    /// Where the closing handshake stands.
+    const websocket_control& control() const noexcept { return control_; }
+
+    /// The reading half: whether it stands inside a message.
+    const websocket_decoder& decoder() const noexcept { return decoder_; }
+
+private:
+    void require_open() const {
+        if (!control_.may_send()) throw std::logic_error("websocket: nothing may be sent after a close frame");
+    }
+
+    websocket_decoder decoder_;
+    websocket_encoder encoder_;
+    websocket_control control_;
+};
+
+} // namespace codec
+BACKENDAI_NAMESPACE_END
+
+#endif
 // ---- backendai/files/terminal_progress.hpp
 /// @file
 /// A ready-made progress bar for programs that run in a terminal.
@@ -18213,6 +19487,12 @@ public:
         if (head.status < 200 || head.status > 599)
             bad("the status " + std::to_string(head.status) + " was not asked for");
         std::size_t size = 0;
+        const std::string* coding = nullptr;
+        const std::string* length = nullptr;
+        const auto only = [](const std::string*& known, const std::string& value, const char* what) {
+            if (known != nullptr) bad(what);
+            known = &value;
+        };
         for (const auto& field : head.headers) {
             size += field.first.size() + field.second.size();
             // "Content-Length : 5" would otherwise pass as a header of another name.
@@ -18220,19 +19500,20 @@ public:
             if (field.second.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
                 bad("a header holds a line break or NUL");
             }
+            if (equal_ignoring_case(field.first, "Transfer-Encoding")) {
+                only(coding, field.second, "its transfer coding is not \"chunked\"");
+            } else if (equal_ignoring_case(field.first, "Content-Length")) {
+                only(length, field.second, "it has more than one Content-Length");
+            }
         }
         if (head.headers.size() > 256 || size > 256 * 1024) bad("its head is larger than 256 fields or 256 KiB");
-        const std::string* coding = head.headers.find("Transfer-Encoding");
-        if (coding != nullptr &&
-            (head.headers.count("Transfer-Encoding") != 1 || !equal_ignoring_case(*coding, "chunked"))) {
+        if (coding != nullptr && !equal_ignoring_case(*coding, "chunked")) {
             bad("its transfer coding is not \"chunked\"");
         }
-        const std::string* length = head.headers.find("Content-Length");
         if (length == nullptr) {
             open_ended_ = coding == nullptr && method != "HEAD" && head.status != 204 && head.status != 304;
             return;
         }
-        if (head.headers.count("Content-Length") != 1) bad("it has more than one Content-Length");
         if (coding != nullptr) bad("it has both Content-Length and Transfer-Encoding");
         if (length->empty() || length->size() > 18) bad("its Content-Length is not a number");
         std::uint64_t value = 0;
@@ -18331,237 +19612,6 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_TRANSPORT_PROXY_HPP
 #define BACKENDAI_TRANSPORT_PROXY_HPP
 
-// ---- backendai/codec/http_response.hpp
-/// @file
-/// A strict push parser of one HTTP/1.x response: what answers a websocket handshake or a proxy's CONNECT, whether it
-/// agrees or sends an error page. (RFC 9112; obsolete line folding and bare line ends are refused.)
-#ifndef BACKENDAI_CODEC_HTTP_RESPONSE_HPP
-#define BACKENDAI_CODEC_HTTP_RESPONSE_HPP
-
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// A response as it came. `body` is that of an error, cut at the limit when `body_cut` is set.
-struct http_response {
-    int status = 0;
-    std::string reason;
-    http_fields headers;
-    std::string body;
-    bool body_cut = false;
-};
-
-/// Bounds of a response.
-struct http_response_limits {
-    std::size_t max_head_size = 32U << 10U; ///< bytes of all heads (interim ones too) and of chunk sizes and trailers
-    std::size_t max_header_count = 100;
-    std::size_t max_body_size = 256U << 10U; ///< bytes of the body that are kept; a longer one is cut, not an error
-};
-
-/// Parses in any chunking. Interim responses (1xx but 101) are skipped. After 101, and after a success to CONNECT, what
-/// follows the head is not HTTP and stays in the caller's input. Not thread-safe. Malformed input and heads over a
-/// limit throw decode_error; the parser is useless then.
-class http_response_parser {
-public:
-    /// `connect_request`: the request was a CONNECT, whose success (2xx) has no body.
-    explicit http_response_parser(http_response_limits limits = {}, bool connect_request = false)
-        : limits_(limits), connect_request_(connect_request) {}
-
-    /// Takes bytes off the front of `input`, as many as belong to the response. True when the response is whole.
-    bool feed(std::string_view& input) {
-        while (state_ != state::done && !input.empty()) {
-            if (state_ == state::body || state_ == state::chunk || state_ == state::until_close) {
-                read_body(input);
-            } else if (read_line(input)) {
-                const std::string line = std::exchange(line_, {});
-                line_done(line);
-            }
-        }
-        return state_ == state::done;
-    }
-
-    /// Tells that the connection ended: that is the end of a body without a length; anywhere else decode_error.
-    void finish() {
-        if (state_ == state::until_close) state_ = state::done;
-        if (state_ != state::done) throw decode_error("http response: the connection ended before its end");
-    }
-
-    /// True when the response is whole.
-    bool done() const noexcept { return state_ == state::done; }
-
-    /// True once status and headers are known, though the body may be outstanding.
-    bool head_done() const noexcept { return state_ != state::status_line && state_ != state::header; }
-
-    /// The response so far.
-    const http_response& response() const noexcept { return response_; }
-
-private:
-    enum class state { status_line, header, body, until_close, chunk_size, chunk, chunk_end, trailer, done };
-
-    [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("http response: ") + what); }
-
-    // A line up to CR LF into line_, without them. Judged as a whole, so the result does not depend on the chunking.
-    bool read_line(std::string_view& input) {
-        const std::size_t end = input.find('\n');
-        const std::size_t size = end == std::string_view::npos ? input.size() : end + 1;
-        if (size > limits_.max_head_size - head_size_) fail("head over the size limit");
-        head_size_ += size;
-        line_.append(input.substr(0, size));
-        input.remove_prefix(size);
-        if (end == std::string_view::npos) return false;
-        line_.pop_back();
-        if (line_.empty() || line_.back() != '\r') fail("line that does not end with CR LF");
-        line_.pop_back();
-        return true;
-    }
-
-    void line_done(std::string_view line) {
-        switch (state_) {
-        case state::status_line: read_status(line); break;
-        case state::header:
-            if (line.empty()) {
-                end_of_head();
-            } else {
-                read_header(line, response_.headers);
-            }
-            break;
-        case state::chunk_size: read_chunk_size(line); break;
-        case state::chunk_end:
-            if (!line.empty()) fail("chunk longer than its size");
-            state_ = state::chunk_size;
-            break;
-        case state::trailer:
-            if (line.empty()) {
-                state_ = state::done;
-            } else {
-                read_header(line, trailers_);
-            }
-            break;
-        default: fail("line where none belongs");
-        }
-    }
-
-    void read_status(std::string_view line) {
-        // "HTTP/1.1 101 Switching Protocols"; the space before an empty reason is often missing in practice.
-        if (line.size() < 12 || line.substr(0, 7) != "HTTP/1." || (line[7] != '0' && line[7] != '1') ||
-            line[8] != ' ' || (line.size() > 12 && line[12] != ' ')) {
-            fail("malformed status line");
-        }
-        int status = 0;
-        for (const char digit : line.substr(9, 3)) {
-            if (digit < '0' || digit > '9') fail("malformed status line");
-            status = status * 10 + (digit - '0');
-        }
-        const std::string_view reason = line.size() > 13 ? line.substr(13) : std::string_view();
-        if (status < 100 || status > 599 || !is_field_value(reason)) fail("malformed status line");
-        http_1_0_ = line[7] == '0';
-        response_.status = status;
-        response_.reason = std::string(reason);
-        state_ = state::header;
-    }
-
-    void read_header(std::string_view line, http_fields& fields) const {
-        if (fields.size() == limits_.max_header_count) fail("too many headers");
-        const std::size_t colon = line.find(':');
-        if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) fail("malformed header");
-        const std::string_view value = trim_field(line.substr(colon + 1));
-        if (!is_field_value(value)) fail("control character in a header");
-        fields.emplace_back(std::string(line.substr(0, colon)), std::string(value));
-    }
-
-    void end_of_head() {
-        const int status = response_.status;
-        if (status == 101 || (connect_request_ && status / 100 == 2)) {
-            if (http_1_0_ && status == 101) fail("protocol switch in HTTP/1.0");
-            state_ = state::done;
-        } else if (status < 200) {
-            response_ = http_response();
-            state_ = state::status_line;
-        } else if (status == 204 || status == 304) {
-            state_ = state::done;
-        } else {
-            start_body();
-        }
-    }
-
-    void start_body() {
-        const std::size_t codings = count_fields(response_.headers, "Transfer-Encoding");
-        const std::size_t lengths = count_fields(response_.headers, "Content-Length");
-        if (codings + lengths > 1) fail("more than one length of the body");
-        if (codings == 1) {
-            if (http_1_0_ || !equals_ignoring_case(*find_field(response_.headers, "Transfer-Encoding"), "chunked")) {
-                fail("unknown transfer coding");
-            }
-            state_ = state::chunk_size;
-        } else if (lengths == 1) {
-            remaining_ = parse_length(*find_field(response_.headers, "Content-Length"), 10);
-            state_ = remaining_ == 0 ? state::done : state::body;
-        } else {
-            state_ = state::until_close;
-        }
-    }
-
-    static std::uint64_t parse_length(std::string_view digits, unsigned base) {
-        // 18 decimal or 15 hexadecimal digits fit into 64 bits; nothing longer is honest.
-        if (digits.empty() || digits.size() > (base == 10 ? 18U : 15U)) fail("malformed length");
-        std::uint64_t value = 0;
-        for (const char c : digits) {
-            unsigned digit = base;
-            if (c >= '0' && c <= '9') digit = static_cast<unsigned>(c - '0');
-            if (c >= 'a' && c <= 'f') digit = static_cast<unsigned>(c - 'a') + 10;
-            if (c >= 'A' && c <= 'F') digit = static_cast<unsigned>(c - 'A') + 10;
-            if (digit >= base) fail("malformed length");
-            value = value * base + digit;
-        }
-        return value;
-    }
-
-    void read_chunk_size(std::string_view line) {
-        const std::size_t extension = line.find(';');
-        if (!is_field_value(line)) fail("control character in a chunk's head");
-        if (extension != std::string_view::npos) line = trim_field(line.substr(0, extension));
-        remaining_ = parse_length(line, 16);
-        state_ = remaining_ == 0 ? state::trailer : state::chunk;
-    }
-
-    void read_body(std::string_view& input) {
-        std::size_t n = input.size();
-        if (state_ != state::until_close && remaining_ < n) n = static_cast<std::size_t>(remaining_);
-        const std::size_t kept = (std::min)(n, limits_.max_body_size - response_.body.size());
-        response_.body.append(input.substr(0, kept));
-        input.remove_prefix(kept);
-        remaining_ -= state_ == state::until_close ? 0 : kept;
-        if (kept < n) {
-            // Nobody reads the rest of an endless error page: the connection is of no more use anyway.
-            response_.body_cut = true;
-            state_ = state::done;
-        } else if (state_ != state::until_close && remaining_ == 0) {
-            state_ = state_ == state::chunk ? state::chunk_end : state::done;
-        }
-    }
-
-    http_response_limits limits_;
-    bool connect_request_;
-    state state_ = state::status_line;
-    bool http_1_0_ = false;
-    std::size_t head_size_ = 0;
-    std::uint64_t remaining_ = 0; // bytes of the body, or of the chunk, still to come
-    std::string line_;
-    http_fields trailers_;
-    http_response response_;
-};
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
 
 #include <cstdlib>
 #include <optional>
@@ -18774,1052 +19824,12 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_TRANSPORT_WEBSOCKET_UPGRADE_HPP
 #define BACKENDAI_TRANSPORT_WEBSOCKET_UPGRADE_HPP
 
-// ---- backendai/codec/websocket_handshake.hpp
-/// @file
-/// The opening handshake of RFC 6455 section 4, both sides.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
-
-
-#include <array>
-#include <cstddef>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// The Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
-inline std::string websocket_accept(std::string_view key) {
-    return base64_encode(digest("sha1", std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
-}
-
-/// The client's side of one handshake: makes the headers, then reads and judges the answer. Not thread-safe.
-class websocket_client_handshake {
-public:
-    /// `nonce`: 16 fresh random bytes. `protocols`: the subprotocols offered, the preferred one first.
-    /// Throws std::invalid_argument for a subprotocol that is no token or is offered twice.
-    explicit websocket_client_handshake(const std::array<unsigned char, 16>& nonce,
-                                        std::vector<std::string> protocols = {}, http_response_limits limits = {})
-        : key_(base64_encode(std::string_view(reinterpret_cast<const char*>(nonce.data()), nonce.size()))),
-          protocols_(std::move(protocols)),
-          parser_(limits) {
-        for (std::size_t i = 0; i < protocols_.size(); ++i) {
-            if (!is_token(protocols_[i])) throw std::invalid_argument("websocket: malformed subprotocol");
-            for (std::size_t j = 0; j < i; ++j) {
-                if (protocols_[i] == protocols_[j]) throw std::invalid_argument("websocket: subprotocol offered twice");
-            }
-        }
-    }
-
-    /// What the request needs besides its line (GET, HTTP/1.1), Host and whatever else the caller sends.
-    http_fields headers() const {
-        http_fields fields = {{"Upgrade", "websocket"},
-                              {"Connection", "Upgrade"},
-                              {"Sec-WebSocket-Key", key_},
-                              {"Sec-WebSocket-Version", "13"}};
-        std::string offered;
-        for (const std::string& protocol : protocols_) offered += (offered.empty() ? "" : ", ") + protocol;
-        if (!offered.empty()) fields.emplace_back("Sec-WebSocket-Protocol", std::move(offered));
-        return fields;
-    }
-
-    /// Takes bytes off the front of `input`. True when the answer is whole: either accepted(), and what is left in
-    /// `input` are frames for the decoder; or refused, and response() has status, headers and body.
-    /// Throws decode_error for malformed HTTP and for a 101 that does not agree to what was asked.
-    bool feed(std::string_view& input) {
-        if (done_) return true;
-        if (!parser_.feed(input)) return false;
-        if (response().status == 101) verify();
-        done_ = true;
-        return true;
-    }
-
-    /// Tells that the connection ended, which completes a refusal without a length; else throws decode_error.
-    void finish() {
-        if (done_) return;
-        parser_.finish();
-        done_ = true;
-    }
-
-    /// True when the websocket is open.
-    bool accepted() const noexcept { return done_ && response().status == 101; }
-
-    /// The subprotocol that the server chose among ours; empty for none.
-    const std::string& protocol() const noexcept { return protocol_; }
-
-    /// The server's answer; of a refusal with its body.
-    const http_response& response() const noexcept { return parser_.response(); }
-
-private:
-    [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("websocket handshake: ") + what); }
-
-    const std::string* single(const char* name) const {
-        if (count_fields(response().headers, name) > 1) {
-            throw decode_error(std::string("websocket handshake: repeated header ") + name);
-        }
-        return find_field(response().headers, name);
-    }
-
-    // RFC 6455 section 4.1, what the client must check in the server's answer.
-    void verify() {
-        const std::string* upgrade = single("Upgrade");
-        if (upgrade == nullptr || !equals_ignoring_case(*upgrade, "websocket")) fail("no upgrade to websocket");
-        if (!list_has(response().headers, "Connection", "Upgrade")) fail("no upgrade of the connection");
-        const std::string* accept = single("Sec-WebSocket-Accept");
-        if (accept == nullptr || *accept != websocket_accept(key_)) fail("wrong Sec-WebSocket-Accept");
-        if (count_fields(response().headers, "Sec-WebSocket-Extensions") != 0) {
-            fail("extension that was not offered");
-        }
-        // A body has no place in front of frames: whoever announces one disagrees with us about where they begin.
-        if (const std::string* length = single("Content-Length")) {
-            if (*length != "0") fail("101 with a body");
-        }
-        if (count_fields(response().headers, "Transfer-Encoding") != 0) fail("101 with a body");
-        const std::string* protocol = single("Sec-WebSocket-Protocol");
-        if (protocol == nullptr) return; // none chosen: allowed, the caller decides whether it can live with that
-        for (const std::string& offered : protocols_) {
-            if (*protocol == offered) protocol_ = offered;
-        }
-        if (protocol_.empty()) fail("subprotocol that was not offered");
-    }
-
-    std::string key_;
-    std::vector<std::string> protocols_;
-    http_response_parser parser_;
-    bool done_ = false;
-    std::string protocol_;
-};
-
-/// A server's answer to a handshake.
-struct websocket_server_answer {
-    int status = 101;     ///< 101 when the websocket is open; else 400, 405 or 426
-    std::string reason;   ///< of the status line; of a refusal it says what was wrong
-    http_fields headers;  ///< of the answer
-    std::string protocol; ///< the subprotocol chosen; empty for none
-
-    bool accepted() const noexcept { return status == 101; }
-
-    /// The answer's head for the wire; the caller may add headers before.
-    std::string head() const {
-        std::string text = "HTTP/1.1 " + std::to_string(status) + " " + reason + "\r\n";
-        for (const auto& field : headers) text += field.first + ": " + field.second + "\r\n";
-        return text + "\r\n";
-    }
-};
-
-/// Judges a request's method and headers and makes the answer (RFC 6455 section 4.2). `supported`: the subprotocols we
-/// speak; the first one of the client's list among them is chosen. Extensions are declined. Never throws for a bad
-/// request: that is an answer too.
-inline websocket_server_answer websocket_answer(std::string_view method, const http_fields& request,
-                                                const std::vector<std::string>& supported = {}) {
-    const auto refuse = [](int status, const char* reason, http_fields headers = {}) {
-        headers.emplace_back("Connection", "close");
-        headers.emplace_back("Content-Length", "0");
-        return websocket_server_answer{status, reason, std::move(headers), {}};
-    };
-    if (method != "GET") return refuse(405, "Method Not Allowed", {{"Allow", "GET"}});
-    if (count_fields(request, "Host") != 1) return refuse(400, "Bad Request: Host");
-    if (!list_has(request, "Upgrade", "websocket")) {
-        return refuse(426, "Upgrade Required", {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}});
-    }
-    if (!list_has(request, "Connection", "Upgrade")) return refuse(400, "Bad Request: Connection");
-    const std::string* version = find_field(request, "Sec-WebSocket-Version");
-    if (version == nullptr || count_fields(request, "Sec-WebSocket-Version") != 1 || *version != "13") {
-        return refuse(426, "Upgrade Required", {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}});
-    }
-    const std::string* key = find_field(request, "Sec-WebSocket-Key");
-    bool good_key = key != nullptr && key->size() == 24 && count_fields(request, "Sec-WebSocket-Key") == 1;
-    if (good_key) {
-        try {
-            const std::string nonce = base64_decode(*key);
-            good_key = nonce.size() == 16 && base64_encode(nonce) == *key;
-        } catch (const decode_error&) {
-            good_key = false; // answered with 400 below
-        }
-    }
-    if (!good_key) return refuse(400, "Bad Request: Sec-WebSocket-Key");
-    websocket_server_answer answer;
-    answer.reason = "Switching Protocols";
-    answer.headers = {
-        {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", websocket_accept(*key)}};
-    for (const std::string& offered : list_members(request, "Sec-WebSocket-Protocol")) {
-        if (!is_token(offered)) return refuse(400, "Bad Request: Sec-WebSocket-Protocol");
-        for (const std::string& ours : supported) {
-            if (answer.protocol.empty() && offered == ours) answer.protocol = ours;
-        }
-    }
-    if (!answer.protocol.empty()) answer.headers.emplace_back("Sec-WebSocket-Protocol", answer.protocol);
-    return answer;
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
 // ---- backendai/transport/websocket.hpp
 /// @file
 /// An open websocket: the codec over a byte stream, with one reader, any number of senders and a keeper.
 #ifndef BACKENDAI_TRANSPORT_WEBSOCKET_HPP
 #define BACKENDAI_TRANSPORT_WEBSOCKET_HPP
 
-// ---- backendai/codec/websocket.hpp
-/// @file
-/// WebSockets (RFC 6455) without I/O, both roles: the front of the handshake, the decoder, the encoder and the control
-/// state, and one object that ties the last three together for a connection.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_HPP
-
-// ---- backendai/codec/websocket_control.hpp
-/// @file
-/// RFC 6455 sections 5.5 and 7: what has to be answered to control frames, and where the closing handshake stands.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_CONTROL_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_CONTROL_HPP
-
-// ---- backendai/codec/websocket_encoder.hpp
-/// @file
-/// Messages to RFC 6455 frames.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
-
-// ---- backendai/codec/websocket_types.hpp
-/// @file
-/// The words of RFC 6455 that encoder, decoder and handshake share: roles, opcodes, close codes, events, the error.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
-
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string>
-#include <string_view>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// Which side of the connection we are. A client masks every frame it sends, a server none (RFC 6455 section 5.1).
-enum class websocket_role { client, server };
-
-/// RFC 6455 section 5.2. The values are those of the wire.
-enum class websocket_opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
-
-/// Close codes of RFC 6455 section 7.4.1 and of the IANA registry that followed it.
-namespace websocket_close {
-inline constexpr std::uint16_t normal = 1000;
-inline constexpr std::uint16_t going_away = 1001;
-inline constexpr std::uint16_t protocol_error = 1002;
-inline constexpr std::uint16_t unsupported_data = 1003;
-inline constexpr std::uint16_t no_status = 1005; ///< never on the wire: a close frame without a code
-inline constexpr std::uint16_t abnormal = 1006;  ///< never on the wire: the connection ended without a close frame
-inline constexpr std::uint16_t invalid_payload = 1007;
-inline constexpr std::uint16_t policy_violation = 1008;
-inline constexpr std::uint16_t message_too_big = 1009;
-inline constexpr std::uint16_t extension_required = 1010;
-inline constexpr std::uint16_t internal_error = 1011;
-inline constexpr std::uint16_t service_restart = 1012;
-inline constexpr std::uint16_t try_again_later = 1013;
-inline constexpr std::uint16_t bad_gateway = 1014; ///< Backend.AI: the service port refused the connection
-} // namespace websocket_close
-
-/// True when a close frame may carry this code: registered ones, and the ranges for libraries and applications.
-constexpr bool is_valid_close_code(unsigned code) noexcept {
-    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-}
-
-/// True for close, ping and pong: at most 125 bytes, never fragmented, allowed between the fragments of a message.
-constexpr bool is_control(websocket_opcode opcode) noexcept {
-    return static_cast<unsigned>(opcode) >= 8;
-}
-
-/// The peer broke RFC 6455 (or one of our limits). close_code() is what to send in the close frame; what() says why.
-class websocket_error : public decode_error {
-public:
-    websocket_error(std::uint16_t close_code, const std::string& what)
-        : decode_error("websocket: " + what), close_code_(close_code) {}
-
-    /// 1002 protocol error, 1007 invalid UTF-8, 1009 too big.
-    std::uint16_t close_code() const noexcept { return close_code_; }
-
-private:
-    std::uint16_t close_code_;
-};
-
-/// What a decoder found. Views stay valid until the decoder's next call and as long as the input they came from.
-struct websocket_event {
-    websocket_opcode opcode = websocket_opcode::text; ///< text, binary, ping, pong or close; never continuation
-    std::string_view payload;                         ///< the message or its piece; of a close frame the reason
-    std::uint16_t code = 0;                           ///< of a close frame: its code, 1005 when it had none
-    bool first = true;                                ///< false for later pieces of a streamed message
-    bool last = true;                                 ///< false while more pieces of a streamed message follow
-};
-
-/// What a decoder accepts and how it hands messages out.
-struct websocket_limits {
-    std::uint64_t max_frame_size = 0;            ///< bytes of payload in one frame; 0: only the message limit
-    std::uint64_t max_message_size = 64U << 20U; ///< bytes of a whole message, fragments together; 0: no limit
-    bool stream_fragments = false;               ///< hand out pieces as they arrive instead of whole messages
-};
-
-/// The four bytes of a client's mask, in the order of the wire.
-using websocket_mask_key = std::array<unsigned char, 4>;
-
-/// XORs `size` bytes at `source` with the mask into `target` (the same address, or not overlapping). `offset` is the
-/// position of the first byte in the frame's payload: a payload may be masked in pieces. Masking twice restores.
-inline void websocket_mask(char* target, const char* source, std::size_t size, const websocket_mask_key& key,
-                           std::uint64_t offset = 0) noexcept {
-    unsigned char turned[8];
-    for (std::size_t i = 0; i < 8; ++i) turned[i] = key[static_cast<std::size_t>((offset + i) & 3U)];
-    std::uint64_t wide;
-    std::memcpy(&wide, turned, 8); // bytes in, bytes out: right on either endianness
-    std::size_t i = 0;
-    for (; size - i >= 32; i += 32) {
-        std::uint64_t block[4];
-        std::memcpy(block, source + i, 32);
-        block[0] ^= wide;
-        block[1] ^= wide;
-        block[2] ^= wide;
-        block[3] ^= wide;
-        std::memcpy(target + i, block, 32);
-    }
-    for (; size - i >= 8; i += 8) {
-        std::uint64_t block;
-        std::memcpy(&block, source + i, 8);
-        block ^= wide;
-        std::memcpy(target + i, &block, 8);
-    }
-    for (std::size_t rest = 0; i < size; ++i, ++rest) {
-        target[i] = static_cast<char>(static_cast<unsigned char>(source[i]) ^ turned[rest]);
-    }
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// Room for the longest frame header: two bytes, a 64-bit length, a mask.
-inline constexpr std::size_t websocket_max_header_size = 14;
-
-/// Writes a frame's header to `target` (room for websocket_max_header_size bytes) and returns its size in bytes.
-/// `mask` is the key of a client's frame, null for a server's. For callers that send the payload from where it lies.
-inline std::size_t websocket_write_header(unsigned char* target, websocket_opcode opcode, bool last,
-                                          std::uint64_t payload_size, const websocket_mask_key* mask) noexcept {
-    target[0] = static_cast<unsigned char>((last ? 0x80U : 0U) | static_cast<unsigned>(opcode));
-    const unsigned mask_bit = mask != nullptr ? 0x80U : 0U;
-    std::size_t size = 2;
-    std::size_t length_bytes = 0;
-    if (payload_size < 126) {
-        target[1] = static_cast<unsigned char>(mask_bit | static_cast<unsigned>(payload_size));
-    } else {
-        length_bytes = payload_size < 65536 ? 2 : 8;
-        target[1] = static_cast<unsigned char>(mask_bit | (length_bytes == 2 ? 126U : 127U));
-    }
-    for (std::size_t i = length_bytes; i != 0; --i) {
-        target[size++] = static_cast<unsigned char>((payload_size >> (8 * (i - 1))) & 0xFFU);
-    }
-    if (mask != nullptr) {
-        for (const unsigned char byte : *mask) target[size++] = byte;
-    }
-    return size;
-}
-
-/// Appends one frame to `out`, its payload masked with `mask` unless that is null. Checks nothing: the caller keeps to
-/// the protocol (or, in a test, breaks it on purpose).
-inline void websocket_append_frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload,
-                                   const websocket_mask_key* mask) {
-    unsigned char header[websocket_max_header_size];
-    const std::size_t header_size = websocket_write_header(header, opcode, last, payload.size(), mask);
-    const std::size_t needed = out.size() + header_size + payload.size();
-    if (needed > out.capacity()) out.reserve((std::max)(needed, 2 * out.capacity()));
-    out.append(reinterpret_cast<const char*>(header), header_size);
-    if (mask == nullptr) {
-        out.append(payload);
-        return;
-    }
-    // In blocks that stay in the cache, so that memory is written once.
-    constexpr std::size_t block = 16U << 10U;
-    for (std::size_t done = 0; done < payload.size();) {
-        const std::string_view piece = payload.substr(done, block);
-        const std::size_t at = out.size();
-        out.append(piece);
-        websocket_mask(&out[at], &out[at], piece.size(), *mask, done);
-        done += piece.size();
-    }
-}
-
-/// Frames what we send and keeps it legal: control frames, text that is UTF-8, fragments in order. Frames are appended
-/// to the caller's buffer. Not thread-safe: callers that send from several threads hold a lock.
-class websocket_encoder {
-public:
-    /// Gives a fresh mask for every frame of a client: unpredictable, from a cryptographic source (RFC 6455 section
-    /// 10.3), since a page must not choose the bytes that a proxy sees.
-    using mask_source = std::function<websocket_mask_key()>;
-
-    /// `masks` is required for a client and unused for a server. Throws std::invalid_argument for a client without.
-    explicit websocket_encoder(websocket_role role, mask_source masks = {}) : role_(role), masks_(std::move(masks)) {
-        if (role == websocket_role::client && !masks_) {
-            throw std::invalid_argument("websocket: a client needs a source of masks");
-        }
-    }
-
-    /// Appends a whole message (text or binary), in one frame or, with `fragment_size` bytes other than 0, in as many
-    /// as that takes. Throws std::invalid_argument for text that is not UTF-8, std::logic_error inside a message that
-    /// fragment() has begun.
-    void message(std::string& out, websocket_opcode opcode, std::string_view payload, std::size_t fragment_size = 0) {
-        require_data(opcode);
-        if (in_message_) throw std::logic_error("websocket: a fragmented message is not finished");
-        if (opcode == websocket_opcode::text && !is_utf8(payload)) {
-            throw std::invalid_argument("websocket: text that is not UTF-8");
-        }
-        if (fragment_size == 0) fragment_size = (std::max)(payload.size(), std::size_t{1});
-        bool first = true;
-        do {
-            const std::string_view piece = payload.substr(0, fragment_size);
-            payload.remove_prefix(piece.size());
-            frame(out, first ? opcode : websocket_opcode::continuation, payload.empty(), piece);
-            first = false;
-        } while (!payload.empty());
-    }
-
-    /// Appends the next piece of a message whose end is not known yet; the first piece sets the type, the later ones
-    /// must repeat it. Control frames may go between. Throws std::invalid_argument for text that is not UTF-8
-    /// (characters may be cut by pieces), std::logic_error when the type changes inside a message.
-    void fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
-        require_data(opcode);
-        if (in_message_ && opcode != message_opcode_) {
-            throw std::logic_error("websocket: another type inside a fragmented message");
-        }
-        if (!in_message_) utf8_.reset();
-        if (opcode == websocket_opcode::text && (!utf8_.feed(piece) || (last && !utf8_.complete()))) {
-            throw std::invalid_argument("websocket: text that is not UTF-8");
-        }
-        frame(out, in_message_ ? websocket_opcode::continuation : opcode, last, piece);
-        message_opcode_ = opcode;
-        in_message_ = !last;
-    }
-
-    /// Appends a ping. `payload` of 125 bytes at most, else std::invalid_argument.
-    void ping(std::string& out, std::string_view payload) { control(out, websocket_opcode::ping, payload); }
-
-    /// Appends a pong. `payload` of 125 bytes at most, else std::invalid_argument.
-    void pong(std::string& out, std::string_view payload) { control(out, websocket_opcode::pong, payload); }
-
-    /// Appends a close frame; `code` 1005 makes an empty one. Throws std::invalid_argument for a code that may not
-    /// be sent, and for a reason that is not UTF-8, longer than 123 bytes or without a code.
-    void close(std::string& out, std::uint16_t code, std::string_view reason) {
-        require_close(code, reason);
-        std::string payload;
-        if (code != websocket_close::no_status) {
-            payload.push_back(static_cast<char>(static_cast<unsigned char>(code >> 8U)));
-            payload.push_back(static_cast<char>(static_cast<unsigned char>(code & 0xFFU)));
-            payload.append(reason);
-        }
-        control(out, websocket_opcode::close, payload);
-    }
-
-    /// Throws std::invalid_argument unless close() would take these.
-    static void require_close(std::uint16_t code, std::string_view reason) {
-        if (code != websocket_close::no_status && !is_valid_close_code(code)) {
-            throw std::invalid_argument("websocket: close code " + std::to_string(code) + " may not be sent");
-        }
-        if (code == websocket_close::no_status && !reason.empty()) {
-            throw std::invalid_argument("websocket: close reason without a code");
-        }
-        if (reason.size() > 123) throw std::invalid_argument("websocket: close reason of more than 123 bytes");
-        if (!is_utf8(reason)) throw std::invalid_argument("websocket: close reason that is not UTF-8");
-    }
-
-    /// True between the first and the last piece of a message sent by fragment().
-    bool in_message() const noexcept { return in_message_; }
-
-private:
-    static void require_data(websocket_opcode opcode) {
-        if (opcode != websocket_opcode::text && opcode != websocket_opcode::binary) {
-            throw std::invalid_argument("websocket: a message is text or binary");
-        }
-    }
-
-    void control(std::string& out, websocket_opcode opcode, std::string_view payload) {
-        if (payload.size() > 125) throw std::invalid_argument("websocket: control frame of more than 125 bytes");
-        frame(out, opcode, true, payload);
-    }
-
-    void frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload) {
-        if (role_ == websocket_role::server) {
-            websocket_append_frame(out, opcode, last, payload, nullptr);
-        } else {
-            const websocket_mask_key mask = masks_();
-            websocket_append_frame(out, opcode, last, payload, &mask);
-        }
-    }
-
-    websocket_role role_;
-    mask_source masks_;
-    bool in_message_ = false;
-    websocket_opcode message_opcode_ = websocket_opcode::text;
-    utf8_validator utf8_;
-};
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// A control frame that waits to be sent.
-struct websocket_reply {
-    websocket_opcode opcode = websocket_opcode::pong; ///< pong or close
-    std::string payload;                              ///< of a close frame the reason
-    std::uint16_t code = 0;                           ///< of a close frame its code; 1005: none
-};
-
-/// Says what to answer and when the connection is over. One pong at most is pending, the one for the latest ping
-/// (section 5.5.3 allows it): a peer that pings faster than we can write does not fill our memory.
-/// Not thread-safe: reader and writer share it under the connection's lock.
-class websocket_control {
-public:
-    /// Tells it what the decoder found. Messages and pongs need no answer.
-    void received(const websocket_event& event) {
-        if (peer_close_code_) return;
-        if (event.opcode == websocket_opcode::ping) {
-            if (!close_queued_) pong_ = std::string(event.payload);
-        } else if (event.opcode == websocket_opcode::close) {
-            peer_close_code_ = event.code;
-            peer_close_reason_ = std::string(event.payload);
-            pong_.reset();
-            // Section 5.5.1: the echo carries the code that came; an empty close is answered by an empty one.
-            queue_close(event.code, {});
-        }
-    }
-
-    /// Tells it that the decoder threw: a close frame with the error's code goes out, nothing more is expected.
-    void failed(const websocket_error& error) {
-        failed_ = true;
-        pong_.reset();
-        queue_close(error.close_code(), {});
-    }
-
-    /// Begins the closing handshake from our side. False when a close was already begun or answered (nothing changes).
-    /// Throws std::invalid_argument for a code or reason that may not be sent. Code 1005 sends an empty close frame.
-    bool close(std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
-        websocket_encoder::require_close(code, reason);
-        if (close_queued_) return false;
-        queue_close(code, reason);
-        return true;
-    }
-
-    /// The next control frame to send, which then counts as sent; nothing after our close frame.
-    std::optional<websocket_reply> next_reply() {
-        std::optional<websocket_reply> reply;
-        if (pong_) {
-            reply = websocket_reply{websocket_opcode::pong, std::move(*pong_), 0};
-            pong_.reset();
-        } else if (close_) {
-            reply = std::move(close_);
-            close_.reset();
-            close_sent_ = true;
-        }
-        return reply;
-    }
-
-    /// True when next_reply() has something.
-    bool has_reply() const noexcept { return pong_.has_value() || close_.has_value(); }
-
-    /// True while messages and pings may be sent: no close frame of ours is sent or waiting.
-    bool may_send() const noexcept { return !close_queued_; }
-
-    /// True when both close frames went their way, or ours after an error: the server now ends the connection, the
-    /// client waits for that (section 7.1.1).
-    bool finished() const noexcept { return close_sent_ && (peer_close_code_.has_value() || failed_); }
-
-    /// True when both sides said goodbye: the connection was closed cleanly (section 7.1.4).
-    bool clean() const noexcept { return close_sent_ && peer_close_code_.has_value() && !failed_; }
-
-    /// The code of the peer's close frame: 1005 when it had none, 1006 while no close frame has come (section 7.1.5).
-    std::uint16_t peer_close_code() const noexcept { return peer_close_code_.value_or(websocket_close::abnormal); }
-
-    /// The reason of the peer's close frame, UTF-8.
-    const std::string& peer_close_reason() const noexcept { return peer_close_reason_; }
-
-private:
-    void queue_close(std::uint16_t code, std::string_view reason) {
-        if (close_queued_) return;
-        close_queued_ = true;
-        close_ = websocket_reply{websocket_opcode::close, std::string(reason), code};
-    }
-
-    std::optional<std::string> pong_;
-    std::optional<websocket_reply> close_;
-    bool close_queued_ = false;
-    bool close_sent_ = false;
-    bool failed_ = false;
-    std::optional<std::uint16_t> peer_close_code_;
-    std::string peer_close_reason_;
-};
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-// ---- backendai/codec/websocket_decoder.hpp
-/// @file
-/// RFC 6455 frames to messages: a push parser that takes bytes in any chunking.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_DECODER_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_DECODER_HPP
-
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <limits>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// Decodes what the peer sends after the handshake. `role` is our own: a client's decoder wants unmasked frames, a
-/// server's masked ones. Not thread-safe: one thread (the reader) uses it.
-///
-/// The sequence of events and the error, if any, do not depend on how the bytes are cut into calls (but for the sizes
-/// of the pieces when fragments are streamed). UTF-8 is checked as it comes, so a bad text fails before its end.
-class websocket_decoder {
-public:
-    explicit websocket_decoder(websocket_role role, websocket_limits limits = {}) : role_(role), limits_(limits) {}
-
-    /// Takes bytes off the front of `input` until one event is complete and returns it; without an event all input is
-    /// taken. Call again with the rest until it returns nothing. After a close frame everything is taken and ignored.
-    /// An unmasked, unfragmented message that lies wholly in `input` is handed out as a view into it, uncopied.
-    /// Throws websocket_error when the peer broke the protocol or a limit, and again on every later call.
-    std::optional<websocket_event> next(std::string_view& input) {
-        if (failed_) throw *failed_;
-        payload_ = {};
-        recycle();
-        while (!closed_) {
-            if (!in_payload_ && !read_header(input)) return std::nullopt;
-            if (remaining_ != 0 && input.empty()) return std::nullopt;
-            std::optional<websocket_event> event = is_control(opcode_) ? read_control(input) : read_data(input);
-            if (event) {
-                payload_ = event->payload;
-                return event;
-            }
-        }
-        input.remove_prefix(input.size());
-        return std::nullopt;
-    }
-
-    /// Feeds one chunk and calls `sink(const websocket_event&)` for every event in it. Throws as next() does.
-    template <typename Sink>
-    void feed(std::string_view chunk, Sink&& sink) {
-        while (const std::optional<websocket_event> event = next(chunk)) sink(*event);
-    }
-
-    /// The payload of the event that next() returned last, as a string of its own: moved out of the decoder where the
-    /// message was assembled there, else copied. Once per event, before the next call and while the input lives.
-    std::string take() {
-        std::string taken;
-        if (handed_out_ && payload_.data() == message_.data() && payload_.size() == message_.size()) {
-            taken.swap(message_);
-        } else {
-            taken.assign(payload_);
-        }
-        payload_ = {};
-        return taken;
-    }
-
-    /// True after a close frame: nothing more will come.
-    bool closed() const noexcept { return closed_; }
-
-    /// True inside a frame or between the fragments of a message: an end of the connection here cuts something off.
-    bool in_message() const noexcept { return in_payload_ || header_size_ != 0 || fragmented_; }
-
-private:
-    [[noreturn]] void fail(std::uint16_t code, const char* what) {
-        failed_.emplace(code, what);
-        throw *failed_;
-    }
-
-    // The buffer of the message that the last event handed out is ours again, but for a fragment still being gathered.
-    void recycle() {
-        if (!handed_out_) return;
-        handed_out_ = false;
-        // One huge message must not hold its memory for the rest of a long connection.
-        if (message_.capacity() > kept_capacity) std::string().swap(message_);
-        message_.clear();
-    }
-
-    bool read_header(std::string_view& input) {
-        for (;;) {
-            const std::size_t wanted = header_size_ < 2 ? 2 : header_wanted();
-            if (header_size_ < wanted) {
-                const std::size_t n = (std::min)(wanted - header_size_, input.size());
-                // An empty view may hold a null pointer, which memcpy must not get.
-                if (n != 0) std::memcpy(header_ + header_size_, input.data(), n);
-                header_size_ += n;
-                input.remove_prefix(n);
-                if (header_size_ < wanted) return false;
-                if (wanted == 2) check_start();
-                if (header_wanted() != wanted) continue;
-            }
-            start_frame();
-            return true;
-        }
-    }
-
-    std::size_t header_wanted() const noexcept {
-        const unsigned length = header_[1] & 0x7FU;
-        return 2 + (length == 127 ? 8U : length == 126 ? 2U : 0U) + ((header_[1] & 0x80U) != 0 ? 4U : 0U);
-    }
-
-    // Everything that the first two bytes of a frame can already get wrong.
-    void check_start() {
-        using websocket_close::protocol_error;
-        if ((header_[0] & 0x70U) != 0) fail(protocol_error, "reserved bit set without an extension");
-        const unsigned opcode = header_[0] & 0x0FU;
-        const bool control = opcode >= 8;
-        if ((opcode > 2 && !control) || opcode > 10) fail(protocol_error, "reserved opcode");
-        const bool masked = (header_[1] & 0x80U) != 0;
-        if (masked && role_ == websocket_role::client) fail(protocol_error, "masked frame from a server");
-        if (!masked && role_ == websocket_role::server) fail(protocol_error, "unmasked frame from a client");
-        if (control) {
-            if ((header_[0] & 0x80U) == 0) fail(protocol_error, "fragmented control frame");
-            if ((header_[1] & 0x7FU) > 125) fail(protocol_error, "control frame of more than 125 bytes");
-            if (opcode == 8 && (header_[1] & 0x7FU) == 1) fail(protocol_error, "close frame with half a code");
-        } else if (opcode == 0 && !fragmented_) {
-            fail(protocol_error, "continuation of no message");
-        } else if (opcode != 0 && fragmented_) {
-            fail(protocol_error, "new message inside a fragmented one");
-        }
-    }
-
-    std::uint64_t read_length() {
-        const unsigned marker = header_[1] & 0x7FU;
-        if (marker < 126) return marker;
-        const std::size_t bytes = marker == 126 ? 2 : 8;
-        std::uint64_t length = 0;
-        for (std::size_t i = 0; i < bytes; ++i) length = (length << 8U) | header_[2 + i];
-        if ((length >> 63U) != 0) fail(websocket_close::protocol_error, "length with its highest bit set");
-        if (length < 126 || (bytes == 8 && length < 65536)) {
-            fail(websocket_close::protocol_error, "length not in its shortest form");
-        }
-        return length;
-    }
-
-    void start_frame() {
-        const std::uint64_t length = read_length();
-        opcode_ = static_cast<websocket_opcode>(header_[0] & 0x0FU);
-        last_frame_ = (header_[0] & 0x80U) != 0;
-        masked_ = (header_[1] & 0x80U) != 0;
-        if (masked_) std::memcpy(mask_.data(), header_ + header_size_ - 4, 4);
-        if (!is_control(opcode_)) start_data(length);
-        remaining_ = length;
-        offset_ = 0;
-        header_size_ = 0;
-        in_payload_ = true;
-    }
-
-    // Refused by the announced length, before a byte of the payload was taken.
-    void start_data(std::uint64_t length) {
-        if (limits_.max_frame_size != 0 && length > limits_.max_frame_size) {
-            fail(websocket_close::message_too_big, "frame over the size limit");
-        }
-        std::uint64_t most = limits_.max_message_size != 0 ? limits_.max_message_size : ~std::uint64_t{0};
-        if (!limits_.stream_fragments) most = (std::min)(most, std::uint64_t{message_.max_size()});
-        if (most < message_size_ || length > most - message_size_) {
-            fail(websocket_close::message_too_big, "message over the size limit");
-        }
-        message_size_ += length;
-        if (opcode_ != websocket_opcode::continuation) {
-            message_opcode_ = opcode_;
-            first_piece_ = true;
-            utf8_.reset();
-        }
-        fragmented_ = !last_frame_;
-    }
-
-    std::string_view take_payload(std::string_view& input) {
-        const std::size_t n = remaining_ < input.size() ? static_cast<std::size_t>(remaining_) : input.size();
-        const std::string_view piece = input.substr(0, n);
-        input.remove_prefix(n);
-        remaining_ -= n;
-        return piece;
-    }
-
-    // The piece as the peer meant it, behind what `buffer` already holds.
-    std::string_view append_unmasked(std::string& buffer, std::string_view piece) {
-        const std::size_t before = buffer.size();
-        buffer.append(piece);
-        if (masked_) websocket_mask(&buffer[before], &buffer[before], piece.size(), mask_, offset_);
-        offset_ += piece.size();
-        return std::string_view(buffer).substr(before);
-    }
-
-    void check_text(std::string_view piece, bool end_of_message) {
-        if (message_opcode_ != websocket_opcode::text) return;
-        if (!utf8_.feed(piece)) fail(websocket_close::invalid_payload, "text that is not UTF-8");
-        if (end_of_message && !utf8_.complete()) {
-            fail(websocket_close::invalid_payload, "text that ends inside a character");
-        }
-    }
-
-    std::optional<websocket_event> read_data(std::string_view& input) {
-        const bool whole_in_input = remaining_ <= input.size() && last_frame_ && !masked_ && message_.empty();
-        if (limits_.stream_fragments) return read_piece(input);
-        if (whole_in_input) {
-            const std::string_view payload = take_payload(input);
-            check_text(payload, true);
-            return end_of_data_frame(payload);
-        }
-        if (offset_ == 0) {
-            // A length is only a promise: reserve a megabyte of it at most, then grow with what really comes.
-            const std::uint64_t ahead = (std::min)(remaining_, std::uint64_t{1U << 20U});
-            if (message_.empty()) message_.reserve(static_cast<std::size_t>(ahead));
-        }
-        while (remaining_ != 0 && !input.empty()) {
-            // Blocks that stay in the first-level cache: copied, unmasked and checked while they are there.
-            std::string_view block = input.substr(0, block_size);
-            const std::size_t offered = block.size();
-            const std::string_view piece = append_unmasked(message_, take_payload(block));
-            input.remove_prefix(offered - block.size());
-            check_text(piece, remaining_ == 0 && last_frame_);
-        }
-        if (remaining_ != 0) return std::nullopt;
-        if (last_frame_) {
-            check_text({}, true); // an empty last fragment ends the text too
-            handed_out_ = true;
-        }
-        return end_of_data_frame(message_);
-    }
-
-    std::optional<websocket_event> end_of_data_frame(std::string_view message) {
-        in_payload_ = false;
-        if (!last_frame_) return std::nullopt;
-        message_size_ = 0;
-        websocket_event event;
-        event.opcode = message_opcode_;
-        event.payload = message;
-        return event;
-    }
-
-    // Streaming: hands out what is there of this frame, a view into the input where it is unmasked.
-    std::optional<websocket_event> read_piece(std::string_view& input) {
-        std::string_view rest = masked_ ? input.substr(0, stream_piece_size) : input;
-        const std::size_t offered = rest.size();
-        std::string_view piece = take_payload(rest);
-        input.remove_prefix(offered - rest.size());
-        const bool last = remaining_ == 0 && last_frame_;
-        if (masked_) {
-            piece = append_unmasked(message_, piece);
-            handed_out_ = true;
-        }
-        check_text(piece, last);
-        if (remaining_ == 0) in_payload_ = false;
-        if (last) message_size_ = 0;
-        if (piece.empty() && !last) return std::nullopt;
-        websocket_event event;
-        event.opcode = message_opcode_;
-        event.payload = piece;
-        event.first = std::exchange(first_piece_, false);
-        event.last = last;
-        return event;
-    }
-
-    std::optional<websocket_event> read_control(std::string_view& input) {
-        if (offset_ == 0) control_.clear();
-        append_unmasked(control_, take_payload(input));
-        if (remaining_ != 0) return std::nullopt;
-        in_payload_ = false;
-        websocket_event event;
-        event.opcode = opcode_;
-        event.payload = control_;
-        if (opcode_ != websocket_opcode::close) return event;
-        if (control_.empty()) {
-            event.code = websocket_close::no_status;
-        } else {
-            event.code = static_cast<std::uint16_t>((static_cast<unsigned char>(control_[0]) << 8U) |
-                                                    static_cast<unsigned char>(control_[1]));
-            event.payload.remove_prefix(2);
-            if (!is_valid_close_code(event.code)) fail(websocket_close::protocol_error, "invalid close code");
-            if (!is_utf8(event.payload)) fail(websocket_close::invalid_payload, "close reason that is not UTF-8");
-        }
-        closed_ = true;
-        return event;
-    }
-
-    static constexpr std::size_t block_size = 16U << 10U;
-    static constexpr std::size_t stream_piece_size = 64U << 10U;
-    static constexpr std::size_t kept_capacity = 4U << 20U;
-
-    websocket_role role_;
-    websocket_limits limits_;
-    std::optional<websocket_error> failed_;
-    unsigned char header_[14] = {};
-    std::size_t header_size_ = 0;
-    bool in_payload_ = false; // the header is read, the payload (which may be empty) is not yet done
-    bool last_frame_ = false;
-    bool masked_ = false;
-    websocket_opcode opcode_ = websocket_opcode::text;
-    websocket_mask_key mask_ = {};
-    std::uint64_t remaining_ = 0;    // bytes of this frame's payload still to come
-    std::uint64_t offset_ = 0;       // bytes of this frame's payload already unmasked into a buffer
-    bool fragmented_ = false;        // between the first and the last frame of a message
-    std::uint64_t message_size_ = 0; // announced so far, all fragments together
-    websocket_opcode message_opcode_ = websocket_opcode::text;
-    bool first_piece_ = true;
-    utf8_validator utf8_;
-    std::string message_;
-    std::string control_;
-    std::string_view payload_;
-    bool handed_out_ = false; // the last event's payload lies in message_
-    bool closed_ = false;
-};
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// An open websocket without its socket: bytes that came go in by next(), bytes to send come out of the writing
-/// functions, which append to the caller's buffer.
-///
-/// Threads: a connection with one reader and one writer calls decode() in the reader without a lock (it touches the
-/// decoder only) and everything else, note() and the writing functions, under its one lock. next() is both at once,
-/// for a single thread.
-class websocket_codec {
-public:
-    /// `masks` gives a fresh, unpredictable mask per frame; required for a client, unused for a server.
-    /// Throws std::invalid_argument for a client without.
-    explicit websocket_codec(websocket_role role, websocket_limits limits = {},
-                             websocket_encoder::mask_source masks = {})
-        : decoder_(role, limits), encoder_(role, std::move(masks)) {}
-
-    /// The next event at the front of `input`, whose answer (pong, close) is then pending; see websocket_decoder::next
-    /// for the lifetime of its payload. Nothing when all of `input` is taken. Throws websocket_error when the peer
-    /// broke the protocol; the close frame that says so is then pending.
-    std::optional<websocket_event> next(std::string_view& input) {
-        try {
-            std::optional<websocket_event> event = decode(input);
-            if (event) note(*event);
-            return event;
-        } catch (const websocket_error& error) {
-            note(error);
-            throw;
-        }
-    }
-
-    /// next() without noting the answer: the reader's half, see the class.
-    std::optional<websocket_event> decode(std::string_view& input) { return decoder_.next(input); }
-
-    /// The last event's payload as a string of its own, moved where possible; see websocket_decoder::take.
-    std::string take() { return decoder_.take(); }
-
-    /// Queues what the event or the error demands: a pong, the echo of a close, the close that reports an error.
-    void note(const websocket_event& event) { control_.received(event); }
-    void note(const websocket_error& error) { control_.failed(error); }
-
-    /// Appends the pending control frames (a pong, a close) to `out`. Returns false when there was none.
-    bool write_pending(std::string& out) {
-        bool any = false;
-        while (const std::optional<websocket_reply> reply = control_.next_reply()) {
-            any = true;
-            if (reply->opcode == websocket_opcode::pong) {
-                encoder_.pong(out, reply->payload);
-            } else {
-                encoder_.close(out, reply->code, reply->payload);
-            }
-        }
-        return any;
-    }
-
-    /// Appends a message; see websocket_encoder::message. Throws std::logic_error after a close was begun.
-    void write_message(std::string& out, websocket_opcode opcode, std::string_view payload,
-                       std::size_t fragment_size = 0) {
-        require_open();
-        encoder_.message(out, opcode, payload, fragment_size);
-    }
-
-    /// Appends a piece of a message; see websocket_encoder::fragment. Throws std::logic_error after a close was begun.
-    void write_fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
-        require_open();
-        encoder_.fragment(out, opcode, piece, last);
-    }
-
-    /// Appends a ping (125 bytes at most, else std::invalid_argument). Throws std::logic_error after a close was begun.
-    void write_ping(std::string& out, std::string_view payload) {
-        require_open();
-        encoder_.ping(out, payload);
-    }
-
-    /// Begins the closing handshake: appends what is pending and the close frame. Returns false, and appends nothing
-    /// new, when a close was begun before. Throws std::invalid_argument for a code or reason that may not be sent.
-    bool write_close(std::string& out, std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
-        const bool begun = control_.close(code, reason);
-        write_pending(out);
-        return begun;
-    }
-
-    /// True when write_pending() would append something.
-    bool has_pending() const noexcept { return control_.has_reply(); }
-
-    /// Where the closing handshake stands.
-    const websocket_control& control() const noexcept { return control_; }
-
-    /// The reading half: whether it stands inside a message.
-    const websocket_decoder& decoder() const noexcept { return decoder_; }
-
-private:
-    void require_open() const {
-        if (!control_.may_send()) throw std::logic_error("websocket: nothing may be sent after a close frame");
-    }
-
-    websocket_decoder decoder_;
-    websocket_encoder encoder_;
-    websocket_control control_;
-};
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
 // ---- backendai/transport/websocket_keeper.hpp
 /// @file
 /// Looks after open websockets from time to time: pings, and answers to pings while nobody receives.
@@ -21870,237 +21880,6 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_TRANSPORT_PROXY_HPP
 #define BACKENDAI_TRANSPORT_PROXY_HPP
 
-// ---- backendai/codec/http_response.hpp
-/// @file
-/// A strict push parser of one HTTP/1.x response: what answers a websocket handshake or a proxy's CONNECT, whether it
-/// agrees or sends an error page. (RFC 9112; obsolete line folding and bare line ends are refused.)
-#ifndef BACKENDAI_CODEC_HTTP_RESPONSE_HPP
-#define BACKENDAI_CODEC_HTTP_RESPONSE_HPP
-
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// A response as it came. `body` is that of an error, cut at the limit when `body_cut` is set.
-struct http_response {
-    int status = 0;
-    std::string reason;
-    http_fields headers;
-    std::string body;
-    bool body_cut = false;
-};
-
-/// Bounds of a response.
-struct http_response_limits {
-    std::size_t max_head_size = 32U << 10U; ///< bytes of all heads (interim ones too) and of chunk sizes and trailers
-    std::size_t max_header_count = 100;
-    std::size_t max_body_size = 256U << 10U; ///< bytes of the body that are kept; a longer one is cut, not an error
-};
-
-/// Parses in any chunking. Interim responses (1xx but 101) are skipped. After 101, and after a success to CONNECT, what
-/// follows the head is not HTTP and stays in the caller's input. Not thread-safe. Malformed input and heads over a
-/// limit throw decode_error; the parser is useless then.
-class http_response_parser {
-public:
-    /// `connect_request`: the request was a CONNECT, whose success (2xx) has no body.
-    explicit http_response_parser(http_response_limits limits = {}, bool connect_request = false)
-        : limits_(limits), connect_request_(connect_request) {}
-
-    /// Takes bytes off the front of `input`, as many as belong to the response. True when the response is whole.
-    bool feed(std::string_view& input) {
-        while (state_ != state::done && !input.empty()) {
-            if (state_ == state::body || state_ == state::chunk || state_ == state::until_close) {
-                read_body(input);
-            } else if (read_line(input)) {
-                const std::string line = std::exchange(line_, {});
-                line_done(line);
-            }
-        }
-        return state_ == state::done;
-    }
-
-    /// Tells that the connection ended: that is the end of a body without a length; anywhere else decode_error.
-    void finish() {
-        if (state_ == state::until_close) state_ = state::done;
-        if (state_ != state::done) throw decode_error("http response: the connection ended before its end");
-    }
-
-    /// True when the response is whole.
-    bool done() const noexcept { return state_ == state::done; }
-
-    /// True once status and headers are known, though the body may be outstanding.
-    bool head_done() const noexcept { return state_ != state::status_line && state_ != state::header; }
-
-    /// The response so far.
-    const http_response& response() const noexcept { return response_; }
-
-private:
-    enum class state { status_line, header, body, until_close, chunk_size, chunk, chunk_end, trailer, done };
-
-    [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("http response: ") + what); }
-
-    // A line up to CR LF into line_, without them. Judged as a whole, so the result does not depend on the chunking.
-    bool read_line(std::string_view& input) {
-        const std::size_t end = input.find('\n');
-        const std::size_t size = end == std::string_view::npos ? input.size() : end + 1;
-        if (size > limits_.max_head_size - head_size_) fail("head over the size limit");
-        head_size_ += size;
-        line_.append(input.substr(0, size));
-        input.remove_prefix(size);
-        if (end == std::string_view::npos) return false;
-        line_.pop_back();
-        if (line_.empty() || line_.back() != '\r') fail("line that does not end with CR LF");
-        line_.pop_back();
-        return true;
-    }
-
-    void line_done(std::string_view line) {
-        switch (state_) {
-        case state::status_line: read_status(line); break;
-        case state::header:
-            if (line.empty()) {
-                end_of_head();
-            } else {
-                read_header(line, response_.headers);
-            }
-            break;
-        case state::chunk_size: read_chunk_size(line); break;
-        case state::chunk_end:
-            if (!line.empty()) fail("chunk longer than its size");
-            state_ = state::chunk_size;
-            break;
-        case state::trailer:
-            if (line.empty()) {
-                state_ = state::done;
-            } else {
-                read_header(line, trailers_);
-            }
-            break;
-        default: fail("line where none belongs");
-        }
-    }
-
-    void read_status(std::string_view line) {
-        // "HTTP/1.1 101 Switching Protocols"; the space before an empty reason is often missing in practice.
-        if (line.size() < 12 || line.substr(0, 7) != "HTTP/1." || (line[7] != '0' && line[7] != '1') ||
-            line[8] != ' ' || (line.size() > 12 && line[12] != ' ')) {
-            fail("malformed status line");
-        }
-        int status = 0;
-        for (const char digit : line.substr(9, 3)) {
-            if (digit < '0' || digit > '9') fail("malformed status line");
-            status = status * 10 + (digit - '0');
-        }
-        const std::string_view reason = line.size() > 13 ? line.substr(13) : std::string_view();
-        if (status < 100 || status > 599 || !is_field_value(reason)) fail("malformed status line");
-        http_1_0_ = line[7] == '0';
-        response_.status = status;
-        response_.reason = std::string(reason);
-        state_ = state::header;
-    }
-
-    void read_header(std::string_view line, http_fields& fields) const {
-        if (fields.size() == limits_.max_header_count) fail("too many headers");
-        const std::size_t colon = line.find(':');
-        if (colon == std::string_view::npos || !is_token(line.substr(0, colon))) fail("malformed header");
-        const std::string_view value = trim_field(line.substr(colon + 1));
-        if (!is_field_value(value)) fail("control character in a header");
-        fields.emplace_back(std::string(line.substr(0, colon)), std::string(value));
-    }
-
-    void end_of_head() {
-        const int status = response_.status;
-        if (status == 101 || (connect_request_ && status / 100 == 2)) {
-            if (http_1_0_ && status == 101) fail("protocol switch in HTTP/1.0");
-            state_ = state::done;
-        } else if (status < 200) {
-            response_ = http_response();
-            state_ = state::status_line;
-        } else if (status == 204 || status == 304) {
-            state_ = state::done;
-        } else {
-            start_body();
-        }
-    }
-
-    void start_body() {
-        const std::size_t codings = count_fields(response_.headers, "Transfer-Encoding");
-        const std::size_t lengths = count_fields(response_.headers, "Content-Length");
-        if (codings + lengths > 1) fail("more than one length of the body");
-        if (codings == 1) {
-            if (http_1_0_ || !equals_ignoring_case(*find_field(response_.headers, "Transfer-Encoding"), "chunked")) {
-                fail("unknown transfer coding");
-            }
-            state_ = state::chunk_size;
-        } else if (lengths == 1) {
-            remaining_ = parse_length(*find_field(response_.headers, "Content-Length"), 10);
-            state_ = remaining_ == 0 ? state::done : state::body;
-        } else {
-            state_ = state::until_close;
-        }
-    }
-
-    static std::uint64_t parse_length(std::string_view digits, unsigned base) {
-        // 18 decimal or 15 hexadecimal digits fit into 64 bits; nothing longer is honest.
-        if (digits.empty() || digits.size() > (base == 10 ? 18U : 15U)) fail("malformed length");
-        std::uint64_t value = 0;
-        for (const char c : digits) {
-            unsigned digit = base;
-            if (c >= '0' && c <= '9') digit = static_cast<unsigned>(c - '0');
-            if (c >= 'a' && c <= 'f') digit = static_cast<unsigned>(c - 'a') + 10;
-            if (c >= 'A' && c <= 'F') digit = static_cast<unsigned>(c - 'A') + 10;
-            if (digit >= base) fail("malformed length");
-            value = value * base + digit;
-        }
-        return value;
-    }
-
-    void read_chunk_size(std::string_view line) {
-        const std::size_t extension = line.find(';');
-        if (!is_field_value(line)) fail("control character in a chunk's head");
-        if (extension != std::string_view::npos) line = trim_field(line.substr(0, extension));
-        remaining_ = parse_length(line, 16);
-        state_ = remaining_ == 0 ? state::trailer : state::chunk;
-    }
-
-    void read_body(std::string_view& input) {
-        std::size_t n = input.size();
-        if (state_ != state::until_close && remaining_ < n) n = static_cast<std::size_t>(remaining_);
-        const std::size_t kept = (std::min)(n, limits_.max_body_size - response_.body.size());
-        response_.body.append(input.substr(0, kept));
-        input.remove_prefix(kept);
-        remaining_ -= state_ == state::until_close ? 0 : kept;
-        if (kept < n) {
-            // Nobody reads the rest of an endless error page: the connection is of no more use anyway.
-            response_.body_cut = true;
-            state_ = state::done;
-        } else if (state_ != state::until_close && remaining_ == 0) {
-            state_ = state_ == state::chunk ? state::chunk_end : state::done;
-        }
-    }
-
-    http_response_limits limits_;
-    bool connect_request_;
-    state state_ = state::status_line;
-    bool http_1_0_ = false;
-    std::size_t head_size_ = 0;
-    std::uint64_t remaining_ = 0; // bytes of the body, or of the chunk, still to come
-    std::string line_;
-    http_fields trailers_;
-    http_response response_;
-};
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
 
 #include <cstdlib>
 #include <optional>
@@ -22379,6 +22158,12 @@ public:
         if (head.status < 200 || head.status > 599)
             bad("the status " + std::to_string(head.status) + " was not asked for");
         std::size_t size = 0;
+        const std::string* coding = nullptr;
+        const std::string* length = nullptr;
+        const auto only = [](const std::string*& known, const std::string& value, const char* what) {
+            if (known != nullptr) bad(what);
+            known = &value;
+        };
         for (const auto& field : head.headers) {
             size += field.first.size() + field.second.size();
             // "Content-Length : 5" would otherwise pass as a header of another name.
@@ -22386,19 +22171,20 @@ public:
             if (field.second.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
                 bad("a header holds a line break or NUL");
             }
+            if (equal_ignoring_case(field.first, "Transfer-Encoding")) {
+                only(coding, field.second, "its transfer coding is not \"chunked\"");
+            } else if (equal_ignoring_case(field.first, "Content-Length")) {
+                only(length, field.second, "it has more than one Content-Length");
+            }
         }
         if (head.headers.size() > 256 || size > 256 * 1024) bad("its head is larger than 256 fields or 256 KiB");
-        const std::string* coding = head.headers.find("Transfer-Encoding");
-        if (coding != nullptr &&
-            (head.headers.count("Transfer-Encoding") != 1 || !equal_ignoring_case(*coding, "chunked"))) {
+        if (coding != nullptr && !equal_ignoring_case(*coding, "chunked")) {
             bad("its transfer coding is not \"chunked\"");
         }
-        const std::string* length = head.headers.find("Content-Length");
         if (length == nullptr) {
             open_ended_ = coding == nullptr && method != "HEAD" && head.status != 204 && head.status != 304;
             return;
         }
-        if (head.headers.count("Content-Length") != 1) bad("it has more than one Content-Length");
         if (coding != nullptr) bad("it has both Content-Length and Transfer-Encoding");
         if (length->empty() || length->size() > 18) bad("its Content-Length is not a number");
         std::uint64_t value = 0;
@@ -23026,1052 +22812,12 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_TRANSPORT_WEBSOCKET_UPGRADE_HPP
 #define BACKENDAI_TRANSPORT_WEBSOCKET_UPGRADE_HPP
 
-// ---- backendai/codec/websocket_handshake.hpp
-/// @file
-/// The opening handshake of RFC 6455 section 4, both sides.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_HANDSHAKE_HPP
-
-
-#include <array>
-#include <cstddef>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// The Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
-inline std::string websocket_accept(std::string_view key) {
-    return base64_encode(digest("sha1", std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
-}
-
-/// The client's side of one handshake: makes the headers, then reads and judges the answer. Not thread-safe.
-class websocket_client_handshake {
-public:
-    /// `nonce`: 16 fresh random bytes. `protocols`: the subprotocols offered, the preferred one first.
-    /// Throws std::invalid_argument for a subprotocol that is no token or is offered twice.
-    explicit websocket_client_handshake(const std::array<unsigned char, 16>& nonce,
-                                        std::vector<std::string> protocols = {}, http_response_limits limits = {})
-        : key_(base64_encode(std::string_view(reinterpret_cast<const char*>(nonce.data()), nonce.size()))),
-          protocols_(std::move(protocols)),
-          parser_(limits) {
-        for (std::size_t i = 0; i < protocols_.size(); ++i) {
-            if (!is_token(protocols_[i])) throw std::invalid_argument("websocket: malformed subprotocol");
-            for (std::size_t j = 0; j < i; ++j) {
-                if (protocols_[i] == protocols_[j]) throw std::invalid_argument("websocket: subprotocol offered twice");
-            }
-        }
-    }
-
-    /// What the request needs besides its line (GET, HTTP/1.1), Host and whatever else the caller sends.
-    http_fields headers() const {
-        http_fields fields = {{"Upgrade", "websocket"},
-                              {"Connection", "Upgrade"},
-                              {"Sec-WebSocket-Key", key_},
-                              {"Sec-WebSocket-Version", "13"}};
-        std::string offered;
-        for (const std::string& protocol : protocols_) offered += (offered.empty() ? "" : ", ") + protocol;
-        if (!offered.empty()) fields.emplace_back("Sec-WebSocket-Protocol", std::move(offered));
-        return fields;
-    }
-
-    /// Takes bytes off the front of `input`. True when the answer is whole: either accepted(), and what is left in
-    /// `input` are frames for the decoder; or refused, and response() has status, headers and body.
-    /// Throws decode_error for malformed HTTP and for a 101 that does not agree to what was asked.
-    bool feed(std::string_view& input) {
-        if (done_) return true;
-        if (!parser_.feed(input)) return false;
-        if (response().status == 101) verify();
-        done_ = true;
-        return true;
-    }
-
-    /// Tells that the connection ended, which completes a refusal without a length; else throws decode_error.
-    void finish() {
-        if (done_) return;
-        parser_.finish();
-        done_ = true;
-    }
-
-    /// True when the websocket is open.
-    bool accepted() const noexcept { return done_ && response().status == 101; }
-
-    /// The subprotocol that the server chose among ours; empty for none.
-    const std::string& protocol() const noexcept { return protocol_; }
-
-    /// The server's answer; of a refusal with its body.
-    const http_response& response() const noexcept { return parser_.response(); }
-
-private:
-    [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("websocket handshake: ") + what); }
-
-    const std::string* single(const char* name) const {
-        if (count_fields(response().headers, name) > 1) {
-            throw decode_error(std::string("websocket handshake: repeated header ") + name);
-        }
-        return find_field(response().headers, name);
-    }
-
-    // RFC 6455 section 4.1, what the client must check in the server's answer.
-    void verify() {
-        const std::string* upgrade = single("Upgrade");
-        if (upgrade == nullptr || !equals_ignoring_case(*upgrade, "websocket")) fail("no upgrade to websocket");
-        if (!list_has(response().headers, "Connection", "Upgrade")) fail("no upgrade of the connection");
-        const std::string* accept = single("Sec-WebSocket-Accept");
-        if (accept == nullptr || *accept != websocket_accept(key_)) fail("wrong Sec-WebSocket-Accept");
-        if (count_fields(response().headers, "Sec-WebSocket-Extensions") != 0) {
-            fail("extension that was not offered");
-        }
-        // A body has no place in front of frames: whoever announces one disagrees with us about where they begin.
-        if (const std::string* length = single("Content-Length")) {
-            if (*length != "0") fail("101 with a body");
-        }
-        if (count_fields(response().headers, "Transfer-Encoding") != 0) fail("101 with a body");
-        const std::string* protocol = single("Sec-WebSocket-Protocol");
-        if (protocol == nullptr) return; // none chosen: allowed, the caller decides whether it can live with that
-        for (const std::string& offered : protocols_) {
-            if (*protocol == offered) protocol_ = offered;
-        }
-        if (protocol_.empty()) fail("subprotocol that was not offered");
-    }
-
-    std::string key_;
-    std::vector<std::string> protocols_;
-    http_response_parser parser_;
-    bool done_ = false;
-    std::string protocol_;
-};
-
-/// A server's answer to a handshake.
-struct websocket_server_answer {
-    int status = 101;     ///< 101 when the websocket is open; else 400, 405 or 426
-    std::string reason;   ///< of the status line; of a refusal it says what was wrong
-    http_fields headers;  ///< of the answer
-    std::string protocol; ///< the subprotocol chosen; empty for none
-
-    bool accepted() const noexcept { return status == 101; }
-
-    /// The answer's head for the wire; the caller may add headers before.
-    std::string head() const {
-        std::string text = "HTTP/1.1 " + std::to_string(status) + " " + reason + "\r\n";
-        for (const auto& field : headers) text += field.first + ": " + field.second + "\r\n";
-        return text + "\r\n";
-    }
-};
-
-/// Judges a request's method and headers and makes the answer (RFC 6455 section 4.2). `supported`: the subprotocols we
-/// speak; the first one of the client's list among them is chosen. Extensions are declined. Never throws for a bad
-/// request: that is an answer too.
-inline websocket_server_answer websocket_answer(std::string_view method, const http_fields& request,
-                                                const std::vector<std::string>& supported = {}) {
-    const auto refuse = [](int status, const char* reason, http_fields headers = {}) {
-        headers.emplace_back("Connection", "close");
-        headers.emplace_back("Content-Length", "0");
-        return websocket_server_answer{status, reason, std::move(headers), {}};
-    };
-    if (method != "GET") return refuse(405, "Method Not Allowed", {{"Allow", "GET"}});
-    if (count_fields(request, "Host") != 1) return refuse(400, "Bad Request: Host");
-    if (!list_has(request, "Upgrade", "websocket")) {
-        return refuse(426, "Upgrade Required", {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}});
-    }
-    if (!list_has(request, "Connection", "Upgrade")) return refuse(400, "Bad Request: Connection");
-    const std::string* version = find_field(request, "Sec-WebSocket-Version");
-    if (version == nullptr || count_fields(request, "Sec-WebSocket-Version") != 1 || *version != "13") {
-        return refuse(426, "Upgrade Required", {{"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"}});
-    }
-    const std::string* key = find_field(request, "Sec-WebSocket-Key");
-    bool good_key = key != nullptr && key->size() == 24 && count_fields(request, "Sec-WebSocket-Key") == 1;
-    if (good_key) {
-        try {
-            const std::string nonce = base64_decode(*key);
-            good_key = nonce.size() == 16 && base64_encode(nonce) == *key;
-        } catch (const decode_error&) {
-            good_key = false; // answered with 400 below
-        }
-    }
-    if (!good_key) return refuse(400, "Bad Request: Sec-WebSocket-Key");
-    websocket_server_answer answer;
-    answer.reason = "Switching Protocols";
-    answer.headers = {
-        {"Upgrade", "websocket"}, {"Connection", "Upgrade"}, {"Sec-WebSocket-Accept", websocket_accept(*key)}};
-    for (const std::string& offered : list_members(request, "Sec-WebSocket-Protocol")) {
-        if (!is_token(offered)) return refuse(400, "Bad Request: Sec-WebSocket-Protocol");
-        for (const std::string& ours : supported) {
-            if (answer.protocol.empty() && offered == ours) answer.protocol = ours;
-        }
-    }
-    if (!answer.protocol.empty()) answer.headers.emplace_back("Sec-WebSocket-Protocol", answer.protocol);
-    return answer;
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
 // ---- backendai/transport/websocket.hpp
 /// @file
 /// An open websocket: the codec over a byte stream, with one reader, any number of senders and a keeper.
 #ifndef BACKENDAI_TRANSPORT_WEBSOCKET_HPP
 #define BACKENDAI_TRANSPORT_WEBSOCKET_HPP
 
-// ---- backendai/codec/websocket.hpp
-/// @file
-/// WebSockets (RFC 6455) without I/O, both roles: the front of the handshake, the decoder, the encoder and the control
-/// state, and one object that ties the last three together for a connection.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_HPP
-
-// ---- backendai/codec/websocket_control.hpp
-/// @file
-/// RFC 6455 sections 5.5 and 7: what has to be answered to control frames, and where the closing handshake stands.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_CONTROL_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_CONTROL_HPP
-
-// ---- backendai/codec/websocket_encoder.hpp
-/// @file
-/// Messages to RFC 6455 frames.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_ENCODER_HPP
-
-// ---- backendai/codec/websocket_types.hpp
-/// @file
-/// The words of RFC 6455 that encoder, decoder and handshake share: roles, opcodes, close codes, events, the error.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_TYPES_HPP
-
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string>
-#include <string_view>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// Which side of the connection we are. A client masks every frame it sends, a server none (RFC 6455 section 5.1).
-enum class websocket_role { client, server };
-
-/// RFC 6455 section 5.2. The values are those of the wire.
-enum class websocket_opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
-
-/// Close codes of RFC 6455 section 7.4.1 and of the IANA registry that followed it.
-namespace websocket_close {
-inline constexpr std::uint16_t normal = 1000;
-inline constexpr std::uint16_t going_away = 1001;
-inline constexpr std::uint16_t protocol_error = 1002;
-inline constexpr std::uint16_t unsupported_data = 1003;
-inline constexpr std::uint16_t no_status = 1005; ///< never on the wire: a close frame without a code
-inline constexpr std::uint16_t abnormal = 1006;  ///< never on the wire: the connection ended without a close frame
-inline constexpr std::uint16_t invalid_payload = 1007;
-inline constexpr std::uint16_t policy_violation = 1008;
-inline constexpr std::uint16_t message_too_big = 1009;
-inline constexpr std::uint16_t extension_required = 1010;
-inline constexpr std::uint16_t internal_error = 1011;
-inline constexpr std::uint16_t service_restart = 1012;
-inline constexpr std::uint16_t try_again_later = 1013;
-inline constexpr std::uint16_t bad_gateway = 1014; ///< Backend.AI: the service port refused the connection
-} // namespace websocket_close
-
-/// True when a close frame may carry this code: registered ones, and the ranges for libraries and applications.
-constexpr bool is_valid_close_code(unsigned code) noexcept {
-    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-}
-
-/// True for close, ping and pong: at most 125 bytes, never fragmented, allowed between the fragments of a message.
-constexpr bool is_control(websocket_opcode opcode) noexcept {
-    return static_cast<unsigned>(opcode) >= 8;
-}
-
-/// The peer broke RFC 6455 (or one of our limits). close_code() is what to send in the close frame; what() says why.
-class websocket_error : public decode_error {
-public:
-    websocket_error(std::uint16_t close_code, const std::string& what)
-        : decode_error("websocket: " + what), close_code_(close_code) {}
-
-    /// 1002 protocol error, 1007 invalid UTF-8, 1009 too big.
-    std::uint16_t close_code() const noexcept { return close_code_; }
-
-private:
-    std::uint16_t close_code_;
-};
-
-/// What a decoder found. Views stay valid until the decoder's next call and as long as the input they came from.
-struct websocket_event {
-    websocket_opcode opcode = websocket_opcode::text; ///< text, binary, ping, pong or close; never continuation
-    std::string_view payload;                         ///< the message or its piece; of a close frame the reason
-    std::uint16_t code = 0;                           ///< of a close frame: its code, 1005 when it had none
-    bool first = true;                                ///< false for later pieces of a streamed message
-    bool last = true;                                 ///< false while more pieces of a streamed message follow
-};
-
-/// What a decoder accepts and how it hands messages out.
-struct websocket_limits {
-    std::uint64_t max_frame_size = 0;            ///< bytes of payload in one frame; 0: only the message limit
-    std::uint64_t max_message_size = 64U << 20U; ///< bytes of a whole message, fragments together; 0: no limit
-    bool stream_fragments = false;               ///< hand out pieces as they arrive instead of whole messages
-};
-
-/// The four bytes of a client's mask, in the order of the wire.
-using websocket_mask_key = std::array<unsigned char, 4>;
-
-/// XORs `size` bytes at `source` with the mask into `target` (the same address, or not overlapping). `offset` is the
-/// position of the first byte in the frame's payload: a payload may be masked in pieces. Masking twice restores.
-inline void websocket_mask(char* target, const char* source, std::size_t size, const websocket_mask_key& key,
-                           std::uint64_t offset = 0) noexcept {
-    unsigned char turned[8];
-    for (std::size_t i = 0; i < 8; ++i) turned[i] = key[static_cast<std::size_t>((offset + i) & 3U)];
-    std::uint64_t wide;
-    std::memcpy(&wide, turned, 8); // bytes in, bytes out: right on either endianness
-    std::size_t i = 0;
-    for (; size - i >= 32; i += 32) {
-        std::uint64_t block[4];
-        std::memcpy(block, source + i, 32);
-        block[0] ^= wide;
-        block[1] ^= wide;
-        block[2] ^= wide;
-        block[3] ^= wide;
-        std::memcpy(target + i, block, 32);
-    }
-    for (; size - i >= 8; i += 8) {
-        std::uint64_t block;
-        std::memcpy(&block, source + i, 8);
-        block ^= wide;
-        std::memcpy(target + i, &block, 8);
-    }
-    for (std::size_t rest = 0; i < size; ++i, ++rest) {
-        target[i] = static_cast<char>(static_cast<unsigned char>(source[i]) ^ turned[rest]);
-    }
-}
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <functional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// Room for the longest frame header: two bytes, a 64-bit length, a mask.
-inline constexpr std::size_t websocket_max_header_size = 14;
-
-/// Writes a frame's header to `target` (room for websocket_max_header_size bytes) and returns its size in bytes.
-/// `mask` is the key of a client's frame, null for a server's. For callers that send the payload from where it lies.
-inline std::size_t websocket_write_header(unsigned char* target, websocket_opcode opcode, bool last,
-                                          std::uint64_t payload_size, const websocket_mask_key* mask) noexcept {
-    target[0] = static_cast<unsigned char>((last ? 0x80U : 0U) | static_cast<unsigned>(opcode));
-    const unsigned mask_bit = mask != nullptr ? 0x80U : 0U;
-    std::size_t size = 2;
-    std::size_t length_bytes = 0;
-    if (payload_size < 126) {
-        target[1] = static_cast<unsigned char>(mask_bit | static_cast<unsigned>(payload_size));
-    } else {
-        length_bytes = payload_size < 65536 ? 2 : 8;
-        target[1] = static_cast<unsigned char>(mask_bit | (length_bytes == 2 ? 126U : 127U));
-    }
-    for (std::size_t i = length_bytes; i != 0; --i) {
-        target[size++] = static_cast<unsigned char>((payload_size >> (8 * (i - 1))) & 0xFFU);
-    }
-    if (mask != nullptr) {
-        for (const unsigned char byte : *mask) target[size++] = byte;
-    }
-    return size;
-}
-
-/// Appends one frame to `out`, its payload masked with `mask` unless that is null. Checks nothing: the caller keeps to
-/// the protocol (or, in a test, breaks it on purpose).
-inline void websocket_append_frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload,
-                                   const websocket_mask_key* mask) {
-    unsigned char header[websocket_max_header_size];
-    const std::size_t header_size = websocket_write_header(header, opcode, last, payload.size(), mask);
-    const std::size_t needed = out.size() + header_size + payload.size();
-    if (needed > out.capacity()) out.reserve((std::max)(needed, 2 * out.capacity()));
-    out.append(reinterpret_cast<const char*>(header), header_size);
-    if (mask == nullptr) {
-        out.append(payload);
-        return;
-    }
-    // In blocks that stay in the cache, so that memory is written once.
-    constexpr std::size_t block = 16U << 10U;
-    for (std::size_t done = 0; done < payload.size();) {
-        const std::string_view piece = payload.substr(done, block);
-        const std::size_t at = out.size();
-        out.append(piece);
-        websocket_mask(&out[at], &out[at], piece.size(), *mask, done);
-        done += piece.size();
-    }
-}
-
-/// Frames what we send and keeps it legal: control frames, text that is UTF-8, fragments in order. Frames are appended
-/// to the caller's buffer. Not thread-safe: callers that send from several threads hold a lock.
-class websocket_encoder {
-public:
-    /// Gives a fresh mask for every frame of a client: unpredictable, from a cryptographic source (RFC 6455 section
-    /// 10.3), since a page must not choose the bytes that a proxy sees.
-    using mask_source = std::function<websocket_mask_key()>;
-
-    /// `masks` is required for a client and unused for a server. Throws std::invalid_argument for a client without.
-    explicit websocket_encoder(websocket_role role, mask_source masks = {}) : role_(role), masks_(std::move(masks)) {
-        if (role == websocket_role::client && !masks_) {
-            throw std::invalid_argument("websocket: a client needs a source of masks");
-        }
-    }
-
-    /// Appends a whole message (text or binary), in one frame or, with `fragment_size` bytes other than 0, in as many
-    /// as that takes. Throws std::invalid_argument for text that is not UTF-8, std::logic_error inside a message that
-    /// fragment() has begun.
-    void message(std::string& out, websocket_opcode opcode, std::string_view payload, std::size_t fragment_size = 0) {
-        require_data(opcode);
-        if (in_message_) throw std::logic_error("websocket: a fragmented message is not finished");
-        if (opcode == websocket_opcode::text && !is_utf8(payload)) {
-            throw std::invalid_argument("websocket: text that is not UTF-8");
-        }
-        if (fragment_size == 0) fragment_size = (std::max)(payload.size(), std::size_t{1});
-        bool first = true;
-        do {
-            const std::string_view piece = payload.substr(0, fragment_size);
-            payload.remove_prefix(piece.size());
-            frame(out, first ? opcode : websocket_opcode::continuation, payload.empty(), piece);
-            first = false;
-        } while (!payload.empty());
-    }
-
-    /// Appends the next piece of a message whose end is not known yet; the first piece sets the type, the later ones
-    /// must repeat it. Control frames may go between. Throws std::invalid_argument for text that is not UTF-8
-    /// (characters may be cut by pieces), std::logic_error when the type changes inside a message.
-    void fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
-        require_data(opcode);
-        if (in_message_ && opcode != message_opcode_) {
-            throw std::logic_error("websocket: another type inside a fragmented message");
-        }
-        if (!in_message_) utf8_.reset();
-        if (opcode == websocket_opcode::text && (!utf8_.feed(piece) || (last && !utf8_.complete()))) {
-            throw std::invalid_argument("websocket: text that is not UTF-8");
-        }
-        frame(out, in_message_ ? websocket_opcode::continuation : opcode, last, piece);
-        message_opcode_ = opcode;
-        in_message_ = !last;
-    }
-
-    /// Appends a ping. `payload` of 125 bytes at most, else std::invalid_argument.
-    void ping(std::string& out, std::string_view payload) { control(out, websocket_opcode::ping, payload); }
-
-    /// Appends a pong. `payload` of 125 bytes at most, else std::invalid_argument.
-    void pong(std::string& out, std::string_view payload) { control(out, websocket_opcode::pong, payload); }
-
-    /// Appends a close frame; `code` 1005 makes an empty one. Throws std::invalid_argument for a code that may not
-    /// be sent, and for a reason that is not UTF-8, longer than 123 bytes or without a code.
-    void close(std::string& out, std::uint16_t code, std::string_view reason) {
-        require_close(code, reason);
-        std::string payload;
-        if (code != websocket_close::no_status) {
-            payload.push_back(static_cast<char>(static_cast<unsigned char>(code >> 8U)));
-            payload.push_back(static_cast<char>(static_cast<unsigned char>(code & 0xFFU)));
-            payload.append(reason);
-        }
-        control(out, websocket_opcode::close, payload);
-    }
-
-    /// Throws std::invalid_argument unless close() would take these.
-    static void require_close(std::uint16_t code, std::string_view reason) {
-        if (code != websocket_close::no_status && !is_valid_close_code(code)) {
-            throw std::invalid_argument("websocket: close code " + std::to_string(code) + " may not be sent");
-        }
-        if (code == websocket_close::no_status && !reason.empty()) {
-            throw std::invalid_argument("websocket: close reason without a code");
-        }
-        if (reason.size() > 123) throw std::invalid_argument("websocket: close reason of more than 123 bytes");
-        if (!is_utf8(reason)) throw std::invalid_argument("websocket: close reason that is not UTF-8");
-    }
-
-    /// True between the first and the last piece of a message sent by fragment().
-    bool in_message() const noexcept { return in_message_; }
-
-private:
-    static void require_data(websocket_opcode opcode) {
-        if (opcode != websocket_opcode::text && opcode != websocket_opcode::binary) {
-            throw std::invalid_argument("websocket: a message is text or binary");
-        }
-    }
-
-    void control(std::string& out, websocket_opcode opcode, std::string_view payload) {
-        if (payload.size() > 125) throw std::invalid_argument("websocket: control frame of more than 125 bytes");
-        frame(out, opcode, true, payload);
-    }
-
-    void frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload) {
-        if (role_ == websocket_role::server) {
-            websocket_append_frame(out, opcode, last, payload, nullptr);
-        } else {
-            const websocket_mask_key mask = masks_();
-            websocket_append_frame(out, opcode, last, payload, &mask);
-        }
-    }
-
-    websocket_role role_;
-    mask_source masks_;
-    bool in_message_ = false;
-    websocket_opcode message_opcode_ = websocket_opcode::text;
-    utf8_validator utf8_;
-};
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <cstdint>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// A control frame that waits to be sent.
-struct websocket_reply {
-    websocket_opcode opcode = websocket_opcode::pong; ///< pong or close
-    std::string payload;                              ///< of a close frame the reason
-    std::uint16_t code = 0;                           ///< of a close frame its code; 1005: none
-};
-
-/// Says what to answer and when the connection is over. One pong at most is pending, the one for the latest ping
-/// (section 5.5.3 allows it): a peer that pings faster than we can write does not fill our memory.
-/// Not thread-safe: reader and writer share it under the connection's lock.
-class websocket_control {
-public:
-    /// Tells it what the decoder found. Messages and pongs need no answer.
-    void received(const websocket_event& event) {
-        if (peer_close_code_) return;
-        if (event.opcode == websocket_opcode::ping) {
-            if (!close_queued_) pong_ = std::string(event.payload);
-        } else if (event.opcode == websocket_opcode::close) {
-            peer_close_code_ = event.code;
-            peer_close_reason_ = std::string(event.payload);
-            pong_.reset();
-            // Section 5.5.1: the echo carries the code that came; an empty close is answered by an empty one.
-            queue_close(event.code, {});
-        }
-    }
-
-    /// Tells it that the decoder threw: a close frame with the error's code goes out, nothing more is expected.
-    void failed(const websocket_error& error) {
-        failed_ = true;
-        pong_.reset();
-        queue_close(error.close_code(), {});
-    }
-
-    /// Begins the closing handshake from our side. False when a close was already begun or answered (nothing changes).
-    /// Throws std::invalid_argument for a code or reason that may not be sent. Code 1005 sends an empty close frame.
-    bool close(std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
-        websocket_encoder::require_close(code, reason);
-        if (close_queued_) return false;
-        queue_close(code, reason);
-        return true;
-    }
-
-    /// The next control frame to send, which then counts as sent; nothing after our close frame.
-    std::optional<websocket_reply> next_reply() {
-        std::optional<websocket_reply> reply;
-        if (pong_) {
-            reply = websocket_reply{websocket_opcode::pong, std::move(*pong_), 0};
-            pong_.reset();
-        } else if (close_) {
-            reply = std::move(close_);
-            close_.reset();
-            close_sent_ = true;
-        }
-        return reply;
-    }
-
-    /// True when next_reply() has something.
-    bool has_reply() const noexcept { return pong_.has_value() || close_.has_value(); }
-
-    /// True while messages and pings may be sent: no close frame of ours is sent or waiting.
-    bool may_send() const noexcept { return !close_queued_; }
-
-    /// True when both close frames went their way, or ours after an error: the server now ends the connection, the
-    /// client waits for that (section 7.1.1).
-    bool finished() const noexcept { return close_sent_ && (peer_close_code_.has_value() || failed_); }
-
-    /// True when both sides said goodbye: the connection was closed cleanly (section 7.1.4).
-    bool clean() const noexcept { return close_sent_ && peer_close_code_.has_value() && !failed_; }
-
-    /// The code of the peer's close frame: 1005 when it had none, 1006 while no close frame has come (section 7.1.5).
-    std::uint16_t peer_close_code() const noexcept { return peer_close_code_.value_or(websocket_close::abnormal); }
-
-    /// The reason of the peer's close frame, UTF-8.
-    const std::string& peer_close_reason() const noexcept { return peer_close_reason_; }
-
-private:
-    void queue_close(std::uint16_t code, std::string_view reason) {
-        if (close_queued_) return;
-        close_queued_ = true;
-        close_ = websocket_reply{websocket_opcode::close, std::string(reason), code};
-    }
-
-    std::optional<std::string> pong_;
-    std::optional<websocket_reply> close_;
-    bool close_queued_ = false;
-    bool close_sent_ = false;
-    bool failed_ = false;
-    std::optional<std::uint16_t> peer_close_code_;
-    std::string peer_close_reason_;
-};
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-// ---- backendai/codec/websocket_decoder.hpp
-/// @file
-/// RFC 6455 frames to messages: a push parser that takes bytes in any chunking.
-#ifndef BACKENDAI_CODEC_WEBSOCKET_DECODER_HPP
-#define BACKENDAI_CODEC_WEBSOCKET_DECODER_HPP
-
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <limits>
-#include <optional>
-#include <string>
-#include <string_view>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// Decodes what the peer sends after the handshake. `role` is our own: a client's decoder wants unmasked frames, a
-/// server's masked ones. Not thread-safe: one thread (the reader) uses it.
-///
-/// The sequence of events and the error, if any, do not depend on how the bytes are cut into calls (but for the sizes
-/// of the pieces when fragments are streamed). UTF-8 is checked as it comes, so a bad text fails before its end.
-class websocket_decoder {
-public:
-    explicit websocket_decoder(websocket_role role, websocket_limits limits = {}) : role_(role), limits_(limits) {}
-
-    /// Takes bytes off the front of `input` until one event is complete and returns it; without an event all input is
-    /// taken. Call again with the rest until it returns nothing. After a close frame everything is taken and ignored.
-    /// An unmasked, unfragmented message that lies wholly in `input` is handed out as a view into it, uncopied.
-    /// Throws websocket_error when the peer broke the protocol or a limit, and again on every later call.
-    std::optional<websocket_event> next(std::string_view& input) {
-        if (failed_) throw *failed_;
-        payload_ = {};
-        recycle();
-        while (!closed_) {
-            if (!in_payload_ && !read_header(input)) return std::nullopt;
-            if (remaining_ != 0 && input.empty()) return std::nullopt;
-            std::optional<websocket_event> event = is_control(opcode_) ? read_control(input) : read_data(input);
-            if (event) {
-                payload_ = event->payload;
-                return event;
-            }
-        }
-        input.remove_prefix(input.size());
-        return std::nullopt;
-    }
-
-    /// Feeds one chunk and calls `sink(const websocket_event&)` for every event in it. Throws as next() does.
-    template <typename Sink>
-    void feed(std::string_view chunk, Sink&& sink) {
-        while (const std::optional<websocket_event> event = next(chunk)) sink(*event);
-    }
-
-    /// The payload of the event that next() returned last, as a string of its own: moved out of the decoder where the
-    /// message was assembled there, else copied. Once per event, before the next call and while the input lives.
-    std::string take() {
-        std::string taken;
-        if (handed_out_ && payload_.data() == message_.data() && payload_.size() == message_.size()) {
-            taken.swap(message_);
-        } else {
-            taken.assign(payload_);
-        }
-        payload_ = {};
-        return taken;
-    }
-
-    /// True after a close frame: nothing more will come.
-    bool closed() const noexcept { return closed_; }
-
-    /// True inside a frame or between the fragments of a message: an end of the connection here cuts something off.
-    bool in_message() const noexcept { return in_payload_ || header_size_ != 0 || fragmented_; }
-
-private:
-    [[noreturn]] void fail(std::uint16_t code, const char* what) {
-        failed_.emplace(code, what);
-        throw *failed_;
-    }
-
-    // The buffer of the message that the last event handed out is ours again, but for a fragment still being gathered.
-    void recycle() {
-        if (!handed_out_) return;
-        handed_out_ = false;
-        // One huge message must not hold its memory for the rest of a long connection.
-        if (message_.capacity() > kept_capacity) std::string().swap(message_);
-        message_.clear();
-    }
-
-    bool read_header(std::string_view& input) {
-        for (;;) {
-            const std::size_t wanted = header_size_ < 2 ? 2 : header_wanted();
-            if (header_size_ < wanted) {
-                const std::size_t n = (std::min)(wanted - header_size_, input.size());
-                // An empty view may hold a null pointer, which memcpy must not get.
-                if (n != 0) std::memcpy(header_ + header_size_, input.data(), n);
-                header_size_ += n;
-                input.remove_prefix(n);
-                if (header_size_ < wanted) return false;
-                if (wanted == 2) check_start();
-                if (header_wanted() != wanted) continue;
-            }
-            start_frame();
-            return true;
-        }
-    }
-
-    std::size_t header_wanted() const noexcept {
-        const unsigned length = header_[1] & 0x7FU;
-        return 2 + (length == 127 ? 8U : length == 126 ? 2U : 0U) + ((header_[1] & 0x80U) != 0 ? 4U : 0U);
-    }
-
-    // Everything that the first two bytes of a frame can already get wrong.
-    void check_start() {
-        using websocket_close::protocol_error;
-        if ((header_[0] & 0x70U) != 0) fail(protocol_error, "reserved bit set without an extension");
-        const unsigned opcode = header_[0] & 0x0FU;
-        const bool control = opcode >= 8;
-        if ((opcode > 2 && !control) || opcode > 10) fail(protocol_error, "reserved opcode");
-        const bool masked = (header_[1] & 0x80U) != 0;
-        if (masked && role_ == websocket_role::client) fail(protocol_error, "masked frame from a server");
-        if (!masked && role_ == websocket_role::server) fail(protocol_error, "unmasked frame from a client");
-        if (control) {
-            if ((header_[0] & 0x80U) == 0) fail(protocol_error, "fragmented control frame");
-            if ((header_[1] & 0x7FU) > 125) fail(protocol_error, "control frame of more than 125 bytes");
-            if (opcode == 8 && (header_[1] & 0x7FU) == 1) fail(protocol_error, "close frame with half a code");
-        } else if (opcode == 0 && !fragmented_) {
-            fail(protocol_error, "continuation of no message");
-        } else if (opcode != 0 && fragmented_) {
-            fail(protocol_error, "new message inside a fragmented one");
-        }
-    }
-
-    std::uint64_t read_length() {
-        const unsigned marker = header_[1] & 0x7FU;
-        if (marker < 126) return marker;
-        const std::size_t bytes = marker == 126 ? 2 : 8;
-        std::uint64_t length = 0;
-        for (std::size_t i = 0; i < bytes; ++i) length = (length << 8U) | header_[2 + i];
-        if ((length >> 63U) != 0) fail(websocket_close::protocol_error, "length with its highest bit set");
-        if (length < 126 || (bytes == 8 && length < 65536)) {
-            fail(websocket_close::protocol_error, "length not in its shortest form");
-        }
-        return length;
-    }
-
-    void start_frame() {
-        const std::uint64_t length = read_length();
-        opcode_ = static_cast<websocket_opcode>(header_[0] & 0x0FU);
-        last_frame_ = (header_[0] & 0x80U) != 0;
-        masked_ = (header_[1] & 0x80U) != 0;
-        if (masked_) std::memcpy(mask_.data(), header_ + header_size_ - 4, 4);
-        if (!is_control(opcode_)) start_data(length);
-        remaining_ = length;
-        offset_ = 0;
-        header_size_ = 0;
-        in_payload_ = true;
-    }
-
-    // Refused by the announced length, before a byte of the payload was taken.
-    void start_data(std::uint64_t length) {
-        if (limits_.max_frame_size != 0 && length > limits_.max_frame_size) {
-            fail(websocket_close::message_too_big, "frame over the size limit");
-        }
-        std::uint64_t most = limits_.max_message_size != 0 ? limits_.max_message_size : ~std::uint64_t{0};
-        if (!limits_.stream_fragments) most = (std::min)(most, std::uint64_t{message_.max_size()});
-        if (most < message_size_ || length > most - message_size_) {
-            fail(websocket_close::message_too_big, "message over the size limit");
-        }
-        message_size_ += length;
-        if (opcode_ != websocket_opcode::continuation) {
-            message_opcode_ = opcode_;
-            first_piece_ = true;
-            utf8_.reset();
-        }
-        fragmented_ = !last_frame_;
-    }
-
-    std::string_view take_payload(std::string_view& input) {
-        const std::size_t n = remaining_ < input.size() ? static_cast<std::size_t>(remaining_) : input.size();
-        const std::string_view piece = input.substr(0, n);
-        input.remove_prefix(n);
-        remaining_ -= n;
-        return piece;
-    }
-
-    // The piece as the peer meant it, behind what `buffer` already holds.
-    std::string_view append_unmasked(std::string& buffer, std::string_view piece) {
-        const std::size_t before = buffer.size();
-        buffer.append(piece);
-        if (masked_) websocket_mask(&buffer[before], &buffer[before], piece.size(), mask_, offset_);
-        offset_ += piece.size();
-        return std::string_view(buffer).substr(before);
-    }
-
-    void check_text(std::string_view piece, bool end_of_message) {
-        if (message_opcode_ != websocket_opcode::text) return;
-        if (!utf8_.feed(piece)) fail(websocket_close::invalid_payload, "text that is not UTF-8");
-        if (end_of_message && !utf8_.complete()) {
-            fail(websocket_close::invalid_payload, "text that ends inside a character");
-        }
-    }
-
-    std::optional<websocket_event> read_data(std::string_view& input) {
-        const bool whole_in_input = remaining_ <= input.size() && last_frame_ && !masked_ && message_.empty();
-        if (limits_.stream_fragments) return read_piece(input);
-        if (whole_in_input) {
-            const std::string_view payload = take_payload(input);
-            check_text(payload, true);
-            return end_of_data_frame(payload);
-        }
-        if (offset_ == 0) {
-            // A length is only a promise: reserve a megabyte of it at most, then grow with what really comes.
-            const std::uint64_t ahead = (std::min)(remaining_, std::uint64_t{1U << 20U});
-            if (message_.empty()) message_.reserve(static_cast<std::size_t>(ahead));
-        }
-        while (remaining_ != 0 && !input.empty()) {
-            // Blocks that stay in the first-level cache: copied, unmasked and checked while they are there.
-            std::string_view block = input.substr(0, block_size);
-            const std::size_t offered = block.size();
-            const std::string_view piece = append_unmasked(message_, take_payload(block));
-            input.remove_prefix(offered - block.size());
-            check_text(piece, remaining_ == 0 && last_frame_);
-        }
-        if (remaining_ != 0) return std::nullopt;
-        if (last_frame_) {
-            check_text({}, true); // an empty last fragment ends the text too
-            handed_out_ = true;
-        }
-        return end_of_data_frame(message_);
-    }
-
-    std::optional<websocket_event> end_of_data_frame(std::string_view message) {
-        in_payload_ = false;
-        if (!last_frame_) return std::nullopt;
-        message_size_ = 0;
-        websocket_event event;
-        event.opcode = message_opcode_;
-        event.payload = message;
-        return event;
-    }
-
-    // Streaming: hands out what is there of this frame, a view into the input where it is unmasked.
-    std::optional<websocket_event> read_piece(std::string_view& input) {
-        std::string_view rest = masked_ ? input.substr(0, stream_piece_size) : input;
-        const std::size_t offered = rest.size();
-        std::string_view piece = take_payload(rest);
-        input.remove_prefix(offered - rest.size());
-        const bool last = remaining_ == 0 && last_frame_;
-        if (masked_) {
-            piece = append_unmasked(message_, piece);
-            handed_out_ = true;
-        }
-        check_text(piece, last);
-        if (remaining_ == 0) in_payload_ = false;
-        if (last) message_size_ = 0;
-        if (piece.empty() && !last) return std::nullopt;
-        websocket_event event;
-        event.opcode = message_opcode_;
-        event.payload = piece;
-        event.first = std::exchange(first_piece_, false);
-        event.last = last;
-        return event;
-    }
-
-    std::optional<websocket_event> read_control(std::string_view& input) {
-        if (offset_ == 0) control_.clear();
-        append_unmasked(control_, take_payload(input));
-        if (remaining_ != 0) return std::nullopt;
-        in_payload_ = false;
-        websocket_event event;
-        event.opcode = opcode_;
-        event.payload = control_;
-        if (opcode_ != websocket_opcode::close) return event;
-        if (control_.empty()) {
-            event.code = websocket_close::no_status;
-        } else {
-            event.code = static_cast<std::uint16_t>((static_cast<unsigned char>(control_[0]) << 8U) |
-                                                    static_cast<unsigned char>(control_[1]));
-            event.payload.remove_prefix(2);
-            if (!is_valid_close_code(event.code)) fail(websocket_close::protocol_error, "invalid close code");
-            if (!is_utf8(event.payload)) fail(websocket_close::invalid_payload, "close reason that is not UTF-8");
-        }
-        closed_ = true;
-        return event;
-    }
-
-    static constexpr std::size_t block_size = 16U << 10U;
-    static constexpr std::size_t stream_piece_size = 64U << 10U;
-    static constexpr std::size_t kept_capacity = 4U << 20U;
-
-    websocket_role role_;
-    websocket_limits limits_;
-    std::optional<websocket_error> failed_;
-    unsigned char header_[14] = {};
-    std::size_t header_size_ = 0;
-    bool in_payload_ = false; // the header is read, the payload (which may be empty) is not yet done
-    bool last_frame_ = false;
-    bool masked_ = false;
-    websocket_opcode opcode_ = websocket_opcode::text;
-    websocket_mask_key mask_ = {};
-    std::uint64_t remaining_ = 0;    // bytes of this frame's payload still to come
-    std::uint64_t offset_ = 0;       // bytes of this frame's payload already unmasked into a buffer
-    bool fragmented_ = false;        // between the first and the last frame of a message
-    std::uint64_t message_size_ = 0; // announced so far, all fragments together
-    websocket_opcode message_opcode_ = websocket_opcode::text;
-    bool first_piece_ = true;
-    utf8_validator utf8_;
-    std::string message_;
-    std::string control_;
-    std::string_view payload_;
-    bool handed_out_ = false; // the last event's payload lies in message_
-    bool closed_ = false;
-};
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
-
-#include <cstddef>
-#include <cstdint>
-#include <optional>
-#include <stdexcept>
-#include <string>
-#include <string_view>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace codec {
-
-/// An open websocket without its socket: bytes that came go in by next(), bytes to send come out of the writing
-/// functions, which append to the caller's buffer.
-///
-/// Threads: a connection with one reader and one writer calls decode() in the reader without a lock (it touches the
-/// decoder only) and everything else, note() and the writing functions, under its one lock. next() is both at once,
-/// for a single thread.
-class websocket_codec {
-public:
-    /// `masks` gives a fresh, unpredictable mask per frame; required for a client, unused for a server.
-    /// Throws std::invalid_argument for a client without.
-    explicit websocket_codec(websocket_role role, websocket_limits limits = {},
-                             websocket_encoder::mask_source masks = {})
-        : decoder_(role, limits), encoder_(role, std::move(masks)) {}
-
-    /// The next event at the front of `input`, whose answer (pong, close) is then pending; see websocket_decoder::next
-    /// for the lifetime of its payload. Nothing when all of `input` is taken. Throws websocket_error when the peer
-    /// broke the protocol; the close frame that says so is then pending.
-    std::optional<websocket_event> next(std::string_view& input) {
-        try {
-            std::optional<websocket_event> event = decode(input);
-            if (event) note(*event);
-            return event;
-        } catch (const websocket_error& error) {
-            note(error);
-            throw;
-        }
-    }
-
-    /// next() without noting the answer: the reader's half, see the class.
-    std::optional<websocket_event> decode(std::string_view& input) { return decoder_.next(input); }
-
-    /// The last event's payload as a string of its own, moved where possible; see websocket_decoder::take.
-    std::string take() { return decoder_.take(); }
-
-    /// Queues what the event or the error demands: a pong, the echo of a close, the close that reports an error.
-    void note(const websocket_event& event) { control_.received(event); }
-    void note(const websocket_error& error) { control_.failed(error); }
-
-    /// Appends the pending control frames (a pong, a close) to `out`. Returns false when there was none.
-    bool write_pending(std::string& out) {
-        bool any = false;
-        while (const std::optional<websocket_reply> reply = control_.next_reply()) {
-            any = true;
-            if (reply->opcode == websocket_opcode::pong) {
-                encoder_.pong(out, reply->payload);
-            } else {
-                encoder_.close(out, reply->code, reply->payload);
-            }
-        }
-        return any;
-    }
-
-    /// Appends a message; see websocket_encoder::message. Throws std::logic_error after a close was begun.
-    void write_message(std::string& out, websocket_opcode opcode, std::string_view payload,
-                       std::size_t fragment_size = 0) {
-        require_open();
-        encoder_.message(out, opcode, payload, fragment_size);
-    }
-
-    /// Appends a piece of a message; see websocket_encoder::fragment. Throws std::logic_error after a close was begun.
-    void write_fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
-        require_open();
-        encoder_.fragment(out, opcode, piece, last);
-    }
-
-    /// Appends a ping (125 bytes at most, else std::invalid_argument). Throws std::logic_error after a close was begun.
-    void write_ping(std::string& out, std::string_view payload) {
-        require_open();
-        encoder_.ping(out, payload);
-    }
-
-    /// Begins the closing handshake: appends what is pending and the close frame. Returns false, and appends nothing
-    /// new, when a close was begun before. Throws std::invalid_argument for a code or reason that may not be sent.
-    bool write_close(std::string& out, std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
-        const bool begun = control_.close(code, reason);
-        write_pending(out);
-        return begun;
-    }
-
-    /// True when write_pending() would append something.
-    bool has_pending() const noexcept { return control_.has_reply(); }
-
-    /// Where the closing handshake stands.
-    const websocket_control& control() const noexcept { return control_; }
-
-    /// The reading half: whether it stands inside a message.
-    const websocket_decoder& decoder() const noexcept { return decoder_; }
-
-private:
-    void require_open() const {
-        if (!control_.may_send()) throw std::logic_error("websocket: nothing may be sent after a close frame");
-    }
-
-    websocket_decoder decoder_;
-    websocket_encoder encoder_;
-    websocket_control control_;
-};
-
-} // namespace codec
-BACKENDAI_NAMESPACE_END
-
-#endif
 // ---- backendai/transport/websocket_keeper.hpp
 /// @file
 /// Looks after open websockets from time to time: pings, and answers to pings while nobody receives.

@@ -13,6 +13,7 @@
 #include <backendai/app_tunnel.hpp>
 #include <backendai/attach_terminal.hpp>
 #include <backendai/cancel.hpp>
+#include <backendai/codec/websocket.hpp>
 #include <backendai/config.hpp>
 #include <backendai/error.hpp>
 #include <backendai/files/file_source.hpp>

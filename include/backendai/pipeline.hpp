@@ -186,6 +186,7 @@ class session_state {
 public:
     session_state(api_config config, std::unique_ptr<any_transport> transport)
         : config_(std::move(config)),
+          pinned_(config_.version ? std::optional<dialect>(dialect_of(*config_.version)) : std::nullopt),
           endpoint_(codec::parse_url(*config_.endpoint)),
           signer_(*config_.access_key, *config_.secret_key, *config_.hash_type),
           budget_(config_.retry),
@@ -255,7 +256,7 @@ public:
     }
     /// What is known of that now; the default while nothing is.
     dialect present_dialect() const {
-        if (config_.version) return dialect_of(*config_.version);
+        if (pinned_) return *pinned_;
         const auto known = negotiation_.look();
         return known ? *known : dialect_of(std::string(default_protocol_version));
     }
@@ -354,7 +355,7 @@ private:
     }
 
     dialect negotiated(const exchange_context& context, const retry_policy& policy) {
-        if (config_.version) return dialect_of(*config_.version);
+        if (pinned_) return *pinned_;
         return negotiation_.get(context, [&] { return probe(context, policy); });
     }
 
@@ -460,9 +461,9 @@ private:
         log_record record;
         const auto start = exchange_context::clock::now();
         const std::string asked = config_.on_log ? request.url.path : std::string(); // a redirect changes the request's
-        const codec::url original = request.url;
+        std::optional<codec::url> original;
         const auto finish = [&] {
-            request.url = original; // another attempt begins at the beginning, not where a redirect led
+            if (original) request.url = *original; // another attempt begins at the beginning, not where a redirect led
             if (!config_.on_log) return;
             record.method = request.method;
             record.path = asked;
@@ -479,6 +480,7 @@ private:
                 if (cookies_ && !what.elsewhere) cookies_->absorb(head, request.url, now());
                 const auto next = redirects < 5 ? redirect_target(request, head) : std::nullopt;
                 if (!next) break;
+                if (!original) original = request.url;
                 request.url.path = next->path;
                 request.url.query = next->query;
                 sink.take_body();
@@ -586,6 +588,7 @@ private:
     }
 
     const api_config config_;
+    const std::optional<dialect> pinned_; // of the version that the configuration names
     codec::url endpoint_;
     const codec::signer signer_;
     std::unique_ptr<cookie_jar> cookies_; // in place of signatures

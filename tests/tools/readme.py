@@ -19,14 +19,20 @@ from common import ROOT, Tap, clean_environment, compile_command, gateway, paral
 
 build, program, link = sys.argv[1], sys.argv[2], sys.argv[4:]
 BLOCK = re.compile(r"^```(cpp|output)[^\n]*\n(.*?)^```[ \t]*$", re.M | re.S)
-PREAMBLE = ["#include <backendai.hpp>", "#include <backendai/testing/gateway.hpp>", "#include <iostream>", "#include <string>"]
+PREAMBLE = ["#include <backendai.hpp>", "#include <iostream>", "#include <string>"]
+# Snippets share one copy of the default session's code, which takes longer to compile than they do.
+EXTERN, IMPLEMENTATION = "-DBACKENDAI_EXTERN_HTTPLIB", "-DBACKENDAI_HTTPLIB_IMPLEMENTATION"
+
+
+def is_program(text):
+    return re.search(r"\bint\s+main\s*\(", text) is not None
 
 
 def source(text, marks):
-    if re.search(r"\bint\s+main\s*\(", text):
+    if is_program(text):
         return text
     lines = text.split("\n")
-    heads = PREAMBLE + [x for x in lines if x.startswith("#include")]
+    heads = PREAMBLE + ["#include <backendai/testing/gateway.hpp>"] * ("testing::" in text) + [x for x in lines if x.startswith("#include")]
     body = [x for x in lines if not x.startswith("#include")]
     if "file-scope" in marks:
         return "\n".join(heads + body + ["int main() {}", ""])
@@ -50,8 +56,14 @@ with tempfile.TemporaryDirectory() as folder, gateway(program) as exported:
         path = pathlib.Path(folder) / f"readme_{block['line']}.cpp"
         path.write_text(source(block["text"], block["marks"]), encoding="utf-8")
         unused = ["-Wno-unused", "-Wno-unused-result"]  # a snippet shows a call without using its result
-        return run(command + unused + [str(path)] + link + ["-o", str(path.with_suffix(""))], build)
+        shared = [] if is_program(block["text"]) else [EXTERN, str(implementation.with_suffix(".o"))]
+        return run(command + unused + [str(path)] + shared + link + ["-o", str(path.with_suffix(""))], build)
 
+    implementation = pathlib.Path(folder) / "implementation.cpp"
+    implementation.write_text("#include <backendai.hpp>\n", encoding="utf-8")
+    status, text = run(command + [EXTERN, IMPLEMENTATION, "-c", str(implementation), "-o",
+                                  str(implementation.with_suffix(".o"))], build)
+    tap.result(status == 0, "the default session compiles", text)
     for block, (status, text) in zip(blocks, parallel(compiled, blocks)):
         name = f"README.md:{block['line']}"
         tap.result(status == 0, f"{name} compiles", text)

@@ -24,6 +24,12 @@ public:
         if (head.status < 200 || head.status > 599)
             bad("the status " + std::to_string(head.status) + " was not asked for");
         std::size_t size = 0;
+        const std::string* coding = nullptr;
+        const std::string* length = nullptr;
+        const auto only = [](const std::string*& known, const std::string& value, const char* what) {
+            if (known != nullptr) bad(what);
+            known = &value;
+        };
         for (const auto& field : head.headers) {
             size += field.first.size() + field.second.size();
             // "Content-Length : 5" would otherwise pass as a header of another name.
@@ -31,19 +37,20 @@ public:
             if (field.second.find_first_of(std::string_view("\r\n\0", 3)) != std::string::npos) {
                 bad("a header holds a line break or NUL");
             }
+            if (equal_ignoring_case(field.first, "Transfer-Encoding")) {
+                only(coding, field.second, "its transfer coding is not \"chunked\"");
+            } else if (equal_ignoring_case(field.first, "Content-Length")) {
+                only(length, field.second, "it has more than one Content-Length");
+            }
         }
         if (head.headers.size() > 256 || size > 256 * 1024) bad("its head is larger than 256 fields or 256 KiB");
-        const std::string* coding = head.headers.find("Transfer-Encoding");
-        if (coding != nullptr &&
-            (head.headers.count("Transfer-Encoding") != 1 || !equal_ignoring_case(*coding, "chunked"))) {
+        if (coding != nullptr && !equal_ignoring_case(*coding, "chunked")) {
             bad("its transfer coding is not \"chunked\"");
         }
-        const std::string* length = head.headers.find("Content-Length");
         if (length == nullptr) {
             open_ended_ = coding == nullptr && method != "HEAD" && head.status != 204 && head.status != 304;
             return;
         }
-        if (head.headers.count("Content-Length") != 1) bad("it has more than one Content-Length");
         if (coding != nullptr) bad("it has both Content-Length and Transfer-Encoding");
         if (length->empty() || length->size() > 18) bad("its Content-Length is not a number");
         std::uint64_t value = 0;
