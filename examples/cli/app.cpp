@@ -47,7 +47,9 @@ int run_app(context& ctx, const app_options& options) {
     how.port = options.port;
     how.protocol = protocol_of(ctx, options);
     how.on_error = [&ctx](const backendai::error& error) {
-        if (!ctx.interrupts.happened()) ctx.notes.fail(explain(error, ctx.config()));
+        // Ctrl-C breaks connections off, which is no news; what the server said before is.
+        const bool is_over = ctx.interrupts.happened() && error.as_client_error() != nullptr;
+        if (!is_over) ctx.notes.fail(explain(error, ctx.config()));
     };
     const char* scheme = how.protocol == backendai::tunnel_protocol::http ? "http" : "tcp";
     backendai::app_tunnel tunnel(ctx.server(), options.session, options.app, how);
