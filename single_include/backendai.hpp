@@ -4107,6 +4107,12 @@ public:
     virtual stream_message receive() = 0;
     /// As receive(), but nothing when no message came within @p limit.
     virtual std::optional<stream_message> receive_for(std::chrono::milliseconds limit) = 0;
+    /// As receive(), for those to whom the borders between binary messages mean nothing: binary messages that have come
+    /// already are joined to a first one until they are @p size bytes or more.
+    virtual stream_message receive_joined(std::size_t size) {
+        static_cast<void>(size);
+        return receive();
+    }
     /// Sends a message; returns when the system has taken it.
     /// @throws client_error: argument for text that is not UTF-8, closed after either side's close frame, connect when
     ///         the connection is lost, timeout when the peer takes nothing for the read timeout, cancelled
@@ -5700,10 +5706,8 @@ BACKENDAI_NAMESPACE_END
 #define BACKENDAI_API_KERNEL_CALL_HPP
 
 
-#include <cstddef>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -5713,18 +5717,6 @@ inline void require_single_name(const std::string& text, const char* what) {
     if (text.empty() || has_control_character(text)) {
         throw client_error(error_kind::argument, std::string(what) + " is empty or holds a control character");
     }
-}
-
-/// The 36 characters of a UUID.
-inline bool is_uuid(std::string_view text) {
-    if (text.size() != 36) return false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        const char c = text[i];
-        const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        if (dash ? c != '-' : !hex) return false;
-    }
-    return true;
 }
 
 /// A call about a session. Its path depends on the server's generation and is written at the end, with what @p more
@@ -14576,6 +14568,18 @@ constexpr int send_flags = MSG_NOSIGNAL; // a peer that is gone is an error here
 constexpr int send_flags = 0;
 #endif
 
+/// For a connection that does not leave the machine, before it is made; what a listening socket accepts inherits it.
+/// Between two processes nothing is congested. A congestion control that paces what is sent, as BBR does where it is
+/// the system's choice, has a timer go off for every few packets there, and costs as much again as all the rest.
+inline void send_unpaced(socket_handle handle) noexcept {
+#ifdef TCP_CONGESTION
+    constexpr char control[] = "reno"; // the one that every kernel has, for every user
+    ::setsockopt(handle, IPPROTO_TCP, TCP_CONGESTION, control, sizeof control - 1);
+#else
+    static_cast<void>(handle);
+#endif
+}
+
 [[noreturn]] inline void throw_socket_error(const char* what) {
     throw std::system_error(last_socket_error(), std::system_category(), what);
 }
@@ -14601,6 +14605,8 @@ public:
     ~tcp_socket() { close(); }
 
     bool is_open() const { return handle_ != detail::no_socket; }
+    /// For calls of the system that this class lacks; stays this object's.
+    detail::socket_handle handle() const noexcept { return handle_; }
 
     /// Listens on 127.0.0.1. @param port 0 = any free one, see local_port().
     /// @throws std::system_error when the port is taken.
@@ -14725,6 +14731,7 @@ private:
 #endif
         if (!result.is_open()) detail::throw_socket_error("socket");
         result.keep_from_children();
+        detail::send_unpaced(result.handle_);
         return result;
     }
     static sockaddr_in loopback(std::uint16_t port) {
@@ -14900,6 +14907,14 @@ struct socket_address {
     sockaddr_storage storage{};
     socklen_t size = 0;
     int family() const { return storage.ss_family; }
+    /// Whether it is one of this machine that no other can reach.
+    bool is_loopback() const {
+        if (storage.ss_family == AF_INET6) {
+            const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
+            return std::memcmp(&address, &in6addr_loopback, sizeof address) == 0;
+        }
+        return ntohl(reinterpret_cast<const sockaddr_in&>(storage).sin_addr.s_addr) >> 24U == 127;
+    }
 };
 
 /// @throws client_error{argument} when @p host is not a numeric address.
@@ -14928,12 +14943,13 @@ inline bool set_non_blocking(socket_handle handle) noexcept {
 #endif
 }
 
-inline socket_handle new_socket(int family) {
+/// For a connection to or at @p address.
+inline socket_handle new_socket(const socket_address& address) {
     start_sockets();
 #if defined(__linux__)
-    const socket_handle handle = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const socket_handle handle = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
 #else
-    const socket_handle handle = ::socket(family, SOCK_STREAM, 0);
+    const socket_handle handle = ::socket(address.family(), SOCK_STREAM, 0);
 #endif
     if (handle == no_socket) {
         throw client_error(error_kind::connect, "no socket: " + error_text(last_socket_error()));
@@ -14946,6 +14962,7 @@ inline socket_handle new_socket(int family) {
     ::setsockopt(handle, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
     ::setsockopt(handle, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<const char*>(&on), sizeof on);
+    if (address.is_loopback()) send_unpaced(handle);
     return handle;
 }
 
@@ -15058,7 +15075,7 @@ private:
         const std::string peer =
             (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + std::to_string(port);
         const detail::socket_address target = detail::numeric_address(address, port);
-        std::unique_ptr<tcp_stream> stream = own(detail::new_socket(target.family()));
+        std::unique_ptr<tcp_stream> stream = own(detail::new_socket(target));
         const auto fail = [&](int error) {
             throw client_error(error_kind::connect, "cannot connect to " + peer + ": " + detail::error_text(error));
         };
@@ -15089,7 +15106,7 @@ struct tcp_listener {
 /// @throws client_error{argument} when it is no address, io when it cannot be listened on
 inline tcp_listener listen_on(const std::string& address, std::uint16_t port) {
     const detail::socket_address local = detail::numeric_address(address, port);
-    const detail::socket_handle handle = detail::new_socket(local.family());
+    const detail::socket_handle handle = detail::new_socket(local);
     tcp_listener result{tcp_socket(handle), 0};
 #ifndef _WIN32 // on Windows this option would let a second listener take the port over
     const int on = 1;
@@ -15466,6 +15483,53 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_TUNNEL_CONNECTION_HPP
 #define BACKENDAI_TUNNEL_CONNECTION_HPP
 
+// ---- backendai/os/read_buffer.hpp
+/// @file
+/// Where reads of a stream go.
+#ifndef BACKENDAI_OS_READ_BUFFER_HPP
+#define BACKENDAI_OS_READ_BUFFER_HPP
+
+
+#include <algorithm>
+#include <cstddef>
+#include <memory>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+/// Small for a connection on which little comes, and larger as long as reads fill it: fewer calls of the system and
+/// fewer wake-ups then. What was read stays until the next prepare(). Not thread-safe.
+class read_buffer {
+public:
+    read_buffer() : bytes_(new char[first_size]) {} // not zeroed: pages that no read reaches are never touched
+
+    /// Makes room for the next read. @throws std::bad_alloc, after which it is as it was
+    void prepare() {
+        if (!was_filled_ || size_ == most) return;
+        const std::size_t larger = (std::min)(2 * size_, most);
+        bytes_.reset(new char[larger]);
+        size_ = larger;
+        was_filled_ = false;
+    }
+    /// How many bytes a read has put there.
+    void note(std::size_t count) noexcept { was_filled_ = count == size_; }
+
+    char* data() noexcept { return bytes_.get(); }
+    std::size_t size() const noexcept { return size_; }
+
+    static constexpr std::size_t first_size = 32U << 10U;
+    static constexpr std::size_t most = 256U << 10U;
+
+private:
+    std::unique_ptr<char[]> bytes_;
+    std::size_t size_ = first_size;
+    bool was_filled_ = false;
+};
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
 
 #include <atomic>
 #include <chrono>
@@ -15530,8 +15594,6 @@ public:
     void interrupt() noexcept { local_.shutdown(); }
 
 private:
-    static constexpr std::size_t buffer_size = 128U << 10U;
-
     void run(const opener& open, bool is_refused) {
         std::thread upward;
         try {
@@ -15567,7 +15629,7 @@ private:
         bool any = false;
         try {
             for (;;) {
-                const stream_message message = remote_->receive();
+                const stream_message message = remote_->receive_joined(os::read_buffer::most);
                 if (message.is_closed()) return judge_end(message, any);
                 {
                     const std::lock_guard<std::mutex> lock(mutex_);
@@ -15604,12 +15666,14 @@ private:
     void carry_up() noexcept {
         bool is_reset = false;
         try {
-            std::vector<char> buffer(buffer_size);
+            os::read_buffer buffer;
             bool discards = false; // what comes after the service's end
             while (const std::size_t count = local_.read(buffer.data(), buffer.size())) {
+                buffer.note(count);
                 if (discards) continue;
                 try {
                     remote_->send_binary(std::string_view(buffer.data(), count));
+                    buffer.prepare();
                 } catch (const client_error& e) {
                     discards = true;
                     give_up(e);
@@ -15820,8 +15884,8 @@ private:
 /// its own: `GET /stream/kernel/ID/httpproxy` or `/tcpproxy`.
 ///
 /// - Threads: one that accepts, and two for each connection that is open, of which there are tunnel_options::
-///   max_connections at most. Memory: a fixed buffer and one message for each direction of a connection; a side that
-///   does not read stops the other.
+///   max_connections at most. Memory: a buffer of 32 to 256 KiB, by what comes, and as much or one message on its way
+///   for each direction of a connection; a side that does not read stops the other.
 /// - When the local side ends its half, what the service still sends is carried until the service ends too, or sends
 ///   nothing for half_close_timeout: the protocol cannot tell the service about the half-close.
 /// - A service that refuses, a session that is gone: an HTTP client gets a 502, 503, 504 or 404 answer that says why,
@@ -19463,6 +19527,46 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/os/tls_rules.hpp
+/// @file
+/// What every TLS connection keeps to, whether it is our own or one that an HTTP library makes.
+#ifndef BACKENDAI_OS_TLS_RULES_HPP
+#define BACKENDAI_OS_TLS_RULES_HPP
+
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+
+#include <string>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace os {
+
+/// TLS 1.2 at least, and no second handshake at a peer's wish.
+inline void restrict_tls(SSL_CTX* context) {
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+#ifdef SSL_OP_NO_RENEGOTIATION
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+#endif
+}
+
+/// The certificate must name @p host, which is a name or an address, in its SAN; OpenSSL would take one that stands in
+/// the subject's CN only.
+/// @returns whether it is an address
+inline bool expect_host(X509_VERIFY_PARAM* parameters, const std::string& host) {
+    X509_VERIFY_PARAM_set_hostflags(parameters,
+                                    X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host.c_str()) == 1) return true;
+    ERR_clear_error(); // that it is not an address
+    X509_VERIFY_PARAM_set1_host(parameters, host.c_str(), host.size());
+    return false;
+}
+
+} // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
 // ---- backendai/transport/framing.hpp
 /// @file
 /// The framing rules of an answer (RFC 7230 section 3.3.3) that an HTTP library may be lenient about, checked here for
@@ -19942,7 +20046,6 @@ BACKENDAI_NAMESPACE_END
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -19993,7 +20096,6 @@ public:
           options_(options),
           keeper_(std::move(keeper)),
           codec_(codec::websocket_role::client, options.limits, mask_generator()),
-          buffer_(buffer_size),
           input_(early_),
           next_ping_(clock::now() + options.ping_interval) {
         last_received_ = clock::now().time_since_epoch().count();
@@ -20023,6 +20125,12 @@ public:
     std::optional<stream_message> receive_for(std::chrono::milliseconds limit) override {
         return receive_until(time_after(limit));
     }
+    stream_message receive_joined(std::size_t size) override {
+        const std::lock_guard<std::mutex> reader(reading_);
+        stream_message message = *next_until((clock::time_point::max)());
+        if (message.is_binary()) join(message, size);
+        return message;
+    }
 
     void send_text(std::string_view text) override { send(codec::websocket_opcode::text, text); }
     void send_binary(std::string_view bytes) override { send(codec::websocket_opcode::binary, bytes); }
@@ -20047,7 +20155,6 @@ public:
     const std::string& protocol() const noexcept override { return protocol_; }
 
 private:
-    static constexpr std::size_t buffer_size = 64U << 10U;
     static constexpr std::size_t max_kept_messages = 1U << 20U; // bytes read while nobody receives
 
     static std::size_t cost_of(const stream_message& message) { return message.data.size() + sizeof message; }
@@ -20056,14 +20163,13 @@ private:
 
     std::optional<stream_message> receive_until(clock::time_point deadline) {
         const std::lock_guard<std::mutex> reader(reading_);
+        return next_until(deadline);
+    }
+
+    std::optional<stream_message> next_until(clock::time_point deadline) {
         for (;;) {
             check();
-            if (!kept_.empty()) {
-                stream_message message = std::move(kept_.front());
-                kept_.pop_front();
-                kept_size_ -= cost_of(message);
-                return message;
-            }
+            if (!kept_.empty()) return take_kept();
             if (broken_) throw *broken_;
             if (closed_) return *closed_;
             if (std::optional<stream_message> message = decode()) return message;
@@ -20072,14 +20178,63 @@ private:
         }
     }
 
+    stream_message take_kept() {
+        stream_message message = std::move(kept_.front());
+        kept_.pop_front();
+        kept_size_ -= cost_of(message);
+        return message;
+    }
+
+    // Appends the binary messages that are there already. What ends the stream is left for the next call.
+    void join(stream_message& message, std::size_t size) {
+        try {
+            while (message.data.size() < size && !kept_.empty() && kept_.front().is_binary()) {
+                message.data += take_kept().data;
+            }
+            if (!kept_.empty() || broken_ || closed_) return;
+            while (message.data.size() < size) {
+                const std::optional<codec::websocket_event> event = decode_data();
+                if (!event) return;
+                if (event->opcode == codec::websocket_opcode::text) return keep(to_message(*event));
+                message.data += event->payload;
+            }
+        } catch (const client_error&) {
+            // In broken_.
+        } catch (const std::bad_alloc&) {
+            lose_place();
+            throw;
+        }
+    }
+
+    void keep(stream_message message) {
+        const std::size_t cost = cost_of(message);
+        kept_.push_back(std::move(message));
+        kept_size_ += cost;
+    }
+
+    // Of the last event.
+    stream_message to_message(const codec::websocket_event& event) {
+        const bool is_text = event.opcode == codec::websocket_opcode::text;
+        return {is_text ? stream_message::type::text : stream_message::type::binary, codec_.take(), 0};
+    }
+
     // The next message of what has been read; a close frame sets closed_.
     std::optional<stream_message> decode() {
         try {
+            if (const std::optional<codec::websocket_event> event = decode_data()) return to_message(*event);
+            return std::nullopt;
+        } catch (const std::bad_alloc&) {
+            lose_place();
+            throw;
+        }
+    }
+
+    std::optional<codec::websocket_event> decode_data() {
+        try {
             while (const std::optional<codec::websocket_event> event = codec_.decode(input_)) {
                 switch (event->opcode) {
-                case codec::websocket_opcode::text: return stream_message{stream_message::type::text, codec_.take(), 0};
-                case codec::websocket_opcode::binary:
-                    return stream_message{stream_message::type::binary, codec_.take(), 0};
+                case codec::websocket_opcode::text:
+                case codec::websocket_opcode::binary: return event;
                 case codec::websocket_opcode::pong: break;
                 default: answer(*event); break;
                 }
@@ -20087,9 +20242,6 @@ private:
             }
         } catch (const codec::websocket_error& e) {
             refuse(e);
-        } catch (const std::bad_alloc&) {
-            lose_place();
-            throw;
         }
         return std::nullopt;
     }
@@ -20173,7 +20325,10 @@ private:
 
     os::io_result read_some() {
         try {
-            return stream_->read(buffer_.data(), buffer_.size());
+            buffer_.prepare();
+            const os::io_result got = stream_->read(buffer_.data(), buffer_.size());
+            buffer_.note(got.count);
+            return got;
         } catch (const client_error& e) {
             check();
             broken_ = e;
@@ -20352,8 +20507,7 @@ private:
                 while (kept_size_ < max_kept_messages) {
                     std::optional<stream_message> message = decode();
                     if (!message) break;
-                    kept_size_ += cost_of(*message);
-                    kept_.push_back(std::move(*message));
+                    keep(std::move(*message));
                 }
                 if (kept_size_ >= max_kept_messages) return false;
                 if (closed_ || !fill({}, false)) break;
@@ -20374,7 +20528,7 @@ private:
     codec::websocket_codec codec_; // decode() under reading_, the rest under state_
 
     std::mutex reading_;
-    std::vector<char> buffer_;
+    os::read_buffer buffer_;
     std::string_view input_; // read and not yet decoded, in buffer_ (at first in early_)
     std::deque<stream_message> kept_;
     std::size_t kept_size_ = 0;
@@ -20621,13 +20775,10 @@ public:
     explicit tls_context(const tls_settings& settings) : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
         if (!context_) throw client_error(error_kind::tls, "TLS cannot be set up");
         SSL_CTX* const context = context_.get();
-        SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+        restrict_tls(context);
         // The websocket layer tells a cut connection from an orderly end itself.
 #ifdef SSL_OP_IGNORE_UNEXPECTED_EOF
         SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
-#endif
-#ifdef SSL_OP_NO_RENEGOTIATION
-        SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
 #endif
         SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         SSL_CTX_set_verify(context, settings.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
@@ -20703,12 +20854,7 @@ public:
 
 private:
     void expect(const std::string& host) {
-        X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl_.get());
-        X509_VERIFY_PARAM_set_hostflags(parameters,
-                                        X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host.c_str()) == 1) return;
-        ERR_clear_error();
-        X509_VERIFY_PARAM_set1_host(parameters, host.c_str(), host.size());
+        if (expect_host(SSL_get0_param(ssl_.get()), host)) return;
         // The macro of OpenSSL casts const away in C's way.
         SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
     }
@@ -20965,10 +21111,7 @@ private:
             throw client_error(error_kind::tls,
                                "the client certificate or its key cannot be used: " + config.client_certificate_file);
         }
-        SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-#ifdef SSL_OP_NO_RENEGOTIATION
-        SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
-#endif
+        os::restrict_tls(context);
         tls_events::watch(context);
         const bool verify = !config.skip_sslcert_validation.value_or(false);
         client_.enable_server_certificate_verification(verify);
@@ -20976,12 +21119,7 @@ private:
         if (!verify) return;
         X509_STORE_set_verify_cb(SSL_CTX_get_cert_store(context), note_refused_certificate);
         // httplib itself would accept a host name that stands in the subject's CN only.
-        X509_VERIFY_PARAM* parameters = SSL_CTX_get0_param(context);
-        X509_VERIFY_PARAM_set_hostflags(parameters,
-                                        X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host.c_str()) != 1) {
-            X509_VERIFY_PARAM_set1_host(parameters, host.c_str(), host.size());
-        }
+        os::expect_host(SSL_CTX_get0_param(context), host);
     }
 #endif
 
@@ -22930,7 +23068,6 @@ BACKENDAI_NAMESPACE_END
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -22981,7 +23118,6 @@ public:
           options_(options),
           keeper_(std::move(keeper)),
           codec_(codec::websocket_role::client, options.limits, mask_generator()),
-          buffer_(buffer_size),
           input_(early_),
           next_ping_(clock::now() + options.ping_interval) {
         last_received_ = clock::now().time_since_epoch().count();
@@ -23011,6 +23147,12 @@ public:
     std::optional<stream_message> receive_for(std::chrono::milliseconds limit) override {
         return receive_until(time_after(limit));
     }
+    stream_message receive_joined(std::size_t size) override {
+        const std::lock_guard<std::mutex> reader(reading_);
+        stream_message message = *next_until((clock::time_point::max)());
+        if (message.is_binary()) join(message, size);
+        return message;
+    }
 
     void send_text(std::string_view text) override { send(codec::websocket_opcode::text, text); }
     void send_binary(std::string_view bytes) override { send(codec::websocket_opcode::binary, bytes); }
@@ -23035,7 +23177,6 @@ public:
     const std::string& protocol() const noexcept override { return protocol_; }
 
 private:
-    static constexpr std::size_t buffer_size = 64U << 10U;
     static constexpr std::size_t max_kept_messages = 1U << 20U; // bytes read while nobody receives
 
     static std::size_t cost_of(const stream_message& message) { return message.data.size() + sizeof message; }
@@ -23044,14 +23185,13 @@ private:
 
     std::optional<stream_message> receive_until(clock::time_point deadline) {
         const std::lock_guard<std::mutex> reader(reading_);
+        return next_until(deadline);
+    }
+
+    std::optional<stream_message> next_until(clock::time_point deadline) {
         for (;;) {
             check();
-            if (!kept_.empty()) {
-                stream_message message = std::move(kept_.front());
-                kept_.pop_front();
-                kept_size_ -= cost_of(message);
-                return message;
-            }
+            if (!kept_.empty()) return take_kept();
             if (broken_) throw *broken_;
             if (closed_) return *closed_;
             if (std::optional<stream_message> message = decode()) return message;
@@ -23060,14 +23200,63 @@ private:
         }
     }
 
+    stream_message take_kept() {
+        stream_message message = std::move(kept_.front());
+        kept_.pop_front();
+        kept_size_ -= cost_of(message);
+        return message;
+    }
+
+    // Appends the binary messages that are there already. What ends the stream is left for the next call.
+    void join(stream_message& message, std::size_t size) {
+        try {
+            while (message.data.size() < size && !kept_.empty() && kept_.front().is_binary()) {
+                message.data += take_kept().data;
+            }
+            if (!kept_.empty() || broken_ || closed_) return;
+            while (message.data.size() < size) {
+                const std::optional<codec::websocket_event> event = decode_data();
+                if (!event) return;
+                if (event->opcode == codec::websocket_opcode::text) return keep(to_message(*event));
+                message.data += event->payload;
+            }
+        } catch (const client_error&) {
+            // In broken_.
+        } catch (const std::bad_alloc&) {
+            lose_place();
+            throw;
+        }
+    }
+
+    void keep(stream_message message) {
+        const std::size_t cost = cost_of(message);
+        kept_.push_back(std::move(message));
+        kept_size_ += cost;
+    }
+
+    // Of the last event.
+    stream_message to_message(const codec::websocket_event& event) {
+        const bool is_text = event.opcode == codec::websocket_opcode::text;
+        return {is_text ? stream_message::type::text : stream_message::type::binary, codec_.take(), 0};
+    }
+
     // The next message of what has been read; a close frame sets closed_.
     std::optional<stream_message> decode() {
         try {
+            if (const std::optional<codec::websocket_event> event = decode_data()) return to_message(*event);
+            return std::nullopt;
+        } catch (const std::bad_alloc&) {
+            lose_place();
+            throw;
+        }
+    }
+
+    std::optional<codec::websocket_event> decode_data() {
+        try {
             while (const std::optional<codec::websocket_event> event = codec_.decode(input_)) {
                 switch (event->opcode) {
-                case codec::websocket_opcode::text: return stream_message{stream_message::type::text, codec_.take(), 0};
-                case codec::websocket_opcode::binary:
-                    return stream_message{stream_message::type::binary, codec_.take(), 0};
+                case codec::websocket_opcode::text:
+                case codec::websocket_opcode::binary: return event;
                 case codec::websocket_opcode::pong: break;
                 default: answer(*event); break;
                 }
@@ -23075,9 +23264,6 @@ private:
             }
         } catch (const codec::websocket_error& e) {
             refuse(e);
-        } catch (const std::bad_alloc&) {
-            lose_place();
-            throw;
         }
         return std::nullopt;
     }
@@ -23161,7 +23347,10 @@ private:
 
     os::io_result read_some() {
         try {
-            return stream_->read(buffer_.data(), buffer_.size());
+            buffer_.prepare();
+            const os::io_result got = stream_->read(buffer_.data(), buffer_.size());
+            buffer_.note(got.count);
+            return got;
         } catch (const client_error& e) {
             check();
             broken_ = e;
@@ -23340,8 +23529,7 @@ private:
                 while (kept_size_ < max_kept_messages) {
                     std::optional<stream_message> message = decode();
                     if (!message) break;
-                    kept_size_ += cost_of(*message);
-                    kept_.push_back(std::move(*message));
+                    keep(std::move(*message));
                 }
                 if (kept_size_ >= max_kept_messages) return false;
                 if (closed_ || !fill({}, false)) break;
@@ -23362,7 +23550,7 @@ private:
     codec::websocket_codec codec_; // decode() under reading_, the rest under state_
 
     std::mutex reading_;
-    std::vector<char> buffer_;
+    os::read_buffer buffer_;
     std::string_view input_; // read and not yet decoded, in buffer_ (at first in early_)
     std::deque<stream_message> kept_;
     std::size_t kept_size_ = 0;

@@ -1526,6 +1526,7 @@ BACKENDAI_NAMESPACE_END
 
 
 #include <array>
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -1545,18 +1546,21 @@ struct gateway_protocol {
     bool answers_mkdir;     ///< what mkdir did is told as JSON
     bool has_post_delete;   ///< files of folders may be deleted by POST
     bool reads_run_id;      ///< a run is named by `run_id`; else by `runId`
+
+    std::size_t
+        service_message_size; ///< most that one message from a service carries; modern ones read as much at once
 };
 
 inline constexpr std::array<gateway_protocol, 9> gateway_protocols = {{
-    {"v4.20190315", "19.03.0", false, false, false, false, false, false},
-    {"v6.20200815", "20.09.0", true, false, false, false, false, false},
-    {"v6.20210815", "21.09.9", true, true, false, false, false, false},
-    {"v6.20220615", "22.09.0", true, true, false, false, false, false},
-    {"v6.20230315", "23.03.0", true, true, false, false, false, false},
-    {"v7.20230615", "23.03.12", true, true, false, false, false, false},
-    {"v8.20240315", "24.03.7", true, true, true, true, false, false},
-    {"v8.20240915", "25.6.0", true, true, true, true, true, true},
-    {"v9.20250722", "25.12.0", true, true, true, true, true, true},
+    {"v4.20190315", "19.03.0", false, false, false, false, false, false, 8192},
+    {"v6.20200815", "20.09.0", true, false, false, false, false, false, 256 * 1024},
+    {"v6.20210815", "21.09.9", true, true, false, false, false, false, 256 * 1024},
+    {"v6.20220615", "22.09.0", true, true, false, false, false, false, 256 * 1024},
+    {"v6.20230315", "23.03.0", true, true, false, false, false, false, 256 * 1024},
+    {"v7.20230615", "23.03.12", true, true, false, false, false, false, 256 * 1024},
+    {"v8.20240315", "24.03.7", true, true, true, true, false, false, 256 * 1024},
+    {"v8.20240915", "25.6.0", true, true, true, true, true, true, 256 * 1024},
+    {"v9.20250722", "25.12.0", true, true, true, true, true, true, 256 * 1024},
 }};
 
 /// @throws std::invalid_argument for a version that the gateway cannot act as.
@@ -9887,7 +9891,7 @@ struct scripted_end {};
 class server_websocket {
 public:
     server_websocket(os::tcp_socket& socket, std::string rest, std::shared_ptr<const fault> wrong)
-        : socket_(socket), early_(std::move(rest)), wrong_(std::move(wrong)), buffer_(65536), input_(early_) {}
+        : socket_(socket), early_(std::move(rest)), wrong_(std::move(wrong)), input_(early_) {}
 
     /// The next message, or nothing when none came within @p limit.
     std::optional<client_message> receive_for(std::chrono::milliseconds limit) {
@@ -9904,7 +9908,9 @@ public:
                 const auto left =
                     std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
                 if (!socket_.wait_readable((std::max)(left, std::chrono::milliseconds(0)))) return std::nullopt;
+                buffer_.prepare();
                 const std::size_t count = socket_.read(buffer_.data(), buffer_.size());
+                buffer_.note(count);
                 if (count == 0) return client_message{true, {}};
                 input_ = std::string_view(buffer_.data(), count);
             }
@@ -9917,8 +9923,11 @@ public:
     }
 
     /// @throws std::system_error when the client is gone, scripted_end.
-    void send_text(std::string_view text) { send(codec::websocket_opcode::text, text); }
-    void send_binary(std::string_view bytes) { send(codec::websocket_opcode::binary, bytes); }
+    void send_text(std::string_view text) { send(codec::websocket_opcode::text, text, text.size()); }
+    /// In messages of @p message_size bytes at most, which go out together.
+    void send_binary(std::string_view bytes, std::size_t message_size) {
+        send(codec::websocket_opcode::binary, bytes, message_size);
+    }
 
     /// Says goodbye; another thread that receives sees the client's.
     void close_nowait(std::uint16_t code, std::string_view reason = {}) {
@@ -9958,17 +9967,27 @@ private:
         flush();
     }
 
-    void send(codec::websocket_opcode opcode, std::string_view payload) {
+    void send(codec::websocket_opcode opcode, std::string_view bytes, std::size_t message_size) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (has_lied_ || !codec_.control().may_send()) return; // it will see the client's close soon
-        if (wrong_ && sent_++ == wrong_->position) lie(opcode, payload);
-        codec_.write_message(out_, opcode, payload);
+        do {
+            const std::string_view payload = bytes.substr(0, message_size);
+            bytes.remove_prefix(payload.size());
+            if (wrong_ && sent_++ == wrong_->position) {
+                flush();
+                lie(opcode, payload);
+            }
+            codec_.write_message(out_, opcode, payload);
+        } while (!bytes.empty());
         flush();
     }
 
     void flush() {
-        const std::string bytes = std::exchange(out_, {});
+        std::string bytes;
+        bytes.swap(out_); // which is empty when the client is gone
         if (!bytes.empty()) socket_.write(bytes);
+        bytes.clear();
+        bytes.swap(out_); // its memory serves the next
     }
 
     [[noreturn]] void lie(codec::websocket_opcode opcode, std::string_view payload) {
@@ -10007,7 +10026,7 @@ private:
     os::tcp_socket& socket_;
     const std::string early_;
     const std::shared_ptr<const fault> wrong_;
-    std::vector<char> buffer_;
+    os::read_buffer buffer_;
     std::string_view input_;
     std::mutex mutex_; // of everything below but codec_.decode()
     codec::websocket_codec codec_{codec::websocket_role::server};
@@ -10299,9 +10318,11 @@ private:
         std::atomic<bool> has_ended{false};
         std::thread downward([&] {
             try {
-                std::vector<char> buffer(128 * 1024);
+                os::read_buffer buffer;
                 while (const std::size_t count = service.read(buffer.data(), buffer.size())) {
-                    stream.send_binary({buffer.data(), count});
+                    buffer.note(count);
+                    stream.send_binary({buffer.data(), count}, protocol_.service_message_size);
+                    buffer.prepare();
                 }
             } catch (const std::system_error&) {
                 // Either side broke: the end of both.

@@ -117,8 +117,8 @@ private:
 /// its own: `GET /stream/kernel/ID/httpproxy` or `/tcpproxy`.
 ///
 /// - Threads: one that accepts, and two for each connection that is open, of which there are tunnel_options::
-///   max_connections at most. Memory: a fixed buffer and one message for each direction of a connection; a side that
-///   does not read stops the other.
+///   max_connections at most. Memory: a buffer of 32 to 256 KiB, by what comes, and as much or one message on its way
+///   for each direction of a connection; a side that does not read stops the other.
 /// - When the local side ends its half, what the service still sends is carried until the service ends too, or sends
 ///   nothing for half_close_timeout: the protocol cannot tell the service about the half-close.
 /// - A service that refuses, a session that is gone: an HTTP client gets a 502, 503, 504 or 404 answer that says why,

@@ -43,6 +43,12 @@ public:
     virtual stream_message receive() = 0;
     /// As receive(), but nothing when no message came within @p limit.
     virtual std::optional<stream_message> receive_for(std::chrono::milliseconds limit) = 0;
+    /// As receive(), for those to whom the borders between binary messages mean nothing: binary messages that have come
+    /// already are joined to a first one until they are @p size bytes or more.
+    virtual stream_message receive_joined(std::size_t size) {
+        static_cast<void>(size);
+        return receive();
+    }
     /// Sends a message; returns when the system has taken it.
     /// @throws client_error: argument for text that is not UTF-8, closed after either side's close frame, connect when
     ///         the connection is lost, timeout when the peer takes nothing for the read timeout, cancelled

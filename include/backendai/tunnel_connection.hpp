@@ -5,6 +5,7 @@
 
 #include <backendai/error.hpp>
 #include <backendai/message_stream.hpp>
+#include <backendai/os/read_buffer.hpp>
 #include <backendai/os/socket.hpp>
 #include <backendai/os/thread.hpp>
 #include <backendai/version.hpp>
@@ -72,8 +73,6 @@ public:
     void interrupt() noexcept { local_.shutdown(); }
 
 private:
-    static constexpr std::size_t buffer_size = 128U << 10U;
-
     void run(const opener& open, bool is_refused) {
         std::thread upward;
         try {
@@ -109,7 +108,7 @@ private:
         bool any = false;
         try {
             for (;;) {
-                const stream_message message = remote_->receive();
+                const stream_message message = remote_->receive_joined(os::read_buffer::most);
                 if (message.is_closed()) return judge_end(message, any);
                 {
                     const std::lock_guard<std::mutex> lock(mutex_);
@@ -146,12 +145,14 @@ private:
     void carry_up() noexcept {
         bool is_reset = false;
         try {
-            std::vector<char> buffer(buffer_size);
+            os::read_buffer buffer;
             bool discards = false; // what comes after the service's end
             while (const std::size_t count = local_.read(buffer.data(), buffer.size())) {
+                buffer.note(count);
                 if (discards) continue;
                 try {
                     remote_->send_binary(std::string_view(buffer.data(), count));
+                    buffer.prepare();
                 } catch (const client_error& e) {
                     discards = true;
                     give_up(e);

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""compile_cost.py [HTTPLIB_FOLDER...]: what the SDK costs a compiler, beside httplib.h and json.hpp alone.
+"""compile_cost.py [--size] [HTTPLIB_FOLDER...]: what the SDK costs a compiler, beside httplib.h and json.hpp alone.
 
 CPU seconds (median of BENCH_ROUNDS, default 3, of all files in turns) and peak memory for one file at -O0, with the
-installed cpp-httplib and with the upstream httplib.h of each folder; then the stripped size of a program, all inline.
+installed cpp-httplib and with the upstream httplib.h of each folder; then the stripped size of a program, all inline,
+at -O2 and at -Os. --size: the sizes only.
 CXX names the compiler. Targets that are missed are marked, and then the exit status is 1.
 """
 import os
@@ -14,6 +15,8 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+SIZE_ONLY = "--size" in sys.argv[1:2]
+HTTPLIBS = list(map(pathlib.Path, sys.argv[2 if SIZE_ONLY else 1:]))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 COMPILER = shlex.split(os.environ.get("CXX", "g++"))
 FLAGS = ["-std=c++17", "-DCPPHTTPLIB_OPENSSL_SUPPORT", f"-I{ROOT / 'include'}"]
@@ -88,11 +91,11 @@ def compile_all(folder, names, extra):
     return {name: seconds for name, (seconds, _) in result.items()}
 
 
-def program_size(folder, name, extra, link):
+def program_size(folder, name, level, extra, link):
     source, program = folder / "hello.cpp", folder / "hello"
     source.write_text(FILES[name])
-    subprocess.run([*COMPILER, *FLAGS, "-O2", *extra, str(source), "-o", str(program), *link, "-lssl", "-lcrypto", "-lz",
-                    "-pthread"], check=True)
+    subprocess.run([*COMPILER, *FLAGS, level, *extra, str(source), "-o", str(program), *link, "-lssl", "-lcrypto",
+                    "-lz", "-pthread"], check=True)
     subprocess.run(["strip", str(program)], check=True)
     return program.stat().st_size / 1024
 
@@ -100,21 +103,21 @@ def program_size(folder, name, extra, link):
 print(subprocess.run([*COMPILER, "--version"], stdout=subprocess.PIPE, text=True).stdout.splitlines()[0])
 with tempfile.TemporaryDirectory() as name:
     folder = pathlib.Path(name)
-    print("CPU seconds and peak memory, the installed cpp-httplib")
-    times = compile_all(folder, list(FILES), [])
-    judge("extern form beyond json.hpp", times["extern form, a file that uses the session"] - times["json.hpp"], 1.2, " s")
-    for httplib in [None, *map(pathlib.Path, sys.argv[1:])]:
-        extra = []
-        if httplib is not None:
-            print(f"with {httplib / 'httplib.h'}")
-            extra = ["-isystem", str(httplib)]
-            times = compile_all(folder, WITH_HTTPLIB, extra)
-        for kind in ("included", "hello"):
-            judge(f"umbrella to httplib.h and json.hpp, {kind}",
-                  times[f"umbrella, {kind}"] / times[f"httplib.h and json.hpp, {kind}"], 1.25)
-        library = ["-lcpp-httplib"] if httplib is None and any(pathlib.Path("/usr/lib").glob("*/libcpp-httplib.so")) else []
-        raw, ours = (program_size(folder, f"{which}, hello", extra, library)
-                     for which in ("httplib.h and json.hpp", "umbrella"))
-        print(f"  stripped at -O2: raw {raw:.0f} KB, SDK {ours:.0f} KB")
-        judge("stripped size beyond raw", ours - raw, 300, " KB")
+    for httplib in [None, *HTTPLIBS]:
+        print(f"with {httplib / 'httplib.h' if httplib else 'the installed cpp-httplib'}")
+        extra = ["-isystem", str(httplib)] if httplib else []
+        if not SIZE_ONLY:
+            times = compile_all(folder, WITH_HTTPLIB if httplib else list(FILES), extra)
+            if not httplib:
+                judge("extern form beyond json.hpp",
+                      times["extern form, a file that uses the session"] - times["json.hpp"], 1.2, " s")
+            for kind in ("included", "hello"):
+                judge(f"umbrella to httplib.h and json.hpp, {kind}",
+                      times[f"umbrella, {kind}"] / times[f"httplib.h and json.hpp, {kind}"], 1.25)
+        split = httplib is None and any(pathlib.Path("/usr/lib").glob("*/libcpp-httplib.so"))
+        for level in ("-O2", "-Os"):
+            raw, ours = (program_size(folder, f"{which}, hello", level, extra, ["-lcpp-httplib"] if split else [])
+                         for which in ("httplib.h and json.hpp", "umbrella"))
+            print(f"  stripped at {level}: raw {raw:.0f} KB, SDK {ours:.0f} KB")
+            judge(f"stripped size beyond raw at {level}", ours - raw, 300, " KB")
 sys.exit(1 if missed else 0)

@@ -7,16 +7,12 @@
 //   bench-streams carry PORT MIB     sends so much to an echo at that port and compares what comes back
 #include <backendai.hpp>
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <fstream>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -282,63 +278,6 @@ int events() {
     return 0;
 }
 
-// In MiB; 0 where the system does not tell this way.
-double peak_memory() {
-    std::ifstream status("/proc/self/status");
-    std::string word;
-    while (status >> word) {
-        double kib = 0;
-        if (word == "VmHWM:" && status >> kib) return kib / 1024;
-    }
-    return 0;
-}
-
-int tunnel(const std::string& id, const std::string& app) {
-    session here;
-    tunnel_options options;
-    options.protocol = tunnel_protocol::tcp;
-    options.on_error = [](const error& e) { std::cerr << e.what() << '\n'; };
-    const app_tunnel open(here, id, app, options);
-    std::cout << open.port() << std::endl;
-    const double before = peak_memory();
-    while (std::cin.get() != std::char_traits<char>::eof()) continue;
-    std::printf("memory: %.1f MiB before, %.1f MiB at most\n", before, peak_memory());
-    return 0;
-}
-
-int carry(std::uint16_t port, std::uint64_t size) {
-    os::tcp_socket socket = os::tcp_socket::connect_loopback(port);
-    std::string block(std::size_t{1} << 20U, '\0');
-    std::uint32_t state = 1;
-    for (char& c : block) {
-        state = state * 1664525U + 1013904223U;
-        c = static_cast<char>(state >> 24U);
-    }
-    uLong up = 0, down = 0;
-    const auto start = clock_type::now();
-    std::thread sender([&] {
-        for (std::uint64_t sent = 0; sent < size; sent += block.size()) {
-            std::memcpy(&block[0], &sent, sizeof sent); // no two blocks are alike
-            up = crc32(up, reinterpret_cast<const Bytef*>(block.data()), static_cast<uInt>(block.size()));
-            socket.write(block);
-        }
-    });
-    std::vector<char> buffer(std::size_t{1} << 20U);
-    std::uint64_t got = 0;
-    while (got < size) {
-        const std::size_t count = socket.read(buffer.data(), buffer.size());
-        if (count == 0) break;
-        down = crc32(down, reinterpret_cast<const Bytef*>(buffer.data()), static_cast<uInt>(count));
-        got += count;
-    }
-    sender.join();
-    const double took = seconds_since(start);
-    std::printf("%s: %.0f MiB each way in %.2f s, %.1f MiB/s each way\n",
-                got == size && up == down ? "checksums agree" : "DAMAGED", static_cast<double>(got) / 1048576, took,
-                static_cast<double>(got) / 1048576 / took);
-    return got == size && up == down ? 0 : 1;
-}
-
 } // namespace
 
 int main(int count, char** arguments) {
@@ -346,15 +285,10 @@ int main(int count, char** arguments) {
     try {
         if (what == "round-trip") return round_trip();
         if (what == "events") return events();
-        if (what == "tunnel" && count == 4) return tunnel(arguments[2], arguments[3]);
-        if (what == "carry" && count == 4) {
-            return carry(static_cast<std::uint16_t>(std::atoi(arguments[2])), std::strtoull(arguments[3], nullptr, 10)
-                                                                                  << 20U);
-        }
     } catch (const std::exception& e) {
         std::cerr << e.what() << '\n';
         return 1;
     }
-    std::cerr << "usage: bench-streams round-trip | events | tunnel ID APP | carry PORT MIB\n";
+    std::cerr << "usage: bench-streams round-trip | events\n";
     return 2;
 }

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -134,6 +135,36 @@ TEST_CASE_TEMPLATE("app_tunnel: an HTTP service and a plain one", T, BACKENDAI_S
     for (const service_port& service : kernel.service_ports()) {
         const app_tunnel told(here.session, kernel.kernel_id(), service, here.options(tunnel_protocol::http));
         if (service.name == "echo") CHECK(exchange(told.port(), "again") == "again");
+    }
+}
+
+TEST_CASE("the gateway sends what a service says in messages as large as the managers make them") {
+    for (const bool is_modern : {false, true}) {
+        testing::gateway_options acting;
+        if (is_modern) acting.protocol = "v7.20230615";
+        testing::gateway gateway(acting);
+        std::atomic<bool> is_over{false};
+        hostile::server fountain([&](hostile::peer& client) {
+            client.send(std::string(1U << 20U, 'x'));
+            while (!is_over && !client.stopping()) std::this_thread::sleep_for(milliseconds(2));
+        });
+        gateway.add_service("fountain", "tcp", fountain.port());
+        api_config config = config_for(gateway);
+        config.version = acting.protocol;
+        session here(config);
+        const auto kernel = here.kernel().get_or_create("bash");
+        const std::string path = std::string(is_modern ? "/stream/session/" : "/stream/kernel/") + kernel.kernel_id();
+        const auto stream = request(here, "GET", path + "/tcpproxy?app=fountain").connect_websocket();
+        std::size_t largest = 0;
+        for (std::size_t got = 0; got < (1U << 20U);) {
+            const stream_message message = stream->receive();
+            REQUIRE(message.is_binary());
+            largest = (std::max)(largest, message.data.size());
+            got += message.data.size();
+        }
+        is_over = true;
+        if (is_modern) CHECK(largest > 8192);
+        if (!is_modern) CHECK(largest == 8192);
     }
 }
 
@@ -341,6 +372,40 @@ TEST_CASE_TEMPLATE("app_tunnel: stops with connections open, by itself, by a can
         }
         if (tunnel) CHECK(soon([&] { return tunnel->connections() == 0; }));
         CHECK(soon([&] { return here.gateway.open_streams() == 0; }));
+    }
+    CHECK(here.wrong.count() == 0);
+}
+
+TEST_CASE_TEMPLATE("app_tunnel: stopped by two threads at once, it is over for both", T, BACKENDAI_SOCKET_TRANSPORTS) {
+    tunnel_fixture<T> here;
+    for (int round = 0; round < 10; ++round) {
+        app_tunnel tunnel = here.open("echo", tunnel_protocol::tcp);
+        const std::uint16_t port = tunnel.port();
+        std::vector<os::tcp_socket> sockets;
+        for (int i = 0; i < 5; ++i) {
+            sockets.push_back(os::tcp_socket::connect_loopback(port));
+            sockets.back().write("x");
+            char byte = 0;
+            REQUIRE(sockets.back().read(&byte, 1) == 1);
+        }
+        std::atomic<int> ready{0}, wrong{0};
+        const auto stop = [&] {
+            ++ready;
+            while (ready < 2) std::this_thread::yield();
+            try {
+                tunnel.stop();
+                if (tunnel.connections() != 0) ++wrong;
+                os::tcp_socket::connect_loopback(port);
+                ++wrong; // it still listens
+            } catch (const std::system_error& e) {
+                if (e.code() != std::errc::connection_refused) ++wrong;
+            }
+        };
+        std::thread other(stop);
+        stop();
+        other.join();
+        CHECK(wrong == 0);
+        for (os::tcp_socket& socket : sockets) read_all(socket);
     }
     CHECK(here.wrong.count() == 0);
 }

@@ -516,3 +516,48 @@ TEST_CASE_TEMPLATE("websocket: what waits unread is bounded, and nothing of it i
     }
     CHECK(got == count);
 }
+
+TEST_CASE_TEMPLATE("websocket: binary messages that are there already can be had together", T,
+                   BACKENDAI_SOCKET_TRANSPORTS) {
+    std::atomic<bool> is_read{false};
+    frame_server server([&](peer& client) {
+        client.send(std::string("\x82\x02"
+                                "ab"
+                                "\x82\x03"
+                                "cde"
+                                "\x89\x00" // a ping between them
+                                "\x02\x01" // a message in two fragments
+                                "f"
+                                "\x80\x01"
+                                "g"
+                                "\x81\x04"
+                                "text"
+                                "\x82\x00"
+                                "\x82\x02"
+                                "hi"
+                                "\x82\x02"
+                                "jk"
+                                "\xc2\x00", // which breaks the rules
+                                35));
+        while (!is_read && !client.stopping()) std::this_thread::sleep_for(milliseconds(2));
+    });
+    api_config config = config_for_endpoint(server.endpoint());
+    for (const bool is_late : {false, true}) { // read by the call, and before it while nobody received
+        is_read = false;
+        config.websocket_ping_interval = milliseconds(is_late ? 20 : 30'000);
+        basic_session<T, blocking> session(config);
+        const auto stream = open(session);
+        if (is_late) std::this_thread::sleep_for(milliseconds(200));
+        const stream_message first = stream->receive_joined(100);
+        CHECK(first.is_binary());
+        CHECK(first.data == "abcdefg");
+        const stream_message text = stream->receive_joined(100);
+        CHECK(text.is_text());
+        CHECK(text.data == "text");
+        CHECK(stream->receive_joined(2).data == "hi"); // as much as asked for is enough
+        CHECK(stream->receive_joined(100).data == "jk");
+        CHECK(result_of([&] { stream->receive_joined(100); }).what == "protocol");
+        CHECK(result_of([&] { stream->receive_joined(100); }).what == "protocol");
+        is_read = true;
+    }
+}

@@ -69,9 +69,9 @@ def clean_environment():
 
 
 @contextlib.contextmanager
-def gateway(program):
+def gateway(program, *options):
     """Runs examples/gateway and gives the environment it tells to export; ends it as a user does, by interrupt."""
-    process = subprocess.Popen([str(program)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+    process = subprocess.Popen([str(program), *options], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
                                env=clean_environment())
     exported = {}
     watchdog = threading.Timer(30, process.kill)  # a gateway that prints nothing must not hang the test

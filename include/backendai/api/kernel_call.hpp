@@ -10,10 +10,8 @@
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
 
-#include <cstddef>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -23,18 +21,6 @@ inline void require_single_name(const std::string& text, const char* what) {
     if (text.empty() || has_control_character(text)) {
         throw client_error(error_kind::argument, std::string(what) + " is empty or holds a control character");
     }
-}
-
-/// The 36 characters of a UUID.
-inline bool is_uuid(std::string_view text) {
-    if (text.size() != 36) return false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
-        const char c = text[i];
-        const bool hex = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-        if (dash ? c != '-' : !hex) return false;
-    }
-    return true;
 }
 
 /// A call about a session. Its path depends on the server's generation and is written at the end, with what @p more

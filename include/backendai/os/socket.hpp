@@ -88,6 +88,18 @@ constexpr int send_flags = MSG_NOSIGNAL; // a peer that is gone is an error here
 constexpr int send_flags = 0;
 #endif
 
+/// For a connection that does not leave the machine, before it is made; what a listening socket accepts inherits it.
+/// Between two processes nothing is congested. A congestion control that paces what is sent, as BBR does where it is
+/// the system's choice, has a timer go off for every few packets there, and costs as much again as all the rest.
+inline void send_unpaced(socket_handle handle) noexcept {
+#ifdef TCP_CONGESTION
+    constexpr char control[] = "reno"; // the one that every kernel has, for every user
+    ::setsockopt(handle, IPPROTO_TCP, TCP_CONGESTION, control, sizeof control - 1);
+#else
+    static_cast<void>(handle);
+#endif
+}
+
 [[noreturn]] inline void throw_socket_error(const char* what) {
     throw std::system_error(last_socket_error(), std::system_category(), what);
 }
@@ -113,6 +125,8 @@ public:
     ~tcp_socket() { close(); }
 
     bool is_open() const { return handle_ != detail::no_socket; }
+    /// For calls of the system that this class lacks; stays this object's.
+    detail::socket_handle handle() const noexcept { return handle_; }
 
     /// Listens on 127.0.0.1. @param port 0 = any free one, see local_port().
     /// @throws std::system_error when the port is taken.
@@ -237,6 +251,7 @@ private:
 #endif
         if (!result.is_open()) detail::throw_socket_error("socket");
         result.keep_from_children();
+        detail::send_unpaced(result.handle_);
         return result;
     }
     static sockaddr_in loopback(std::uint16_t port) {

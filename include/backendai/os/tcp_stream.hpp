@@ -25,6 +25,14 @@ struct socket_address {
     sockaddr_storage storage{};
     socklen_t size = 0;
     int family() const { return storage.ss_family; }
+    /// Whether it is one of this machine that no other can reach.
+    bool is_loopback() const {
+        if (storage.ss_family == AF_INET6) {
+            const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
+            return std::memcmp(&address, &in6addr_loopback, sizeof address) == 0;
+        }
+        return ntohl(reinterpret_cast<const sockaddr_in&>(storage).sin_addr.s_addr) >> 24U == 127;
+    }
 };
 
 /// @throws client_error{argument} when @p host is not a numeric address.
@@ -53,12 +61,13 @@ inline bool set_non_blocking(socket_handle handle) noexcept {
 #endif
 }
 
-inline socket_handle new_socket(int family) {
+/// For a connection to or at @p address.
+inline socket_handle new_socket(const socket_address& address) {
     start_sockets();
 #if defined(__linux__)
-    const socket_handle handle = ::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const socket_handle handle = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
 #else
-    const socket_handle handle = ::socket(family, SOCK_STREAM, 0);
+    const socket_handle handle = ::socket(address.family(), SOCK_STREAM, 0);
 #endif
     if (handle == no_socket) {
         throw client_error(error_kind::connect, "no socket: " + error_text(last_socket_error()));
@@ -71,6 +80,7 @@ inline socket_handle new_socket(int family) {
     ::setsockopt(handle, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
     ::setsockopt(handle, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<const char*>(&on), sizeof on);
+    if (address.is_loopback()) send_unpaced(handle);
     return handle;
 }
 
@@ -200,7 +210,7 @@ private:
         const std::string peer =
             (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + std::to_string(port);
         const detail::socket_address target = detail::numeric_address(address, port);
-        std::unique_ptr<tcp_stream> stream = own(detail::new_socket(target.family()));
+        std::unique_ptr<tcp_stream> stream = own(detail::new_socket(target));
         const auto fail = [&](int error) {
             throw client_error(error_kind::connect, "cannot connect to " + peer + ": " + detail::error_text(error));
         };
@@ -231,7 +241,7 @@ struct tcp_listener {
 /// @throws client_error{argument} when it is no address, io when it cannot be listened on
 inline tcp_listener listen_on(const std::string& address, std::uint16_t port) {
     const detail::socket_address local = detail::numeric_address(address, port);
-    const detail::socket_handle handle = detail::new_socket(local.family());
+    const detail::socket_handle handle = detail::new_socket(local);
     tcp_listener result{tcp_socket(handle), 0};
 #ifndef _WIN32 // on Windows this option would let a second listener take the port over
     const int on = 1;

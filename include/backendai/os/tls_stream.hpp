@@ -7,6 +7,7 @@
 #include <backendai/http.hpp>
 #include <backendai/os/stream.hpp>
 #include <backendai/os/tcp_stream.hpp>
+#include <backendai/os/tls_rules.hpp>
 #include <backendai/version.hpp>
 
 #include <openssl/bio.h>
@@ -82,13 +83,10 @@ public:
     explicit tls_context(const tls_settings& settings) : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
         if (!context_) throw client_error(error_kind::tls, "TLS cannot be set up");
         SSL_CTX* const context = context_.get();
-        SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+        restrict_tls(context);
         // The websocket layer tells a cut connection from an orderly end itself.
 #ifdef SSL_OP_IGNORE_UNEXPECTED_EOF
         SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);
-#endif
-#ifdef SSL_OP_NO_RENEGOTIATION
-        SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
 #endif
         SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
         SSL_CTX_set_verify(context, settings.verify ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, nullptr);
@@ -164,12 +162,7 @@ public:
 
 private:
     void expect(const std::string& host) {
-        X509_VERIFY_PARAM* parameters = SSL_get0_param(ssl_.get());
-        X509_VERIFY_PARAM_set_hostflags(parameters,
-                                        X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host.c_str()) == 1) return;
-        ERR_clear_error();
-        X509_VERIFY_PARAM_set1_host(parameters, host.c_str(), host.size());
+        if (expect_host(SSL_get0_param(ssl_.get()), host)) return;
         // The macro of OpenSSL casts const away in C's way.
         SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
     }

@@ -7,6 +7,7 @@
 #include <backendai/version.hpp>
 
 #include <array>
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -26,18 +27,21 @@ struct gateway_protocol {
     bool answers_mkdir;     ///< what mkdir did is told as JSON
     bool has_post_delete;   ///< files of folders may be deleted by POST
     bool reads_run_id;      ///< a run is named by `run_id`; else by `runId`
+
+    std::size_t
+        service_message_size; ///< most that one message from a service carries; modern ones read as much at once
 };
 
 inline constexpr std::array<gateway_protocol, 9> gateway_protocols = {{
-    {"v4.20190315", "19.03.0", false, false, false, false, false, false},
-    {"v6.20200815", "20.09.0", true, false, false, false, false, false},
-    {"v6.20210815", "21.09.9", true, true, false, false, false, false},
-    {"v6.20220615", "22.09.0", true, true, false, false, false, false},
-    {"v6.20230315", "23.03.0", true, true, false, false, false, false},
-    {"v7.20230615", "23.03.12", true, true, false, false, false, false},
-    {"v8.20240315", "24.03.7", true, true, true, true, false, false},
-    {"v8.20240915", "25.6.0", true, true, true, true, true, true},
-    {"v9.20250722", "25.12.0", true, true, true, true, true, true},
+    {"v4.20190315", "19.03.0", false, false, false, false, false, false, 8192},
+    {"v6.20200815", "20.09.0", true, false, false, false, false, false, 256 * 1024},
+    {"v6.20210815", "21.09.9", true, true, false, false, false, false, 256 * 1024},
+    {"v6.20220615", "22.09.0", true, true, false, false, false, false, 256 * 1024},
+    {"v6.20230315", "23.03.0", true, true, false, false, false, false, 256 * 1024},
+    {"v7.20230615", "23.03.12", true, true, false, false, false, false, 256 * 1024},
+    {"v8.20240315", "24.03.7", true, true, true, true, false, false, 256 * 1024},
+    {"v8.20240915", "25.6.0", true, true, true, true, true, true, 256 * 1024},
+    {"v9.20250722", "25.12.0", true, true, true, true, true, true, 256 * 1024},
 }};
 
 /// @throws std::invalid_argument for a version that the gateway cannot act as.

@@ -5,6 +5,7 @@
 
 #include <backendai/codec/base64.hpp>
 #include <backendai/codec/websocket_handshake.hpp>
+#include <backendai/os/read_buffer.hpp>
 #include <backendai/testing/gateway_auth.hpp>
 #include <backendai/testing/gateway_faults.hpp>
 #include <backendai/testing/gateway_kernel_routes.hpp>
@@ -294,9 +295,11 @@ private:
         std::atomic<bool> has_ended{false};
         std::thread downward([&] {
             try {
-                std::vector<char> buffer(128 * 1024);
+                os::read_buffer buffer;
                 while (const std::size_t count = service.read(buffer.data(), buffer.size())) {
-                    stream.send_binary({buffer.data(), count});
+                    buffer.note(count);
+                    stream.send_binary({buffer.data(), count}, protocol_.service_message_size);
+                    buffer.prepare();
                 }
             } catch (const std::system_error&) {
                 // Either side broke: the end of both.

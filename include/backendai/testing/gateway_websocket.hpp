@@ -4,6 +4,7 @@
 #define BACKENDAI_TESTING_GATEWAY_WEBSOCKET_HPP
 
 #include <backendai/codec/websocket.hpp>
+#include <backendai/os/read_buffer.hpp>
 #include <backendai/os/socket.hpp>
 #include <backendai/testing/gateway_faults.hpp>
 #include <backendai/testing/gateway_types.hpp>
@@ -39,7 +40,7 @@ struct scripted_end {};
 class server_websocket {
 public:
     server_websocket(os::tcp_socket& socket, std::string rest, std::shared_ptr<const fault> wrong)
-        : socket_(socket), early_(std::move(rest)), wrong_(std::move(wrong)), buffer_(65536), input_(early_) {}
+        : socket_(socket), early_(std::move(rest)), wrong_(std::move(wrong)), input_(early_) {}
 
     /// The next message, or nothing when none came within @p limit.
     std::optional<client_message> receive_for(std::chrono::milliseconds limit) {
@@ -56,7 +57,9 @@ public:
                 const auto left =
                     std::chrono::duration_cast<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
                 if (!socket_.wait_readable((std::max)(left, std::chrono::milliseconds(0)))) return std::nullopt;
+                buffer_.prepare();
                 const std::size_t count = socket_.read(buffer_.data(), buffer_.size());
+                buffer_.note(count);
                 if (count == 0) return client_message{true, {}};
                 input_ = std::string_view(buffer_.data(), count);
             }
@@ -69,8 +72,11 @@ public:
     }
 
     /// @throws std::system_error when the client is gone, scripted_end.
-    void send_text(std::string_view text) { send(codec::websocket_opcode::text, text); }
-    void send_binary(std::string_view bytes) { send(codec::websocket_opcode::binary, bytes); }
+    void send_text(std::string_view text) { send(codec::websocket_opcode::text, text, text.size()); }
+    /// In messages of @p message_size bytes at most, which go out together.
+    void send_binary(std::string_view bytes, std::size_t message_size) {
+        send(codec::websocket_opcode::binary, bytes, message_size);
+    }
 
     /// Says goodbye; another thread that receives sees the client's.
     void close_nowait(std::uint16_t code, std::string_view reason = {}) {
@@ -110,17 +116,27 @@ private:
         flush();
     }
 
-    void send(codec::websocket_opcode opcode, std::string_view payload) {
+    void send(codec::websocket_opcode opcode, std::string_view bytes, std::size_t message_size) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (has_lied_ || !codec_.control().may_send()) return; // it will see the client's close soon
-        if (wrong_ && sent_++ == wrong_->position) lie(opcode, payload);
-        codec_.write_message(out_, opcode, payload);
+        do {
+            const std::string_view payload = bytes.substr(0, message_size);
+            bytes.remove_prefix(payload.size());
+            if (wrong_ && sent_++ == wrong_->position) {
+                flush();
+                lie(opcode, payload);
+            }
+            codec_.write_message(out_, opcode, payload);
+        } while (!bytes.empty());
         flush();
     }
 
     void flush() {
-        const std::string bytes = std::exchange(out_, {});
+        std::string bytes;
+        bytes.swap(out_); // which is empty when the client is gone
         if (!bytes.empty()) socket_.write(bytes);
+        bytes.clear();
+        bytes.swap(out_); // its memory serves the next
     }
 
     [[noreturn]] void lie(codec::websocket_opcode opcode, std::string_view payload) {
@@ -159,7 +175,7 @@ private:
     os::tcp_socket& socket_;
     const std::string early_;
     const std::shared_ptr<const fault> wrong_;
-    std::vector<char> buffer_;
+    os::read_buffer buffer_;
     std::string_view input_;
     std::mutex mutex_; // of everything below but codec_.decode()
     codec::websocket_codec codec_{codec::websocket_role::server};

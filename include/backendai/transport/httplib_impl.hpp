@@ -14,6 +14,7 @@
 #include <backendai/os/resolver.hpp>
 #include <backendai/os/sigpipe.hpp>
 #include <backendai/os/tcp_stream.hpp>
+#include <backendai/os/tls_rules.hpp>
 #include <backendai/transport/framing.hpp>
 #include <backendai/transport/httplib.hpp>
 #include <backendai/transport/pool.hpp>
@@ -164,10 +165,7 @@ private:
             throw client_error(error_kind::tls,
                                "the client certificate or its key cannot be used: " + config.client_certificate_file);
         }
-        SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-#ifdef SSL_OP_NO_RENEGOTIATION
-        SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
-#endif
+        os::restrict_tls(context);
         tls_events::watch(context);
         const bool verify = !config.skip_sslcert_validation.value_or(false);
         client_.enable_server_certificate_verification(verify);
@@ -175,12 +173,7 @@ private:
         if (!verify) return;
         X509_STORE_set_verify_cb(SSL_CTX_get_cert_store(context), note_refused_certificate);
         // httplib itself would accept a host name that stands in the subject's CN only.
-        X509_VERIFY_PARAM* parameters = SSL_CTX_get0_param(context);
-        X509_VERIFY_PARAM_set_hostflags(parameters,
-                                        X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-        if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host.c_str()) != 1) {
-            X509_VERIFY_PARAM_set1_host(parameters, host.c_str(), host.size());
-        }
+        os::expect_host(SSL_CTX_get0_param(context), host);
     }
 #endif
 

@@ -7,6 +7,7 @@
 #include <backendai/codec/websocket.hpp>
 #include <backendai/http.hpp>
 #include <backendai/message_stream.hpp>
+#include <backendai/os/read_buffer.hpp>
 #include <backendai/os/stream.hpp>
 #include <backendai/transport/websocket_keeper.hpp>
 #include <backendai/version.hpp>
@@ -27,7 +28,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 BACKENDAI_NAMESPACE_BEGIN
 
@@ -78,7 +78,6 @@ public:
           options_(options),
           keeper_(std::move(keeper)),
           codec_(codec::websocket_role::client, options.limits, mask_generator()),
-          buffer_(buffer_size),
           input_(early_),
           next_ping_(clock::now() + options.ping_interval) {
         last_received_ = clock::now().time_since_epoch().count();
@@ -108,6 +107,12 @@ public:
     std::optional<stream_message> receive_for(std::chrono::milliseconds limit) override {
         return receive_until(time_after(limit));
     }
+    stream_message receive_joined(std::size_t size) override {
+        const std::lock_guard<std::mutex> reader(reading_);
+        stream_message message = *next_until((clock::time_point::max)());
+        if (message.is_binary()) join(message, size);
+        return message;
+    }
 
     void send_text(std::string_view text) override { send(codec::websocket_opcode::text, text); }
     void send_binary(std::string_view bytes) override { send(codec::websocket_opcode::binary, bytes); }
@@ -132,7 +137,6 @@ public:
     const std::string& protocol() const noexcept override { return protocol_; }
 
 private:
-    static constexpr std::size_t buffer_size = 64U << 10U;
     static constexpr std::size_t max_kept_messages = 1U << 20U; // bytes read while nobody receives
 
     static std::size_t cost_of(const stream_message& message) { return message.data.size() + sizeof message; }
@@ -141,14 +145,13 @@ private:
 
     std::optional<stream_message> receive_until(clock::time_point deadline) {
         const std::lock_guard<std::mutex> reader(reading_);
+        return next_until(deadline);
+    }
+
+    std::optional<stream_message> next_until(clock::time_point deadline) {
         for (;;) {
             check();
-            if (!kept_.empty()) {
-                stream_message message = std::move(kept_.front());
-                kept_.pop_front();
-                kept_size_ -= cost_of(message);
-                return message;
-            }
+            if (!kept_.empty()) return take_kept();
             if (broken_) throw *broken_;
             if (closed_) return *closed_;
             if (std::optional<stream_message> message = decode()) return message;
@@ -157,14 +160,63 @@ private:
         }
     }
 
+    stream_message take_kept() {
+        stream_message message = std::move(kept_.front());
+        kept_.pop_front();
+        kept_size_ -= cost_of(message);
+        return message;
+    }
+
+    // Appends the binary messages that are there already. What ends the stream is left for the next call.
+    void join(stream_message& message, std::size_t size) {
+        try {
+            while (message.data.size() < size && !kept_.empty() && kept_.front().is_binary()) {
+                message.data += take_kept().data;
+            }
+            if (!kept_.empty() || broken_ || closed_) return;
+            while (message.data.size() < size) {
+                const std::optional<codec::websocket_event> event = decode_data();
+                if (!event) return;
+                if (event->opcode == codec::websocket_opcode::text) return keep(to_message(*event));
+                message.data += event->payload;
+            }
+        } catch (const client_error&) {
+            // In broken_.
+        } catch (const std::bad_alloc&) {
+            lose_place();
+            throw;
+        }
+    }
+
+    void keep(stream_message message) {
+        const std::size_t cost = cost_of(message);
+        kept_.push_back(std::move(message));
+        kept_size_ += cost;
+    }
+
+    // Of the last event.
+    stream_message to_message(const codec::websocket_event& event) {
+        const bool is_text = event.opcode == codec::websocket_opcode::text;
+        return {is_text ? stream_message::type::text : stream_message::type::binary, codec_.take(), 0};
+    }
+
     // The next message of what has been read; a close frame sets closed_.
     std::optional<stream_message> decode() {
         try {
+            if (const std::optional<codec::websocket_event> event = decode_data()) return to_message(*event);
+            return std::nullopt;
+        } catch (const std::bad_alloc&) {
+            lose_place();
+            throw;
+        }
+    }
+
+    std::optional<codec::websocket_event> decode_data() {
+        try {
             while (const std::optional<codec::websocket_event> event = codec_.decode(input_)) {
                 switch (event->opcode) {
-                case codec::websocket_opcode::text: return stream_message{stream_message::type::text, codec_.take(), 0};
-                case codec::websocket_opcode::binary:
-                    return stream_message{stream_message::type::binary, codec_.take(), 0};
+                case codec::websocket_opcode::text:
+                case codec::websocket_opcode::binary: return event;
                 case codec::websocket_opcode::pong: break;
                 default: answer(*event); break;
                 }
@@ -172,9 +224,6 @@ private:
             }
         } catch (const codec::websocket_error& e) {
             refuse(e);
-        } catch (const std::bad_alloc&) {
-            lose_place();
-            throw;
         }
         return std::nullopt;
     }
@@ -258,7 +307,10 @@ private:
 
     os::io_result read_some() {
         try {
-            return stream_->read(buffer_.data(), buffer_.size());
+            buffer_.prepare();
+            const os::io_result got = stream_->read(buffer_.data(), buffer_.size());
+            buffer_.note(got.count);
+            return got;
         } catch (const client_error& e) {
             check();
             broken_ = e;
@@ -437,8 +489,7 @@ private:
                 while (kept_size_ < max_kept_messages) {
                     std::optional<stream_message> message = decode();
                     if (!message) break;
-                    kept_size_ += cost_of(*message);
-                    kept_.push_back(std::move(*message));
+                    keep(std::move(*message));
                 }
                 if (kept_size_ >= max_kept_messages) return false;
                 if (closed_ || !fill({}, false)) break;
@@ -459,7 +510,7 @@ private:
     codec::websocket_codec codec_; // decode() under reading_, the rest under state_
 
     std::mutex reading_;
-    std::vector<char> buffer_;
+    os::read_buffer buffer_;
     std::string_view input_; // read and not yet decoded, in buffer_ (at first in early_)
     std::deque<stream_message> kept_;
     std::size_t kept_size_ = 0;
