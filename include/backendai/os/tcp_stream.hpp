@@ -177,7 +177,7 @@ public:
     /// when it says nothing within 200 ms. For libraries that keep the reason to themselves; makes one more attempt.
     static std::string why_unreachable(const std::string& address, std::uint16_t port) {
         const detail::socket_address target = detail::numeric_address(address, port);
-        const std::unique_ptr<tcp_stream> probe = own(detail::new_socket(target.family()));
+        const std::unique_ptr<tcp_stream> probe = own(detail::new_socket(target));
         int error = 0;
         if (::connect(probe->handle_, reinterpret_cast<const sockaddr*>(&target.storage), target.size) != 0)
             error = detail::last_socket_error();
