@@ -47,15 +47,16 @@ int run_app(context& ctx, const app_options& options) {
     how.port = options.port;
     how.protocol = protocol_of(ctx, options);
     how.on_error = [&ctx](const backendai::error& error) {
-        if (!ctx.interrupts.happened()) ctx.notes.fail(explain(error, ctx.config()));
+        // Ctrl-C breaks connections off, which is no news; what the server said before is.
+        const bool is_over = ctx.interrupts.happened() && error.as_client_error() != nullptr;
+        if (!is_over) ctx.notes.fail(explain(error, ctx.config()));
     };
     const char* scheme = how.protocol == backendai::tunnel_protocol::http ? "http" : "tcp";
     backendai::app_tunnel tunnel(ctx.server(), options.session, options.app, how);
     ctx.notes.info("A local proxy to the application \"" + options.app + "\" provided by the session \"" +
                    options.session + "\" is available at:");
-    const bool is_ipv6 = options.bind.find(':') != std::string::npos;
-    const std::string address = std::string(scheme) + "://" + (is_ipv6 ? '[' + options.bind + ']' : options.bind) +
-                                ':' + std::to_string(tunnel.port());
+    const std::string address =
+        std::string(scheme) + "://" + in_url(options.bind) + ':' + std::to_string(tunnel.port());
     if (ctx.wants_json()) {
         ctx.print_json({{"address", address}, {"bind", options.bind}, {"port", tunnel.port()}});
     } else {

@@ -40,6 +40,8 @@ std::string explain_api(const backendai::api_error& error, const backendai::api_
     return said;
 }
 
+constexpr const char* plain_http_hint = " If the server does not speak TLS, BACKEND_ENDPOINT is to begin with http://.";
+
 std::string explain_client(const backendai::client_error& error, const backendai::api_config& config) {
     using backendai::error_kind;
     std::string what = error.what();
@@ -60,9 +62,13 @@ std::string explain_client(const backendai::client_error& error, const backendai
         return "The server at " + endpoint_of(config) + " cannot be reached: " + what +
                ". Check BACKEND_ENDPOINT, the network, and HTTPS_PROXY if there is one.";
     case error_kind::tls:
+        if (what.find("certificate") == std::string::npos)
+            return "There is no secure connection to " + endpoint_of(config) + ": " + what + '.' + plain_http_hint;
         return "There is no trusted connection to " + endpoint_of(config) + ": " + what +
                ". If that is how this server is meant to be, --skip-sslcert-validation goes on without the check.";
-    case error_kind::timeout: return "The server at " + endpoint_of(config) + " does not answer in time: " + what + '.';
+    case error_kind::timeout:
+        return "The server at " + endpoint_of(config) + " does not answer in time: " + what + '.' +
+               (what.find("TLS") != std::string::npos ? plain_http_hint : "");
     case error_kind::protocol: return "The answer of " + endpoint_of(config) + " is no good: " + what + '.';
     case error_kind::cancelled: return "Interrupted.";
     case error_kind::closed:

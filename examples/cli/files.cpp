@@ -12,6 +12,12 @@ backendai::progress_callback progress_bar() {
     return backendai::terminal_progress();
 }
 
+void note_no_files(context& ctx, const std::vector<std::string>& paths) {
+    std::string names;
+    for (const std::string& path : paths) names += (names.empty() ? "" : ", ") + path;
+    ctx.notes.info("There are no files in " + names + ": nothing was uploaded.");
+}
+
 namespace {
 
 std::string local_time(std::chrono::system_clock::time_point when) {
@@ -55,9 +61,15 @@ int upload(context& ctx, const transfer& what) {
     backendai::upload_options options;
     options.basedir = what.basedir;
     options.progress = progress_bar();
+    std::size_t count = 0;
+    options.rename = [&count](const std::string& name) { return ++count, name; };
     ctx.server().kernel(what.session).upload({what.files.begin(), what.files.end()}, options);
     options.progress = {}; // ends the bar's line
-    ctx.notes.done("Uploaded.");
+    if (count == 0) {
+        note_no_files(ctx, what.files);
+    } else {
+        ctx.notes.done("Uploaded.");
+    }
     return 0;
 }
 

@@ -5,15 +5,19 @@
 
 #include <backendai/codec/websocket_handshake.hpp>
 #include <backendai/os/tcp_stream.hpp>
+#include <backendai/os/thread.hpp>
 
-#include <algorithm>
+#include <arpa/inet.h>
 #include <cstdio>
+#include <netinet/in.h>
 #include <system_error>
 
 namespace cli {
 namespace {
 
 namespace codec = backendai::codec;
+
+constexpr std::size_t most_connections = 256;
 
 // The first "/v4/" of a path is what web clients put there; the version goes in a header.
 std::string without_version(std::string target) {
@@ -51,6 +55,33 @@ server_view single_attempts(context& ctx) {
     return ctx.server().with(limits);
 }
 
+// A Host field without its port, and an IPv6 address without its brackets.
+std::string host_name(const std::string& host) {
+    if (host.front() == '[') return host.substr(1, host.find(']') - 1);
+    return host.substr(0, host.find(':'));
+}
+
+// By the address itself: "127.example.com" is a name that anybody may own.
+bool is_loopback(const std::string& host) {
+    in_addr v4{};
+    in6_addr v6{};
+    if (::inet_pton(AF_INET, host.c_str(), &v4) == 1) return ntohl(v4.s_addr) >> 24U == 127;
+    if (::inet_pton(AF_INET6, host.c_str(), &v6) == 1) return IN6_IS_ADDR_LOOPBACK(&v6);
+    return host == "localhost";
+}
+
+// On the accepting thread, which must not wait for long. The request is taken, as closing over it would reset the
+// connection, and with it the answer.
+void refuse(backendai::os::tcp_socket& socket) {
+    try {
+        char ignored[16384];
+        if (socket.wait_readable(std::chrono::milliseconds(50))) socket.read(ignored, sizeof ignored);
+        client_connection(socket).answer(503, "Service Unavailable", "The proxy has too many connections.\n", false);
+    } catch (const std::system_error&) {
+        // It is gone.
+    }
+}
+
 std::string chunk(std::string_view data) {
     char size[24];
     std::snprintf(size, sizeof size, "%zx\r\n", data.size());
@@ -65,7 +96,7 @@ proxy_server::proxy_server(context& ctx, const proxy_options& options)
     backendai::os::tcp_listener listener = backendai::os::listen_on(address, options.port);
     listener_ = std::move(listener.socket);
     port_ = listener.port;
-    acceptor_ = std::thread([this] { accept_loop(); });
+    acceptor_ = backendai::os::start_thread([this] { accept_loop(); });
 }
 
 proxy_server::~proxy_server() {
@@ -79,17 +110,26 @@ void proxy_server::accept_loop() {
     while (!stopping_) {
         backendai::os::tcp_socket socket = listener_.accept(std::chrono::milliseconds(100));
         connections_.remove_if([](connection& each) {
-            if (each.is_done) each.thread.join();
-            return each.is_done.load();
+            const bool is_done = each.is_done;
+            if (is_done) each.thread.join();
+            return is_done;
         });
         if (!socket.is_open()) continue;
-        if (connections_.size() >= 256) continue; // closes it
+        if (connections_.size() >= most_connections) {
+            refuse(socket);
+            continue;
+        }
         connection& added = connections_.emplace_back();
         added.socket = std::move(socket);
-        added.thread = std::thread([this, &added] {
-            serve(added.socket);
-            added.is_done = true;
-        });
+        try {
+            added.thread = backendai::os::start_thread([this, &added] {
+                serve(added.socket);
+                added.is_done = true;
+            });
+        } catch (const backendai::client_error&) { // no more threads now; later there may be
+            refuse(added.socket);
+            connections_.pop_back();
+        }
     }
 }
 
@@ -116,10 +156,9 @@ void proxy_server::serve(backendai::os::tcp_socket& socket) {
 bool proxy_server::is_allowed(const proxy_request& request) const {
     const std::string origin = request.field("Origin");
     const bool is_known = origin.empty() || options_.allow_origin == "*" || options_.allow_origin == origin;
-    if (!is_known || (options_.bind != "localhost" && options_.bind != "127.0.0.1")) return is_known;
-    std::string host = request.field("Host");
-    host.erase((std::min)(host.rfind(':'), host.size()));
-    return host.empty() || host == "localhost" || host == "127.0.0.1";
+    if (!is_known || !is_loopback(options_.bind)) return is_known;
+    const std::string host = request.field("Host");
+    return host.empty() || is_loopback(host_name(host));
 }
 
 bool proxy_server::pass(client_connection& client, const proxy_request& request) {

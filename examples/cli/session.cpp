@@ -35,7 +35,13 @@ backendai::session& context::session() {
     const std::lock_guard<std::mutex> lock(making);
     if (!session_) {
         if (options.is_local) gateway_ = std::make_unique<local_gateway>();
-        session_ = std::make_unique<backendai::session>(config());
+        backendai::api_config config = this->config();
+        config.on_log = [this](const backendai::log_record& record) {
+            // Three times half a minute without a word would look like a program that hangs.
+            if (record.failure == "timeout" && !interrupts.happened())
+                notes.info("The server gives no answer (attempt " + std::to_string(record.attempt) + ").");
+        };
+        session_ = std::make_unique<backendai::session>(std::move(config));
     }
     return *session_;
 }

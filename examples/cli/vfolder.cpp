@@ -84,9 +84,15 @@ int upload(context& ctx, const folder_options& what) {
     backendai::upload_options options;
     options.basedir = what.basedir;
     options.progress = progress_bar();
+    std::size_t count = 0;
+    options.rename = [&count](const std::string& name) { return ++count, name; };
     ctx.server().vfolder(what.name).upload({what.files.begin(), what.files.end()}, options);
     options.progress = {};
-    ctx.notes.done("Done.");
+    if (count == 0) {
+        note_no_files(ctx, what.files);
+    } else {
+        ctx.notes.done("Done.");
+    }
     return 0;
 }
 

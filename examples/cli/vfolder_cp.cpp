@@ -2,8 +2,11 @@
 #include "commands.hpp"
 #include "transfers.hpp"
 
+#include <backendai/codec/path_rules.hpp>
+
 #include <algorithm>
 #include <random>
+#include <utility>
 
 namespace cli {
 namespace {
@@ -120,11 +123,21 @@ private:
         const fs::path absolute = fs::absolute(source).lexically_normal();
         const std::string own_name = (absolute.has_filename() ? absolute : absolute.parent_path()).filename().string();
         const std::string name = into ? joined(clean, own_name) : clean;
+        // A link that is named stands for what it leads to. Links below a directory must not lead out of it.
+        std::error_code missing;
+        fs::path root = fs::canonical(source, missing);
+        if (missing) root = absolute; // which upload() tells of
+        const bool is_tree = fs::is_directory(source);
         backendai::upload_options how;
-        how.basedir = absolute.has_filename() ? absolute.parent_path() : absolute.parent_path().parent_path();
+        how.basedir = is_tree ? root : root.parent_path();
         how.progress = progress_bar();
-        how.rename = [&](const std::string& local) { return name + local.substr(own_name.size()); };
-        ctx_.server().vfolder(target.folder).upload({absolute}, how);
+        std::size_t count = 0;
+        how.rename = [&](const std::string& local) {
+            ++count;
+            return is_tree ? joined(name, local) : name;
+        };
+        ctx_.server().vfolder(target.folder).upload({root}, how);
+        if (count == 0) note_no_files(ctx_, {source.string()});
     }
 
     void download(const place& source, const fs::path& target, bool is_one_of_many) {
@@ -138,35 +151,48 @@ private:
         const fs::path to = fs::absolute(into ? target / own_name : target);
         const fs::path parent = to.parent_path();
         fs::create_directories(parent);
-        std::vector<std::string> files;
+        std::vector<std::string> files; // their paths in the folder
+        std::vector<fs::path> places;   // where each is to be
         if (there == kind::file) {
             files.push_back(clean);
+            places.push_back(to);
         } else {
+            for (const std::string& file : files_below(source.folder, clean)) {
+                files.push_back(joined(clean, file));
+                places.push_back(to / file);
+            }
             fs::create_directories(to);
-            find_files(source.folder, clean, files);
         }
         const scratch_folder scratch(parent);
         backendai::download_options how;
         how.progress = progress_bar();
         ctx_.server().vfolder(source.folder).download(files, scratch.path(), how);
-        for (const std::string& file : files) {
-            const fs::path place_of_it =
-                there == kind::file ? to : to / fs::path(file).lexically_relative(clean.empty() ? "." : clean);
-            fs::create_directories(place_of_it.parent_path());
-            fs::rename(scratch.path() / file, place_of_it);
+        for (std::size_t i = 0; i < files.size(); ++i) {
+            fs::create_directories(places[i].parent_path());
+            fs::rename(scratch.path() / files[i], places[i]);
         }
     }
 
-    void find_files(const std::string& folder, const std::string& path, std::vector<std::string>& files) {
-        for (const backendai::file_entry& entry :
-             ctx_.server().vfolder(folder).list_files(path.empty() ? "." : path).files) {
-            const std::string below = joined(path, entry.filename);
-            if (entry.is_directory) {
-                find_files(folder, below, files);
-            } else {
-                files.push_back(below);
+    // The paths of the files below a directory, from there. They are the server's word and become paths of this
+    // machine, and the server could tell of directories in directories without an end.
+    std::vector<std::string> files_below(const std::string& folder, const std::string& path) {
+        namespace codec = backendai::codec;
+        std::vector<std::string> files, open = {""};
+        while (!open.empty()) {
+            const std::string directory = std::exchange(open.back(), {});
+            open.pop_back();
+            const std::string place = directory.empty() ? path : joined(path, directory);
+            for (const backendai::file_entry& entry :
+                 ctx_.server().vfolder(folder).list_files(place.empty() ? "." : place).files) {
+                const std::string below = joined(directory, entry.filename);
+                codec::safe_relative_path(entry.filename, codec::root_name::refuse, codec::path_policy::posix);
+                codec::safe_relative_path(below, codec::root_name::refuse, codec::path_policy::posix);
+                if (entry.filename.find('/') != std::string::npos)
+                    throw failure("The server lists a file by a name with a slash in it: " + cell_text(entry.filename));
+                (entry.is_directory ? open : files).push_back(below);
             }
         }
+        return files;
     }
 
     context& ctx_;

@@ -193,6 +193,10 @@ inline api_config resolve_config(api_config config) {
         }
     }
 
+    if (config.endpoint->empty()) {
+        detail::bad_config("endpoint (BACKEND_ENDPOINT) is set, but empty: it takes the server's URL, such as " +
+                           std::string(detail::default_endpoint) + ", which is the default where it is not set");
+    }
     try {
         const codec::url endpoint = codec::parse_url(*config.endpoint);
         if (!endpoint.query.empty()) detail::bad_config("endpoint (BACKEND_ENDPOINT) must not have a query");

@@ -3,8 +3,11 @@
 
 usage: failures.py BACKEND.AI GATEWAY"""
 import os
+import select
 import signal
+import socket
 import subprocess
+import time
 
 import _cli
 
@@ -24,13 +27,31 @@ def usage(t):
                          (['app', 'x'], 'APP'), (['app', '-p', '70000', 'x', 'y'], 'port'), (['ps', '--status', 'TIRED'], 'status'),
                          (['ps', '--output', 'xml'], 'output'), (['vfolder', 'ls'], 'NAME'), (['vfolder', 'cp', 'a'], 'PATHS'),
                          (['vfolder', 'cp', 'a', 'b'], 'NAME:PATH'), (['manager', 'freeze', '--wait', '--force-kill'], 'wait'),
-                         (['rm'], 'SESSID'), (['ps', 'extra'], 'extra'), (['completion', 'tcsh'], 'bash'), (['upload', 'x'], 'FILES')):
+                         (['rm'], 'SESSID'), (['ps', 'extra'], 'extra'), (['completion', 'tcsh'], 'bash'), (['upload', 'x'], 'FILES'),
+                         (['download', 'x'], 'FILES'), (['download', 'x', '--dest', '.'], 'FILES'), (['vfolder', 'download', 'x'], 'FILES')):
         t.fails('usage: ' + ' '.join(line), t.cli(*line), 2, *words)
 
 
 def servers(t):
     dead = {'BACKEND_ENDPOINT': 'http://127.0.0.1:1'}
-    t.fails('a dead endpoint', t.cli('ps', env=dead), 1, 'http://127.0.0.1:1', 'BACKEND_ENDPOINT')
+    t.fails('a dead endpoint', t.cli('ps', env=dead), 1, 'http://127.0.0.1:1', 'BACKEND_ENDPOINT', 'Connection refused')
+    t.fails('and by which address', t.cli('ps', env={'BACKEND_ENDPOINT': 'http://localhost:1'}), 1, 'localhost:1 at ', 'Connection refused')
+    t.fails('a proxy that is not there', t.cli('ps', env={'BACKEND_ENDPOINT': 'https://backend.example', 'HTTPS_PROXY': 'http://127.0.0.1:1'}), 1,
+            'proxy at 127.0.0.1, port 1', 'Connection refused')
+    t.fails('an empty endpoint', t.cli('ps', env={'BACKEND_ENDPOINT': ''}), 1, 'BACKEND_ENDPOINT', 'empty')
+    plain = {'BACKEND_ENDPOINT': t.gateway.environment['BACKEND_ENDPOINT'].replace('http:', 'https:')}
+    begin = time.monotonic()
+    for options in ([], ['--skip-sslcert-validation']):
+        done = t.cli(*options, 'ps', env=plain)
+        t.fails(' '.join(['TLS to a server without it', *options]), done, 1, 'TLS handshake', 'http://')
+        t.check('which leads nobody to switch off checks', 'goes on without' not in done.stderr, done)
+    t.check('and is told at once', time.monotonic() - begin < 20, time.monotonic() - begin)
+    with socket.create_server(('127.0.0.1', 0)) as silent:
+        process = t.start('ps', env={'BACKEND_ENDPOINT': 'https://127.0.0.1:%d' % silent.getsockname()[1]})
+        seen = process.stderr.readline() if select.select([process.stderr], [], [], 60)[0] else ''
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        t.check('a server that says nothing: the first attempt is told, not only the last', 'no answer (attempt 1)' in seen, seen)
     t.fails('a dead endpoint for run', t.cli('run', '--rm', '-c', '1', 'python', env=dead), 1, 'cannot be reached')
     t.fails('no such host', t.cli('ps', env={'BACKEND_ENDPOINT': 'http://no-such-host.invalid'}), 1, 'no-such-host.invalid')
     t.fails('an endpoint that is no URL', t.cli('ps', env={'BACKEND_ENDPOINT': 'nonsense'}), 1, 'BACKEND_ENDPOINT')

@@ -4,13 +4,17 @@
 usage: tunnels.py BACKEND.AI GATEWAY"""
 import base64
 import hashlib
+import http.client
 import json
 import os
+import resource
+import select
 import signal
 import socket
 import struct
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 
@@ -42,7 +46,17 @@ def apps(t):
     t.check('eight at once', [len(x) for x in answers] == [10240000] * 8, [len(x) for x in answers])
     idle = socket.create_connection(('127.0.0.1', port))
     stop(t, 'Ctrl-C with an open connection', process)
-    t.check('which is closed', idle.recv(100) == b'')
+    # With or without a 503, or reset while it waited to be accepted, by how far it had come.
+    idle.settimeout(60)
+    try:
+        while idle.recv(1000):
+            pass
+        ended = True
+    except ConnectionResetError:
+        ended = True
+    except TimeoutError:
+        ended = False
+    t.check('which is closed', ended)
     idle.close()
     process = t.start('app', '--bind', '127.0.0.1', '-p', '0', '--output', 'json', 'apps', 'echo')
     lines = []
@@ -191,7 +205,6 @@ def proxies(t):
     t.gateway.process.send_signal(signal.SIGSTOP)
     caller = threading.Thread(target=lambda: call(address, 'GET', '/kernel/proxied'))
     caller.start()
-    import time
     time.sleep(0.5)
     stop(t, 'Ctrl-C while a request waits', process)
     t.gateway.process.send_signal(signal.SIGCONT)
@@ -203,4 +216,70 @@ def proxies(t):
     t.check('and has told why', 'cannot be reached' in err, err)
 
 
-_cli.main(apps, proxies)
+def limits(t):
+    process = t.start('proxy', '-p', '0')
+    address = process.stdout.readline().strip()
+    port = int(address.rsplit(':', 1)[1])
+    idle = [socket.create_connection(('127.0.0.1', port)) for _ in range(256)]
+    t.check('more connections than it takes are told so', ask(address)[0] == 503, ask(address))
+    t.check('the others stay', not select.select(idle, [], [], 0)[0])
+    for peer in idle:
+        peer.close()
+    t.check('when they have gone, it goes on', recovers(address))
+    with open('/proc/%d/status' % process.pid) as text:
+        size = next(int(line.split()[1]) << 10 for line in text if line.startswith('VmSize'))
+    if size > 1 << 40:
+        t.skip('no threads', "a sanitizer's program has its own idea of memory")
+    else:
+        stop(t, 'it ends', process)
+        process = t.start('proxy', '-p', '0')  # a fresh one, that has no ended threads whose stacks can be used again
+        address = process.stdout.readline().strip()
+        with open('/proc/%d/status' % process.pid) as text:
+            size = next(int(line.split()[1]) << 10 for line in text if line.startswith('VmSize'))
+        before = resource.prlimit(process.pid, resource.RLIMIT_AS)
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (size + (4 << 20), before[1]))  # less than a thread's stack
+        answers = [ask(address)[0] for _ in range(3)]
+        resource.prlimit(process.pid, resource.RLIMIT_AS, before)
+        t.check('where the system gives no thread, 503', answers == [503] * 3, answers)
+        t.check('when it does again, it goes on', recovers(address))
+    stop(t, 'and ends as ever', process)
+
+
+def ask(address):
+    try:
+        return call(address, 'GET', '/auth/test?echo=x')
+    except (OSError, http.client.HTTPException) as error:
+        return 0, error, None
+
+
+def recovers(address):
+    for _ in range(100):
+        status = ask(address)[0]
+        if status not in (0, 503):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def addresses(t):
+    try:
+        socket.create_server(('::1', 0), family=socket.AF_INET6).close()
+    except OSError as error:
+        t.skip('IPv6', error)
+        return
+    t.cli('start', '-t', 'six-apps', 'python')
+    process = t.start('app', '--bind', '::1', '-p', '0', 'six-apps', 'jupyter')
+    address = process.stdout.readline().strip()
+    t.check('app on ::1 tells an address with brackets', address.startswith('http://[::1]:') and call(address, 'GET', '/')[0] == 200, address)
+    stop(t, 'app on ::1 ends', process)
+    process = t.start('proxy', '--bind', '::1', '-p', '0')
+    address = process.stdout.readline().strip()
+    port = address.rsplit(':', 1)[1]
+    t.check('proxy on ::1 tells an address with brackets', address == 'http://[::1]:' + port, address)
+    for host, status in (('[::1]:' + port, 200), ('[::1]', 200), ('localhost:' + port, 200), ('127.0.0.1', 200), ('evil.example:' + port, 403),
+                         ('127.evil.example', 403), ('[::2]:' + port, 403), ('[', 403), ('[::1', 200)):
+        t.check('proxy on ::1 asked as ' + host, call(address, 'GET', '/kernel/six-apps', Host=host)[0] == status)
+    stop(t, 'proxy on ::1 ends', process)
+
+
+_cli.main(apps, proxies, limits, addresses)

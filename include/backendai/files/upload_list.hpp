@@ -3,6 +3,7 @@
 #ifndef BACKENDAI_FILES_UPLOAD_LIST_HPP
 #define BACKENDAI_FILES_UPLOAD_LIST_HPP
 
+#include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/printable.hpp>
 #include <backendai/codec/utf8.hpp>
 #include <backendai/error.hpp>
@@ -113,6 +114,8 @@ private:
         const fs::path real = fs::canonical(path);
         if (std::find(open_.begin(), open_.end(), real) != open_.end())
             return special(path, "is a symbolic link to a directory that it lies in");
+        // As deep as a download may be. Without an end, the search for circles alone would take minutes.
+        if (open_.size() == codec::detail::deepest_path) wrong(path, "lies more than 256 directories deep");
         open_.push_back(real);
         std::vector<std::string> children;
         with_io_errors(path, [&] {

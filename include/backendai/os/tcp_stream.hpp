@@ -173,6 +173,23 @@ public:
         }
     }
 
+    /// Why connections to a numeric address do not come about, as the system says it, ": Connection refused"; empty
+    /// when it says nothing within 200 ms. For libraries that keep the reason to themselves; makes one more attempt.
+    static std::string why_unreachable(const std::string& address, std::uint16_t port) {
+        const detail::socket_address target = detail::numeric_address(address, port);
+        const std::unique_ptr<tcp_stream> probe = own(detail::new_socket(target));
+        int error = 0;
+        if (::connect(probe->handle_, reinterpret_cast<const sockaddr*>(&target.storage), target.size) != 0)
+            error = detail::last_socket_error();
+        if (detail::is_in_progress(error)) {
+            error = 0;
+            detail::poll_one(probe->handle_, POLLOUT, 200);
+            socklen_t size = sizeof error;
+            ::getsockopt(probe->handle_, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size);
+        }
+        return error == 0 ? std::string() : ": " + detail::error_text(error);
+    }
+
     io_result read(char* buffer, std::size_t capacity) override { return detail::read_now(handle_, buffer, capacity); }
     io_result write(std::string_view bytes) override { return detail::write_now(handle_, bytes); }
     void end_writes() noexcept override { ::shutdown(handle_, detail::shutdown_writes); }

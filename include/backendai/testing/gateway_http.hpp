@@ -3,6 +3,7 @@
 #ifndef BACKENDAI_TESTING_GATEWAY_HTTP_HPP
 #define BACKENDAI_TESTING_GATEWAY_HTTP_HPP
 
+#include <backendai/codec/http_fields.hpp>
 #include <backendai/os/socket.hpp>
 #include <backendai/testing/gateway_types.hpp>
 #include <backendai/version.hpp>
@@ -64,6 +65,9 @@ public:
             bytes_.erase(0, 2); // RFC 9112 section 2.2: empty lines before a request
         while ((end = bytes_.find("\r\n\r\n", searched)) == std::string::npos) {
             if (bytes_.size() > options_.max_head) throw bad_request{431, "head too large"};
+            // As real servers do: a client that begins with TLS would wait for an answer, and not send a line's end.
+            const bool is_text = bytes_.empty() || bytes_[0] == '\r' || codec::is_token(bytes_.substr(0, 1));
+            if (!is_text) throw bad_request{400, "bad method"};
             searched = bytes_.size() < 3 ? 0 : bytes_.size() - 3;
             fill();
         }

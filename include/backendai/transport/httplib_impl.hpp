@@ -275,7 +275,8 @@ public:
         return std::move(head_);
     }
 
-    [[noreturn]] void fail(httplib::Error error) {
+    /// @param address that of the last attempt to connect, when there was one
+    [[noreturn]] void fail(httplib::Error error, const std::string& address) {
         using progress = client_error::progress;
         const bool unsent = error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout ||
                             error == httplib::Error::BindIPAddress || error == httplib::Error::SSLConnection ||
@@ -292,7 +293,8 @@ public:
         case httplib::Error::ConnectionTimeout:
             throw client_error(error_kind::timeout, "connecting to " + peer + " took too long", sent);
         case httplib::Error::Connection:
-        case httplib::Error::BindIPAddress: throw client_error(error_kind::connect, "cannot connect to " + peer, sent);
+        case httplib::Error::BindIPAddress:
+            throw client_error(error_kind::connect, "cannot connect to " + peer + why_unreachable(address), sent);
         case httplib::Error::SSLConnection:
             if (stalled(context_.connect_timeout)) {
                 throw client_error(error_kind::timeout, "the TLS handshake with " + peer + " took too long", sent);
@@ -338,6 +340,14 @@ private:
         if (limit.count() <= 0 || limit > std::chrono::hours(480)) limit = std::chrono::hours(480);
         seconds = static_cast<time_t>(limit.count() / 1000);
         microseconds = static_cast<time_t>(limit.count() % 1000 * 1000);
+    }
+
+    // httplib does not tell what the system said.
+    std::string why_unreachable(const std::string& address) const {
+        if (address.empty()) return {};
+        const std::string where = proxy_ ? " by the proxy at " + address + ", port " + std::to_string(proxy_->port)
+                                         : (address == request_.url.host ? "" : " at " + address);
+        return where + os::tcp_stream::why_unreachable(address, proxy_ ? proxy_->port : request_.url.port);
     }
 
     void set_limits() {
@@ -517,7 +527,7 @@ private:
             }
             const bool another =
                 detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
-            if (!another) work.fail(error);
+            if (!another) work.fail(error, i < addresses.size() ? addresses[i] : std::string());
         }
     }
 
