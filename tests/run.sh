@@ -9,7 +9,7 @@ if command -v dpkg-query >/dev/null && command -v apt-get >/dev/null; then
     missing=
     # python3-aiohttp runs the official Python client against the gateway.
     for package in g++ meson ninja-build pkg-config python3 python3-aiohttp libcpp-httplib-dev nlohmann-json3-dev \
-        libssl-dev zlib1g-dev doctest-dev libcli11-dev $([ -e include/backendai/transport/curl.hpp ] && echo libcurl4-openssl-dev); do
+        libssl-dev zlib1g-dev doctest-dev libcli11-dev curl $([ -e include/backendai/transport/curl.hpp ] && echo libcurl4-openssl-dev); do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q '^install ok installed' || missing="$missing $package"
     done
     if [ -n "$missing" ]; then

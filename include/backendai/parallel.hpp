@@ -109,7 +109,8 @@ void run_by_futures(std::vector<Job>& jobs, std::size_t width, const cancel_toke
         }
         if (running.empty() && (next == jobs.size() || cancel.cancelled())) return;
         if (cancel.cancelled() && !std::exchange(told, true)) {
-            for (auto& job : running) job.second.cancel();
+            // The newest first: an older one that ends would let a thread begin with a newer one that waits for it.
+            for (auto job = running.rbegin(); job != running.rend(); ++job) job->second.cancel();
         }
         std::vector<std::size_t> gone;
         {

@@ -2,7 +2,8 @@
 """count.py BUILD...: what the last `meson test` of the build folders did, as `N passed, N failed, N skipped`.
 
 A doctest program counts its cases and a TAP script its checks; a test of another kind counts as one. A program that
-failed without a failed case (crash, sanitizer report, time-out) counts as one failure more. Exits 1 when anything failed.
+failed without a failed case (crash, sanitizer report, time-out) counts as one failure more. What failed is named before.
+Exits 1 when anything failed.
 """
 import json
 import pathlib
@@ -10,6 +11,7 @@ import re
 import sys
 
 DOCTEST = re.compile(r"\[doctest\] test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed\s*\|\s*(\d+) skipped")
+TOLD = re.compile(r"^not ok |^# |: (FATAL )?ERROR: |^  values: |SUMMARY: |^Traceback|^\w*(Error|Exception)\b")
 passed = failed = skipped = 0
 for build in sys.argv[1:]:
     log = pathlib.Path(build) / "meson-logs/testlog.json"
@@ -29,8 +31,11 @@ for build in sys.argv[1:]:
             good = len(tap) - left - bad
         else:
             good, left = int(test["result"] == "OK"), int(test["result"] == "SKIP")
-        if test["result"] not in ("OK", "SKIP") and bad == 0:
-            bad = 1
+        if test["result"] not in ("OK", "SKIP"):
+            bad = bad or 1
+            errors = "\n".join([text, test.get("stderr") or ""]).splitlines()
+            told = [line for line in errors if TOLD.search(line)] or errors[-5:]
+            print("\n".join(f"failed {test['name']} ({test['result']}): {line[:400]}" for line in told[:20]))
         passed, failed, skipped = passed + good, failed + bad, skipped + left
         if test["result"] == "SKIP":
             print(f"skipped {test['name']}: {(text or test.get('stderr') or 'no reason given').strip().splitlines()[-1]}")

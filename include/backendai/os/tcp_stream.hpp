@@ -174,7 +174,7 @@ public:
     }
 
     /// Why connections to a numeric address do not come about, as the system says it, ": Connection refused"; empty
-    /// when it says nothing within 200 ms. For libraries that keep the reason to themselves; makes one more attempt.
+    /// when it says nothing within 100 ms. For libraries that keep the reason to themselves; makes one more attempt.
     static std::string why_unreachable(const std::string& address, std::uint16_t port) {
         const detail::socket_address target = detail::numeric_address(address, port);
         const std::unique_ptr<tcp_stream> probe = own(detail::new_socket(target));
@@ -183,7 +183,7 @@ public:
             error = detail::last_socket_error();
         if (detail::is_in_progress(error)) {
             error = 0;
-            detail::poll_one(probe->handle_, POLLOUT, 200);
+            detail::poll_one(probe->handle_, POLLOUT, 100);
             socklen_t size = sizeof error;
             ::getsockopt(probe->handle_, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size);
         }
