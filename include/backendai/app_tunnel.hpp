@@ -29,6 +29,7 @@ namespace detail {
 /// The listening side of a tunnel: one thread that accepts, and the connections.
 class tunnel {
 public:
+    template <class = void>
     tunnel(call_scope scope, const std::string& kernel_id, const std::string& app, tunnel_options options)
         : options_(std::move(options)) {
         require_single_name(app, "the service's name");
@@ -47,12 +48,14 @@ public:
     ~tunnel() { stop(); }
 
     std::uint16_t port() const noexcept { return port_; }
+    template <class = void>
     std::size_t connections() {
         join_finished();
         const std::lock_guard<std::mutex> lock(mutex_);
         return connections_.size();
     }
 
+    template <class = void>
     void stop() {
         const std::lock_guard<std::mutex> once(stop_mutex_);
         on_cancel_.reset();
@@ -67,12 +70,14 @@ public:
 
 private:
     // Everything that blocks comes back: websockets by the token, the local sides by their shutdown.
+    template <class = void>
     void interrupt() {
         stopping_.cancel();
         const std::lock_guard<std::mutex> lock(mutex_);
         for (tunnel_connection& item : connections_) item.interrupt();
     }
 
+    template <class = void>
     void accept_loop() {
         while (!stopping_.cancelled()) {
             os::tcp_socket local = listener_.accept(std::chrono::milliseconds(100));
@@ -89,6 +94,7 @@ private:
         }
     }
 
+    template <class = void>
     void join_finished() {
         std::list<tunnel_connection> finished;
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -148,10 +154,16 @@ public:
     /// The local port.
     std::uint16_t port() const noexcept { return tunnel_->port(); }
     /// How many connections are open now.
-    std::size_t connections() const { return tunnel_->connections(); }
+    template <class = void>
+    std::size_t connections() const {
+        return tunnel_->connections();
+    }
     /// Ends the tunnel and all its connections, and waits for their threads. May be called more than once; not from
     /// on_error.
-    void stop() { tunnel_->stop(); }
+    template <class = void>
+    void stop() {
+        tunnel_->stop();
+    }
 
 private:
     std::unique_ptr<detail::tunnel> tunnel_;

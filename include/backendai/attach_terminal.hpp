@@ -51,6 +51,7 @@ public:
     explicit detach_filter(std::string sequence) : sequence_(std::move(sequence)) {}
 
     /// What of @p typed is to be sent on; what follows the sequence is dropped.
+    template <class = void>
     std::string pass(std::string_view typed) {
         std::string text;
         for (const char c : typed) {
@@ -75,6 +76,7 @@ private:
 /// The side that shows what comes, on a thread of its own.
 class terminal_output {
 public:
+    template <class = void>
     terminal_output(pty_stream& pty, os::raw_terminal& terminal) : pty_(pty), terminal_(terminal) {
         thread_ = os::start_thread([this] { run(); });
     }
@@ -87,6 +89,7 @@ public:
 
     bool over() const noexcept { return over_; }
     /// @return whether it ended within @p limit
+    template <class = void>
     bool wait_for(std::chrono::milliseconds limit) {
         std::unique_lock<std::mutex> lock(mutex_);
         return changed_.wait_for(lock, limit, [this] { return over_.load(); });
@@ -97,6 +100,7 @@ public:
     }
 
 private:
+    template <class = void>
     void run() {
         try {
             while (const std::optional<std::string> bytes = pty_.read()) terminal_.write(*bytes);
@@ -127,7 +131,8 @@ private:
 /// when either end is over, with the terminal as it was before. Input or output that is no terminal works too, a file
 /// of commands for example: at its end the terminal there is waited for.
 /// @throws what pty_stream::read() and write() throw; client_error{io} when the local terminal cannot be used
-inline terminal_end attach_terminal(pty_stream& pty, terminal_options options = {}) {
+template <class = void>
+terminal_end attach_terminal(pty_stream& pty, terminal_options options = {}) {
 #ifdef _WIN32
     os::raw_terminal local;
 #else

@@ -29,6 +29,7 @@ class cancel_state {
 public:
     bool cancelled() const noexcept { return cancelled_.load(std::memory_order_acquire); }
 
+    template <class = void>
     void cancel() {
         const std::lock_guard<std::recursive_mutex> running(running_);
         std::unique_lock<std::mutex> lock(mutex_);
@@ -43,6 +44,7 @@ public:
     }
 
     // Calls the hook at once, and returns false, when already cancelled.
+    template <class = void>
     bool add(cancel_hook& hook) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -58,6 +60,7 @@ public:
         return false;
     }
 
+    template <class = void>
     void remove(cancel_hook& hook) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -67,6 +70,7 @@ public:
     }
 
 private:
+    template <class = void>
     void take_out(cancel_hook& hook) {
         (hook.before != nullptr ? hook.before->after : first_) = hook.after;
         (hook.after != nullptr ? hook.after->before : last_) = hook.before;
@@ -94,6 +98,7 @@ public:
     public:
         listener() = default;
         /// @p call must not throw; it runs on the thread that cancels, or here and now if that has happened already.
+        template <class = void>
         listener(const cancel_token& token, std::function<void()> call) : state_(token.state_) {
             if (!state_) return;
             hook_.call = std::move(call);
@@ -120,7 +125,10 @@ private:
 class cancel_source {
 public:
     cancel_source() : state_(std::make_shared<detail::cancel_state>()) {}
-    void cancel() const { state_->cancel(); }
+    template <class = void>
+    void cancel() const {
+        state_->cancel();
+    }
     bool cancelled() const noexcept { return state_->cancelled(); }
     cancel_token token() const { return cancel_token(state_); }
 

@@ -82,18 +82,21 @@ namespace detail {
 inline constexpr std::string_view default_endpoint = "https://api.backend.ai";
 inline constexpr std::string_view default_hash_type = "sha256";
 
+template <class = void>
 [[noreturn]] inline void bad_config(const std::string& message) {
     throw client_error(error_kind::argument, message);
 }
 
-inline bool has_control_character(std::string_view text) {
+template <class = void>
+bool has_control_character(std::string_view text) {
     for (const char c : text) {
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return true;
     }
     return false;
 }
 
-inline std::vector<std::string> split_list(std::string_view text) {
+template <class = void>
+std::vector<std::string> split_list(std::string_view text) {
     std::vector<std::string> items;
     while (!text.empty()) {
         const std::size_t comma = text.find(',');
@@ -107,14 +110,16 @@ inline std::vector<std::string> split_list(std::string_view text) {
     return items;
 }
 
-inline std::optional<std::string> environment(const std::string& key) {
+template <class = void>
+std::optional<std::string> environment(const std::string& key) {
     for (const char* prefix : {"BACKEND_", "SORNA_"}) {
         if (const char* value = std::getenv((prefix + key).c_str())) return std::string(value);
     }
     return {};
 }
 
-inline std::string upper_case(std::string_view text) {
+template <class = void>
+std::string upper_case(std::string_view text) {
     std::string upper(text);
     for (char& c : upper) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     return upper;
@@ -124,7 +129,8 @@ inline std::string upper_case(std::string_view text) {
 
 /// Reads y/yes/t/true/1 and n/no/f/false/0 in any case.
 /// @throws client_error{argument} for anything else.
-inline bool parse_boolean(std::string_view text) {
+template <class = void>
+bool parse_boolean(std::string_view text) {
     const std::string word = detail::upper_case(text);
     for (const char* yes : {"Y", "YES", "T", "TRUE", "1"}) {
         if (word == yes) return true;
@@ -138,8 +144,9 @@ inline bool parse_boolean(std::string_view text) {
 
 /// The value of `BACKEND_<KEY>`, or `SORNA_<KEY>` when that is not set, or @p fallback; handed through @p clean.
 /// A variable that is set but empty counts as set. @p key is upper-cased.
-inline std::string get_env(std::string_view key, const std::string& fallback = {},
-                           const std::function<std::string(std::string)>& clean = {}) {
+template <class = void>
+std::string get_env(std::string_view key, const std::string& fallback = {},
+                    const std::function<std::string(std::string)>& clean = {}) {
     std::string value = detail::environment(detail::upper_case(key)).value_or(fallback);
     return clean ? clean(std::move(value)) : value;
 }
@@ -147,7 +154,8 @@ inline std::string get_env(std::string_view key, const std::string& fallback = {
 /// Fills what is not set in @p config from the environment and the defaults, and checks everything.
 /// @throws client_error{argument} that names the field and how to set it: relative or malformed endpoint, missing key,
 ///         unknown hash or boolean, characters that cannot stand in a header.
-inline api_config resolve_config(api_config config) {
+template <class = void>
+api_config resolve_config(api_config config) {
     const auto fill = [](std::optional<std::string>& field, const char* key, std::string_view fallback) {
         if (!field) field = detail::environment(key);
         if (!field) field = std::string(fallback);
@@ -257,7 +265,8 @@ inline process_config& the_process_config() {
 
 /// The process-wide configuration: what set_config() was given, or else one made now from environment and defaults.
 /// Every field of the result is filled. @throws client_error{argument} as resolve_config(). Thread-safe.
-inline api_config get_config() {
+template <class = void>
+api_config get_config() {
     detail::process_config& process = detail::the_process_config();
     api_config config;
     {
@@ -268,7 +277,8 @@ inline api_config get_config() {
 }
 
 /// Sets the configuration that sessions made without one use from now on. Thread-safe.
-inline void set_config(api_config config) {
+template <class = void>
+void set_config(api_config config) {
     detail::process_config& process = detail::the_process_config();
     const std::lock_guard<std::mutex> lock(process.mutex);
     process.value = std::move(config);

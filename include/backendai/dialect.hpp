@@ -348,11 +348,13 @@ inline constexpr std::string_view default_protocol_version = "v4.20190315";
 struct dialect : dialect_rules {
     std::string version;
 
+    template <class = void>
     bool knows(feature what) const {
         const auto first = parse_protocol_version(entry_of(what).since);
         return first && !(number() < *first);
     }
     /// @throws client_error{argument} that says since when there is such a thing
+    template <class = void>
     void require(feature what) const {
         if (knows(what)) return;
         const feature_entry& entry = entry_of(what);
@@ -361,10 +363,12 @@ struct dialect : dialect_rules {
     }
 
 private:
+    template <class = void>
     protocol_version number() const {
         const auto told = parse_protocol_version(version);
         return told ? *told : *parse_protocol_version(since);
     }
+    template <class = void>
     static const feature_entry& entry_of(feature what) {
         for (const feature_entry& entry : feature_table) {
             if (entry.what == what) return entry;
@@ -375,7 +379,8 @@ private:
 
 /// The dialect of @p version, which is sent as it is. Versions older than the table get its first entry, and so do
 /// texts that are no version: they come from the user, who knows why.
-inline dialect dialect_of(std::string version) {
+template <class = void>
+dialect dialect_of(std::string version) {
     const dialect_rules* rules = &dialect_table.front();
     if (const auto wanted = parse_protocol_version(version)) {
         for (const dialect_rules& entry : dialect_table) {
@@ -388,7 +393,8 @@ inline dialect dialect_of(std::string version) {
 
 /// What to speak with a server whose newest version is @p announced: the lower of that and @p highest, which is the
 /// highest that the SDK speaks; the default when it is no version.
-inline std::string choose_version(std::string_view announced, std::string_view highest = dialect_table.back().since) {
+template <class = void>
+std::string choose_version(std::string_view announced, std::string_view highest = dialect_table.back().since) {
     const auto theirs = parse_protocol_version(announced);
     const auto ours = parse_protocol_version(highest);
     if (!theirs || !ours) return std::string(default_protocol_version);

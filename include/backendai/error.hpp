@@ -42,7 +42,8 @@ enum class error_kind {
     io         ///< a local file, device or other resource (threads, say) failed
 };
 
-inline const char* to_string(error_kind kind) {
+template <class = void>
+const char* to_string(error_kind kind) {
     switch (kind) {
     case error_kind::argument: return "argument";
     case error_kind::timeout: return "timeout";
@@ -63,6 +64,7 @@ public:
     /// twice be tried again.
     enum class progress { nothing_sent, maybe_sent };
 
+    template <class = void>
     client_error(error_kind kind, const std::string& message, progress sent = progress::nothing_sent)
         : error(std::string(to_string(kind)) + ": " + message), kind_(kind), sent_(sent) {}
 
@@ -70,6 +72,7 @@ public:
     progress sent() const noexcept { return sent_; }
     const client_error* as_client_error() const noexcept override { return this; }
     /// The same error, of a call that had begun to send when it failed.
+    template <class = void>
     client_error after_sending() const {
         client_error result(*this);
         result.sent_ = progress::maybe_sent;
@@ -97,6 +100,7 @@ public:
         std::string retry_after; ///< the Retry-After header as received
     };
 
+    template <class = void>
     explicit api_error(details what) : api_error(std::make_shared<const details>(std::move(what))) {}
 
     int status() const noexcept { return details_->status; }
@@ -110,10 +114,12 @@ public:
     const api_error* as_api_error() const noexcept override { return this; }
 
 private:
+    template <class = void>
     explicit api_error(std::shared_ptr<const details> what) : error(message_of(*what)), details_(std::move(what)) {}
 
     // For people, on terminals and in logs: the server's words are cut to a size and cannot command the terminal. The
     // members hold them as they came.
+    template <class = void>
     static std::string message_of(const details& what) {
         constexpr std::size_t limit = 512;
         std::string text = std::to_string(what.status);

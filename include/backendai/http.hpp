@@ -22,7 +22,8 @@ BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline bool equal_ignoring_case(std::string_view a, std::string_view b) {
+template <class = void>
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) return false;
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -45,16 +46,19 @@ public:
     void reserve(std::size_t count) { items_.reserve(count); }
     void add(std::string name, std::string value) { items_.emplace_back(std::move(name), std::move(value)); }
     /// Replaces all fields of that name by one.
+    template <class = void>
     void set(const std::string& name, std::string value) {
         remove(name);
         add(name, std::move(value));
     }
+    template <class = void>
     void remove(std::string_view name) {
         for (auto it = items_.begin(); it != items_.end();) {
             it = detail::equal_ignoring_case(it->first, name) ? items_.erase(it) : it + 1;
         }
     }
     /// The value of the first field of that name, or nullptr.
+    template <class = void>
     const std::string* find(std::string_view name) const {
         for (const value_type& item : items_) {
             if (detail::equal_ignoring_case(item.first, name)) return &item.second;
@@ -62,10 +66,12 @@ public:
         return nullptr;
     }
     /// The value of the first field of that name, or an empty string.
+    template <class = void>
     std::string get(std::string_view name) const {
         const std::string* value = find(name);
         return value != nullptr ? *value : std::string();
     }
+    template <class = void>
     std::size_t count(std::string_view name) const {
         std::size_t number = 0;
         for (const value_type& item : items_) number += detail::equal_ignoring_case(item.first, name) ? 1 : 0;
@@ -115,7 +121,8 @@ public:
 namespace detail {
 
 /// The moment when @p limit is over. More than a century is as good as no limit, max(), and would overflow the clock.
-inline std::chrono::steady_clock::time_point
+template <class = void>
+std::chrono::steady_clock::time_point
 time_after(std::chrono::milliseconds limit,
            std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now()) {
     if (limit >= std::chrono::hours(24 * 365 * 100)) return (std::chrono::steady_clock::time_point::max)();
@@ -138,6 +145,7 @@ struct exchange_context {
 
     /// @p limit (0: none) or what is left until the deadline, whichever is shorter, never less than 1 ms; 0 when there
     /// is neither.
+    template <class = void>
     std::chrono::milliseconds within(std::chrono::milliseconds limit) const {
         using std::chrono::milliseconds;
         if (!has_deadline()) return limit;
@@ -147,6 +155,7 @@ struct exchange_context {
     }
 
     /// @throws client_error{cancelled, closed or timeout} when the exchange must not go on.
+    template <class = void>
     void check(client_error::progress sent = client_error::progress::nothing_sent) const {
         if (cancel.cancelled()) throw client_error(error_kind::cancelled, "the call was cancelled", sent);
         if (closing.cancelled()) throw client_error(error_kind::closed, "the session was closed", sent);

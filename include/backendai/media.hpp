@@ -31,7 +31,8 @@ struct media_content {
 
 /// The bytes and MIME type of a media record: a data URI is decoded, anything else is its own content.
 /// @throws client_error{protocol} for a broken data URI.
-inline media_content decode_media(const console_record& record) {
+template <class = void>
+media_content decode_media(const console_record& record) {
     if (!codec::is_data_uri(record.payload)) return {record.type, record.payload};
     try {
         codec::data_uri content = codec::decode_data_uri(record.payload);

@@ -148,6 +148,7 @@ struct async {
 
     /// What connect_websocket() opens.
     using stream = async_message_stream;
+    template <class = void>
     static std::unique_ptr<stream> wrap(const detail::call_scope& scope, std::unique_ptr<message_stream> opened) {
         return std::make_unique<stream>(scope.state->threads(), std::move(opened));
     }

@@ -27,7 +27,8 @@ struct probe_result {
 
 /// What a probe means that ended with @p failure: the default version, or the failure itself where the call that waits
 /// for the probe could not do better. @param out_of_time the call's time limit is over
-inline probe_result judge_probe_failure(const error& failure, bool out_of_time) {
+template <class = void>
+probe_result judge_probe_failure(const error& failure, bool out_of_time) {
     probe_result result;
     if (const auto* refused = failure.as_api_error()) {
         const int status = refused->status();
@@ -85,16 +86,19 @@ public:
     }
 
     /// What is known now.
+    template <class = void>
     std::optional<dialect> look() const {
         const std::lock_guard<std::mutex> lock(mutex_);
         return known_;
     }
 
     /// The newest version of the server as it told it; empty when it was not asked or told none.
+    template <class = void>
     std::string announced() const {
         const std::lock_guard<std::mutex> lock(mutex_);
         return announced_;
     }
+    template <class = void>
     void note_announced(const std::string& version) {
         const std::lock_guard<std::mutex> lock(mutex_);
         announced_ = version;

@@ -47,7 +47,8 @@ struct call_options {
 namespace detail {
 
 /// The JSON text of an argument. @throws client_error{argument} when a text in it is not UTF-8
-inline std::string json_text(const json& value) {
+template <class = void>
+std::string json_text(const json& value) {
     try {
         return value.dump();
     } catch (const json::exception&) {
@@ -86,6 +87,7 @@ struct call {
     /// Writes what depends on the server's generation (path, names of members) once that is known.
     std::function<void(call&, const dialect&)> complete;
 
+    template <class = void>
     void set_json(const json& value) {
         body = json_text(value);
         content_type = "application/json";
@@ -136,12 +138,14 @@ struct task_control {
 };
 
 /// When a call that began at @p start and has that limit must be over; max() when there is no limit.
-inline exchange_context::clock::time_point deadline_of(std::chrono::milliseconds limit,
-                                                       exchange_context::clock::time_point start) {
+template <class = void>
+exchange_context::clock::time_point deadline_of(std::chrono::milliseconds limit,
+                                                exchange_context::clock::time_point start) {
     return limit.count() > 0 ? time_after(limit, start) : (exchange_context::clock::time_point::max)();
 }
 
-inline bool is_token(std::string_view text) {
+template <class = void>
+bool is_token(std::string_view text) {
     if (text.empty()) return false;
     for (const char c : text) {
         if (!codec::detail::is_unreserved(static_cast<unsigned char>(c)) &&
@@ -152,13 +156,15 @@ inline bool is_token(std::string_view text) {
     return true;
 }
 
-inline void require_field_value(std::string_view text, const char* what) {
+template <class = void>
+void require_field_value(std::string_view text, const char* what) {
     if (text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
         throw client_error(error_kind::argument, std::string(what) + " holds a line break or NUL");
     }
 }
 
-inline double random_fraction() {
+template <class = void>
+double random_fraction() {
     thread_local std::mt19937_64 generator{std::random_device{}()};
     return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
 }
@@ -169,12 +175,14 @@ struct thread_call {
     const void* state;
     const thread_call* outer;
 };
-inline const thread_call*& innermost_call() {
+template <class = void>
+const thread_call*& innermost_call() {
     thread_local const thread_call* innermost = nullptr;
     return innermost;
 }
 /// Whether a call of @p state runs on this thread right now.
-inline bool calls_on_this_thread(const void* state) {
+template <class = void>
+bool calls_on_this_thread(const void* state) {
     for (const thread_call* each = innermost_call(); each != nullptr; each = each->outer) {
         if (each->state == state) return true;
     }
@@ -184,6 +192,7 @@ inline bool calls_on_this_thread(const void* state) {
 /// What a session, its views and its handles share. Thread-safe.
 class session_state {
 public:
+    template <class = void>
     session_state(api_config config, std::unique_ptr<any_transport> transport)
         : config_(std::move(config)),
           pinned_(config_.version ? std::optional<dialect>(dialect_of(*config_.version)) : std::nullopt),
@@ -208,6 +217,7 @@ public:
 
     /// Ends running calls with client_error{closed} and waits for them, and for the threads of the asynchronous mode:
     /// unless it is called by one of them or from a hook of a running call, which would be waiting for itself.
+    template <class = void>
     void close() {
         closing_.cancel();
         std::unique_lock<std::mutex> lock(mutex_);
@@ -222,6 +232,7 @@ public:
     }
 
     /// The threads of the asynchronous mode, made when first asked for; stopped when the session is closed.
+    template <class = void>
     std::shared_ptr<executor> threads() {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (!executor_) {
@@ -232,6 +243,7 @@ public:
     }
 
     /// Performs a call: the whole pipeline. @p task is that of the asynchronous mode, or null.
+    template <class = void>
     response perform(call& what, const call_options& options, task_control* task = nullptr) {
         const running_call guard(*this);
         if (options.retry) check_retry_policy(*options.retry);
@@ -250,11 +262,13 @@ public:
 
     /// How to speak with the server: as the configuration says, else as negotiated, now if need be. Errors as
     /// perform().
+    template <class = void>
     dialect negotiate(const call_options& options, task_control* task = nullptr) {
         const running_call guard(*this);
         return negotiated(make_context(call(), options, task), options.retry ? *options.retry : config_.retry);
     }
     /// What is known of that now; the default while nothing is.
+    template <class = void>
     dialect present_dialect() const {
         if (pinned_) return *pinned_;
         const auto known = negotiation_.look();
@@ -268,6 +282,7 @@ public:
 
     /// Waits before another attempt of what ended with @p failure; false when there must be none. @param attempt the
     /// number of the one that failed @throws client_error when the waiting is cancelled, closed or out of time
+    template <class = void>
     bool wait_for_retry(const error& failure, int attempt, const call_options& options, task_control* task = nullptr) {
         const running_call guard(*this);
         const retry_policy& policy = options.retry ? *options.retry : config_.retry;
@@ -278,6 +293,7 @@ public:
         return true;
     }
     /// Waits. @throws as wait_for_retry()
+    template <class = void>
     void wait(std::chrono::milliseconds time, const call_options& options, task_control* task = nullptr) {
         const running_call guard(*this);
         pause(time, make_context(call(), options, task));
@@ -285,10 +301,14 @@ public:
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
     /// A part of a delay, 0 to 1.
-    double jitter() const { return config_.jitter ? config_.jitter() : random_fraction(); }
+    template <class = void>
+    double jitter() const {
+        return config_.jitter ? config_.jitter() : random_fraction();
+    }
 
     /// The headers that identify and authorise a request to @p target with @p content_type.
     /// @param version empty for the present one
+    template <class = void>
     header_list signed_headers(const http_request& request, const std::string& content_type,
                                std::string version = {}) const {
         if (version.empty()) version = present_dialect().version;
@@ -314,6 +334,7 @@ private:
     // Counts a call in and out, so that close() can wait for it.
     class running_call {
     public:
+        template <class = void>
         explicit running_call(session_state& state) : state_(state) {
             ++state_.running_; // before the look: close() sees either the call or its refusal
             if (state_.closed()) {
@@ -331,6 +352,7 @@ private:
 
     private:
         // Only close() waits for the last one, so that calls need no lock before it.
+        template <class = void>
         void end() {
             if (--state_.running_ != 0 || !state_.closed()) return;
             const std::lock_guard<std::mutex> lock(state_.mutex_);
@@ -341,6 +363,7 @@ private:
         const thread_call link_{&state_, innermost_call()};
     };
 
+    template <class = void>
     exchange_context make_context(const call& what, const call_options& options, task_control* task) const {
         exchange_context context;
         const auto limit = options.timeout.value_or(config_.timeout);
@@ -354,12 +377,14 @@ private:
         return context;
     }
 
+    template <class = void>
     dialect negotiated(const exchange_context& context, const retry_policy& policy) {
         if (pinned_) return *pinned_;
         return negotiation_.get(context, [&] { return probe(context, policy); });
     }
 
     // `GET /` under the limits of the call that wants to know.
+    template <class = void>
     probe_result probe(const exchange_context& call_context, const retry_policy& policy) {
         exchange_context context = call_context;
         context.read_timeout = config_.read_timeout;
@@ -381,6 +406,7 @@ private:
     }
 
     // Sends the request until there is an answer to give back, or no more patience.
+    template <class = void>
     response make_attempts(http_request& request, const call& what, const exchange_context& context,
                            const retry_policy& policy, const std::string& version) {
         for (int attempt = 1;; ++attempt) {
@@ -414,6 +440,7 @@ private:
     }
 
     // Takes the body out of the call.
+    template <class = void>
     http_request make_request(call& what) const {
         http_request request;
         if (!is_token(what.method))
@@ -443,6 +470,7 @@ private:
         return request;
     }
 
+    template <class = void>
     void set_place(http_request& request, const call& what) const {
         request.url = endpoint_;
         const std::size_t question = what.path.find('?');
@@ -454,6 +482,7 @@ private:
         if (question != std::string::npos) request.url.query = codec::canonical_query(what.path.substr(question + 1));
     }
 
+    template <class = void>
     void attempt_once(http_request& request, const call& what, response_sink& sink, const exchange_context& context,
                       int attempt, const std::string& version) {
         if (request.source) rewind(*request.source);
@@ -502,6 +531,7 @@ private:
     }
 
     // A handshake as an exchange: a refusal is an answer like any other.
+    template <class = void>
     response_head open_websocket(http_request& request, const call& what, response_sink& sink,
                                  const exchange_context& context) {
         websocket_opening opening = transport_->open_websocket(request, context);
@@ -512,6 +542,7 @@ private:
     }
 
     // Also before the first attempt: a source may have been read before, by an earlier call with the same request.
+    template <class = void>
     static void rewind(codec::byte_source& source) {
         try {
             source.rewind();
@@ -520,6 +551,7 @@ private:
         }
     }
 
+    template <class = void>
     void sign(http_request& request, const call& what, const std::string& version) const {
         if (what.elsewhere) {
             request.headers = {{"User-Agent", *config_.user_agent}};
@@ -531,6 +563,7 @@ private:
     }
 
     // What a server or proxy that echoes requests must not bring into a log.
+    template <class = void>
     static std::vector<std::string> secrets_of(const http_request& request, const call& what) {
         const std::string header = request.headers.get("Authorization");
         std::vector<std::string> secrets = what.secret.all;
@@ -545,6 +578,7 @@ private:
     }
 
     // Where a redirect leads when it may be followed: a GET without a body that stays on the same origin.
+    template <class = void>
     static std::optional<codec::url> redirect_target(const http_request& request, const response_head& head) {
         const int status = head.status;
         const bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -561,15 +595,18 @@ private:
         }
     }
 
+    template <class = void>
     static bool ends_before(const exchange_context& context, std::chrono::milliseconds delay) {
         return context.has_deadline() && exchange_context::clock::now() + delay >= context.deadline;
     }
 
+    template <class = void>
     void pause(std::chrono::milliseconds delay, const exchange_context& context) const {
         wait(delay, context);
         context.check(client_error::progress::maybe_sent);
     }
 
+    template <class = void>
     void wait(std::chrono::milliseconds delay, const exchange_context& context) const {
         if (config_.sleeper) {
             config_.sleeper(delay);
@@ -608,9 +645,16 @@ struct call_scope {
     call_options options;
     std::shared_ptr<task_control> task = {}; ///< of the asynchronous call that is running
 
-    response perform(call what) const { return state->perform(what, options, task.get()); }
-    dialect negotiate() const { return state->negotiate(options, task.get()); }
+    template <class = void>
+    response perform(call what) const {
+        return state->perform(what, options, task.get());
+    }
+    template <class = void>
+    dialect negotiate() const {
+        return state->negotiate(options, task.get());
+    }
     /// Opens a websocket. Retry class: safe, as a handshake has no effect. @throws api_error when it is refused
+    template <class = void>
     std::unique_ptr<message_stream> open_websocket(call what) const {
         what.method = "GET";
         what.content_type = "application/octet-stream";

@@ -26,7 +26,8 @@ struct protocol_version {
 };
 
 /// Reads `v<number>.<eight digits>`; nothing for any other text.
-inline std::optional<protocol_version> parse_protocol_version(std::string_view text) {
+template <class = void>
+std::optional<protocol_version> parse_protocol_version(std::string_view text) {
     const std::size_t dot = text.find('.');
     if (text.empty() || text[0] != 'v' || dot == std::string_view::npos || text.size() - dot != 9) return {};
     const auto number = [](std::string_view digits) -> std::optional<std::uint32_t> {

@@ -30,8 +30,12 @@ public:
     const std::string& reason() const noexcept { return head_.reason; }
     const header_list& headers() const noexcept { return head_.headers; }
     /// The media type in lower case without parameters; empty when the server named none.
-    std::string content_type() const { return codec::media_type(head_.headers.get("Content-Type")); }
+    template <class = void>
+    std::string content_type() const {
+        return codec::media_type(head_.headers.get("Content-Type"));
+    }
     /// The Content-Length header's number; nothing when there is none.
+    template <class = void>
     std::optional<std::uint64_t> content_length() const {
         const std::string* text = head_.headers.find("Content-Length");
         if (text == nullptr || text->empty() || text->size() > 18) return {};
@@ -46,6 +50,7 @@ public:
     const std::string& text() const& noexcept { return body_; }
     std::string text() && noexcept { return std::move(body_); }
     /// The body parsed as JSON. @throws client_error{protocol} when it is not JSON or is nested too deep.
+    template <class = void>
     backendai::json json() const {
         try {
             return codec::parse_json(body_);
@@ -73,6 +78,7 @@ inline constexpr std::size_t max_error_body = 64 * 1024;
 /// hold it. Its functions return whether there was any.
 class redactor {
 public:
+    template <class = void>
     explicit redactor(const std::vector<std::string>& secrets) {
         for (const std::string& secret : secrets) {
             if (secret.size() < 4) continue;
@@ -84,6 +90,7 @@ public:
         }
     }
 
+    template <class = void>
     bool redact(std::string& text) const {
         bool found = false;
         for (const std::string& secret : spellings_) {
@@ -93,6 +100,7 @@ public:
         return found;
     }
     /// In every text of a document, names of members too.
+    template <class = void>
     bool redact(json& value) const {
         if (value.is_string()) return redact(value.get_ref<std::string&>());
         bool found = false;
@@ -111,6 +119,7 @@ public:
         return found;
     }
     /// A body keeps its form, unless JSON in it hides a secret in a spelling of its own.
+    template <class = void>
     void redact_body(std::string& body) const {
         redact(body);
         try {
@@ -120,6 +129,7 @@ public:
             // Not JSON: no other spellings.
         }
     }
+    template <class = void>
     void redact(api_error::details& what) const {
         for (std::string* text : {&what.reason, &what.type, &what.title, &what.retry_after}) redact(*text);
         for (json* value : {&what.data, &what.agent_details}) redact(*value);
@@ -132,8 +142,8 @@ private:
 
 /// What an answer with a failure status means; never fails, whatever the body holds.
 /// @param secrets of the request: a server or proxy that echoes requests must not bring them into a log
-inline api_error make_api_error(const response_head& head, std::string body,
-                                const std::vector<std::string>& secrets = {}) {
+template <class = void>
+api_error make_api_error(const response_head& head, std::string body, const std::vector<std::string>& secrets = {}) {
     api_error::details what;
     what.status = head.status;
     what.reason = head.reason;

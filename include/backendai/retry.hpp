@@ -31,7 +31,8 @@ struct retry_policy {
 };
 
 /// @throws client_error{argument} for a policy with values that cannot be meant.
-inline void check_retry_policy(const retry_policy& policy) {
+template <class = void>
+void check_retry_policy(const retry_policy& policy) {
     const auto require = [](bool good, const char* rule) {
         if (!good) throw client_error(error_kind::argument, std::string("retry policy: ") + rule);
     };
@@ -58,6 +59,7 @@ class retry_budget {
 public:
     explicit retry_budget(const retry_policy& policy) : policy_(policy), tokens_(policy.bucket_capacity) {}
     /// Takes the tokens of one retry; false when the budget is used up.
+    template <class = void>
     bool take(bool after_timeout) {
         const int cost = after_timeout ? policy_.timeout_cost : policy_.retry_cost;
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -66,6 +68,7 @@ public:
         return true;
     }
     /// Gives tokens back after a success.
+    template <class = void>
     void refund(bool was_retried) {
         const std::lock_guard<std::mutex> lock(mutex_);
         tokens_ =
@@ -79,7 +82,8 @@ private:
 };
 
 /// Reads a Retry-After header, seconds or an HTTP date, relative to @p now; nothing when it is neither.
-inline std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view text, codec::utc_time now) {
+template <class = void>
+std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view text, codec::utc_time now) {
     if (text.empty()) return {};
     if (text.find_first_not_of("0123456789") == std::string_view::npos) {
         if (text.size() > 9) text = "999999999"; // more than the longest wait in any case
@@ -98,8 +102,9 @@ inline std::optional<std::chrono::milliseconds> parse_retry_after(std::string_vi
 
 /// How long to wait before attempt number @p attempt + 1 after @p failure, or nothing when the call must not be tried
 /// again. @p jitter is a random number in [0, 1): full jitter, as synchronous callers must not come back in step.
-inline std::optional<std::chrono::milliseconds> retry_delay(const retry_policy& policy, retry_class kind, int attempt,
-                                                            const error& failure, codec::utc_time now, double jitter) {
+template <class = void>
+std::optional<std::chrono::milliseconds> retry_delay(const retry_policy& policy, retry_class kind, int attempt,
+                                                     const error& failure, codec::utc_time now, double jitter) {
     using std::chrono::milliseconds;
     if (attempt >= policy.max_attempts) return {};
     milliseconds base = policy.base_delay;

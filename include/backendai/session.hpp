@@ -36,7 +36,8 @@ struct server_info {
 namespace detail {
 
 // Needs no authorization and no agreed version, and so works on every server.
-inline server_info say_hello(const call_scope& scope) {
+template <class = void>
+server_info say_hello(const call_scope& scope) {
     call what;
     what.negotiates = false;
     server_info info;

@@ -56,6 +56,7 @@ public:
 
     /// Interrupts @p target at @p when, or earlier if it is watched already with an earlier time.
     /// @throws client_error{io} when the system gives no thread for it, std::bad_alloc; it is not watched then
+    template <class = void>
     void watch(interruptible& target, clock::time_point when) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -71,6 +72,7 @@ public:
         changed_.notify_all();
     }
     /// Interrupts @p target now and on until it is forgotten; where no thread can be had for that, once.
+    template <class = void>
     void break_off(interruptible& target) noexcept {
         try {
             watch(target, {});
@@ -80,12 +82,14 @@ public:
     }
 
     /// After this @p target is not touched any more.
+    template <class = void>
     void forget(interruptible& target) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (target.watched_) unlink(target);
     }
 
 private:
+    template <class = void>
     void link(interruptible& target) noexcept {
         target.before_ = nullptr;
         target.after_ = first_;
@@ -93,12 +97,14 @@ private:
         first_ = &target;
         target.watched_ = true;
     }
+    template <class = void>
     void unlink(interruptible& target) noexcept {
         (target.before_ != nullptr ? target.before_->after_ : first_) = target.after_;
         if (target.after_ != nullptr) target.after_->before_ = target.before_;
         target.watched_ = false;
     }
 
+    template <class = void>
     void run() {
         std::unique_lock<std::mutex> lock(mutex_);
         while (!stopping_) {
@@ -130,6 +136,7 @@ private:
 /// Watches @p target for the duration of one exchange: its deadline and both of its cancel tokens.
 class watched {
 public:
+    template <class = void>
     watched(watchdog& dog, interruptible& target, const exchange_context& context)
         : watch_{dog, target},
           on_cancel_(context.cancel, [this] { watch_.break_off(); }),
@@ -145,10 +152,12 @@ private:
         ~watch() {
             if (begun) dog.forget(target);
         }
+        template <class = void>
         void begin(watchdog::clock::time_point when) {
             begun = true;
             dog.watch(target, when);
         }
+        template <class = void>
         void break_off() noexcept {
             begun = true;
             dog.break_off(target);

@@ -17,12 +17,14 @@
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
+template <class = void>
 [[noreturn]] inline void bad_answer(const std::string& what) {
     throw client_error(error_kind::protocol, "the answer is not usable: " + what, client_error::progress::maybe_sent);
 }
 
 /// Whether the server's refusal is of a type: the last part of its URI, "object-not-found".
-inline bool is_problem(const api_error& refused, std::string_view id) {
+template <class = void>
+bool is_problem(const api_error& refused, std::string_view id) {
     const std::string& type = refused.type();
     return type.size() > id.size() && type.compare(type.size() - id.size(), id.size(), id) == 0 &&
            type[type.size() - id.size() - 1] == '/';
@@ -32,30 +34,42 @@ inline bool is_problem(const api_error& refused, std::string_view id) {
 class wire_object {
 public:
     /// @param value must be an object, else a protocol error that names @p what.
+    template <class = void>
     wire_object(const json& value, std::string what) : value_(value), what_(std::move(what)) {
         if (!value_.is_object()) bad_answer(what_ + " is not an object");
     }
 
     /// The member, or nullptr when it is absent or null.
+    template <class = void>
     const json* find(const char* key) const {
         const auto it = value_.find(key);
         return it == value_.end() || it->is_null() ? nullptr : &*it;
     }
+    template <class = void>
     const json& require(const char* key) const {
         const json* member = find(key);
         if (member == nullptr) bad_answer(what_ + " has no \"" + key + '"');
         return *member;
     }
-    std::string string(const char* key) const { return as_string(require(key), key); }
+    template <class = void>
+    std::string string(const char* key) const {
+        return as_string(require(key), key);
+    }
+    template <class = void>
     std::string string_or(const char* key, std::string_view fallback) const {
         const json* member = find(key);
         return member == nullptr ? std::string(fallback) : as_string(*member, key);
     }
-    std::int64_t integer(const char* key) const { return as_integer(require(key), key); }
+    template <class = void>
+    std::int64_t integer(const char* key) const {
+        return as_integer(require(key), key);
+    }
+    template <class = void>
     std::int64_t integer_or(const char* key, std::int64_t fallback) const {
         const json* member = find(key);
         return member == nullptr ? fallback : as_integer(*member, key);
     }
+    template <class = void>
     std::optional<int> optional_int(const char* key) const {
         const json* member = find(key);
         if (member == nullptr) return {};
@@ -63,12 +77,14 @@ public:
         if (value < INT32_MIN || value > INT32_MAX) bad_answer(what_ + ": \"" + key + "\" is out of range");
         return static_cast<int>(value);
     }
+    template <class = void>
     double number_or(const char* key, double fallback) const {
         const json* member = find(key);
         if (member == nullptr) return fallback;
         if (!member->is_number()) bad_answer(what_ + ": \"" + key + "\" is not a number");
         return member->get<double>();
     }
+    template <class = void>
     bool boolean_or(const char* key, bool fallback) const {
         const json* member = find(key);
         if (member == nullptr) return fallback;
@@ -76,6 +92,7 @@ public:
         return member->get<bool>();
     }
     /// The elements of an array member; none when it is absent or null.
+    template <class = void>
     const json::array_t& array_or_empty(const char* key) const {
         static const json::array_t none;
         const json* member = find(key);
@@ -83,13 +100,18 @@ public:
         if (!member->is_array()) bad_answer(what_ + ": \"" + key + "\" is not a list");
         return member->get_ref<const json::array_t&>();
     }
-    wire_object object(const char* key) const { return wire_object(require(key), what_ + "." + key); }
+    template <class = void>
+    wire_object object(const char* key) const {
+        return wire_object(require(key), what_ + "." + key);
+    }
 
 private:
+    template <class = void>
     std::string as_string(const json& member, const char* key) const {
         if (!member.is_string()) bad_answer(what_ + ": \"" + key + "\" is not a text");
         return member.get<std::string>();
     }
+    template <class = void>
     std::int64_t as_integer(const json& member, const char* key) const {
         // Servers send some counts as floats (an age in milliseconds, say).
         if (member.is_number_float()) {

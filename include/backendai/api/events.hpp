@@ -49,7 +49,8 @@ struct event_options {
 
 namespace detail {
 
-inline session_event read_session_event(const codec::sse_event& event) {
+template <class = void>
+session_event read_session_event(const codec::sse_event& event) {
     session_event result;
     result.name = event.name;
     result.id = event.id;
@@ -77,16 +78,30 @@ class event_feed {
 public:
     using value = std::optional<session_event>; ///< nothing when there are no more
 
+    template <class = void>
     event_feed(const call_scope& scope, call what, int max_reconnects, std::string session)
         : session_(std::move(session)), pump_(scope, std::move(what), max_reconnects) {}
 
-    value read() { return std::move(*read_until((std::chrono::steady_clock::time_point::max)())); }
-    std::optional<value> read_for(std::chrono::milliseconds limit) { return read_until(time_after(limit)); }
+    template <class = void>
+    value read() {
+        return std::move(*read_until((std::chrono::steady_clock::time_point::max)()));
+    }
+    template <class = void>
+    std::optional<value> read_for(std::chrono::milliseconds limit) {
+        return read_until(time_after(limit));
+    }
     bool over() const noexcept { return over_; }
-    void end() noexcept { pump_.cancel(); }
-    void cancel() noexcept { pump_.cancel(); }
+    template <class = void>
+    void end() noexcept {
+        pump_.cancel();
+    }
+    template <class = void>
+    void cancel() noexcept {
+        pump_.cancel();
+    }
 
 private:
+    template <class = void>
     std::optional<value> read_until(std::chrono::steady_clock::time_point limit) {
         while (!over_) {
             bool ended = false;
@@ -100,6 +115,7 @@ private:
         return value();
     }
     // Some servers do not filter by id, and tell all of the user's events.
+    template <class = void>
     bool is_wanted(const session_event& event) const {
         return session_.empty() || event.session_name == session_ || event.session_id == session_;
     }

@@ -42,7 +42,8 @@ struct file_listing {
 namespace detail {
 
 /// "drwxr-sr-x" as permission bits; nothing when it is not of that form.
-inline std::optional<unsigned> parse_mode_text(std::string_view text) {
+template <class = void>
+std::optional<unsigned> parse_mode_text(std::string_view text) {
     if (text.size() < 10) return {};
     unsigned bits = 0;
     for (std::size_t i = 0; i < 9; ++i) {
@@ -60,7 +61,8 @@ inline std::optional<unsigned> parse_mode_text(std::string_view text) {
     return bits;
 }
 
-inline std::chrono::system_clock::time_point time_from_seconds(double seconds, const char* key) {
+template <class = void>
+std::chrono::system_clock::time_point time_from_seconds(double seconds, const char* key) {
     using std::chrono::system_clock;
     // Nine thousand million seconds: the year 2255, which fits a clock of nanoseconds.
     if (!(std::fabs(seconds) < 9e9)) bad_answer(std::string("a file's \"") + key + "\" is out of range");
@@ -68,7 +70,8 @@ inline std::chrono::system_clock::time_point time_from_seconds(double seconds, c
         std::chrono::duration_cast<system_clock::duration>(std::chrono::duration<double>(seconds)));
 }
 
-inline file_entry read_file_entry(const json& item) {
+template <class = void>
+file_entry read_file_entry(const json& item) {
     const wire_object fields(item, "an entry of the file list");
     file_entry entry;
     entry.raw = item;
@@ -95,13 +98,15 @@ inline file_entry read_file_entry(const json& item) {
 }
 
 /// The bits as `ls -l` writes them, after the letter of the kind.
-inline std::string mode_text(char kind, unsigned bits) {
+template <class = void>
+std::string mode_text(char kind, unsigned bits) {
     std::string text(1, kind);
     for (unsigned i = 0; i < 9; ++i) text += (bits & (0400U >> i)) != 0 ? "rwx"[i % 3] : '-';
     return text;
 }
 
-inline std::chrono::system_clock::time_point time_from_text(const wire_object& fields, const char* key) {
+template <class = void>
+std::chrono::system_clock::time_point time_from_text(const wire_object& fields, const char* key) {
     const json* member = fields.find(key);
     if (member == nullptr) return {};
     if (member->is_number()) return time_from_seconds(member->get<double>(), key);
@@ -111,7 +116,8 @@ inline std::chrono::system_clock::time_point time_from_text(const wire_object& f
 }
 
 /// An entry of the form that storage proxies have: {name, type, size, mode in octal digits, created, modified}.
-inline file_entry read_file_item(const json& item) {
+template <class = void>
+file_entry read_file_item(const json& item) {
     const wire_object fields(item, "an entry of the file list");
     file_entry entry;
     entry.raw = item;
@@ -135,7 +141,8 @@ inline file_entry read_file_item(const json& item) {
 
 /// {files: "<JSON text of a list>", errors, abspath}: `files` is a text that is JSON itself, empty on an error. Folders
 /// behind a storage proxy tell {items: [...]}, for some years with the older form beside it.
-inline file_listing read_file_listing(json answer) {
+template <class = void>
+file_listing read_file_listing(json answer) {
     file_listing listing;
     const wire_object fields(answer, "the file list");
     listing.abspath = fields.string_or("abspath", "");

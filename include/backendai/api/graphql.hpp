@@ -30,6 +30,7 @@ struct graphql_problem {
     json raw;
 
     /// The path in one text, "keypair.user_id"; empty when there is none.
+    template <class = void>
     std::string path_text() const {
         std::string text;
         if (!path.is_array()) return text;
@@ -45,6 +46,7 @@ struct graphql_problem {
 /// path and place. A mutation that the server answers with `ok: false` is one too: its message is the server's `msg`.
 class graphql_error : public api_error {
 public:
+    template <class = void>
     graphql_error(details what, std::vector<graphql_problem> problems)
         : api_error(std::move(what)),
           problems_(std::make_shared<const std::vector<graphql_problem>>(std::move(problems))),
@@ -56,6 +58,7 @@ public:
 private:
     // The first line of each message: servers add the statement that failed, with the values in it, a new key pair's
     // secret key among them.
+    template <class = void>
     static std::string describe(std::string text, const std::vector<graphql_problem>& problems) {
         constexpr std::size_t limit = 512;
         for (const graphql_problem& problem : problems) {
@@ -109,6 +112,7 @@ class field_checker {
 public:
     explicit field_checker(std::string_view text) : text_(text) {}
 
+    template <class = void>
     std::string check() {
         std::string out = field(0);
         skip();
@@ -119,18 +123,21 @@ public:
 private:
     static constexpr int max_depth = 16;
 
+    template <class = void>
     [[noreturn]] void refuse() const {
         throw client_error(error_kind::argument, "not a field: a field is a name of letters, digits and _, with { } "
                                                  "around names inside it (the text has " +
                                                      std::to_string(text_.size()) + " bytes, byte " +
                                                      std::to_string(at_) + " is wrong)");
     }
+    template <class = void>
     void skip() {
         while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' ||
                                       text_[at_] == '\r' || (text_[at_] == ',' && at_ > 0))) {
             ++at_;
         }
     }
+    template <class = void>
     std::string field(int depth) {
         skip();
         if (at_ == text_.size() || !is_name_start(text_[at_]) || depth > max_depth) refuse();
@@ -159,7 +166,8 @@ private:
 };
 
 /// The fields of a selection, checked and joined; @p fallback when the list is empty.
-inline std::string select_fields(const field_list& fields, std::string_view fallback) {
+template <class = void>
+std::string select_fields(const field_list& fields, std::string_view fallback) {
     if (fields.empty()) return std::string(fallback);
     std::string out;
     for (const std::string& field : fields) {
@@ -176,6 +184,7 @@ public:
     /// @param operation "query" or "mutation"
     graphql_text(const char* operation, const char* field) : operation_(operation), field_(field) {}
 
+    template <class = void>
     graphql_text& argument(const char* name, const std::string& type, json value, const char* variable = nullptr) {
         if (variable == nullptr) variable = name;
         const char* comma = definitions_.empty() ? "" : ", ";
@@ -190,6 +199,7 @@ public:
         return *this;
     }
 
+    template <class = void>
     std::string text() const {
         std::string out = operation_;
         if (!definitions_.empty()) out += '(' + definitions_ + ')';
@@ -207,7 +217,8 @@ private:
 
 /// Whether a document may change something: it holds a mutation (or what this cannot read), outside of braces, strings
 /// and comments.
-inline bool may_mutate(std::string_view document) {
+template <class = void>
+bool may_mutate(std::string_view document) {
     int depth = 0;
     for (std::size_t i = 0; i < document.size(); ++i) {
         const char c = document[i];
@@ -234,7 +245,8 @@ inline bool may_mutate(std::string_view document) {
     return depth != 0;
 }
 
-inline std::vector<graphql_problem> read_problems(const json& list) {
+template <class = void>
+std::vector<graphql_problem> read_problems(const json& list) {
     std::vector<graphql_problem> problems;
     if (!list.is_array()) return problems;
     for (const json& item : list) {
@@ -263,7 +275,8 @@ inline std::vector<graphql_problem> read_problems(const json& list) {
 }
 
 /// The fields that servers send as JSON inside a text.
-inline bool holds_json_text(std::string_view field) {
+template <class = void>
+bool holds_json_text(std::string_view field) {
     for (const std::string_view known :
          {"available_slots", "occupied_slots", "occupied_shares", "service_ports", "requested_slots", "live_stat",
           "status_data", "resource_opts", "total_resource_slots", "hardware_metadata", "compute_plugins"}) {
@@ -274,7 +287,8 @@ inline bool holds_json_text(std::string_view field) {
 }
 
 /// Replaces such texts by what they hold, inside nested items too. A text that is not JSON stays as it is.
-inline void decode_json_texts(json& value) {
+template <class = void>
+void decode_json_texts(json& value) {
     if (value.is_array()) {
         for (json& item : value) decode_json_texts(item);
     } else if (value.is_object()) {

@@ -18,7 +18,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// Servers from 26.3 on have the envelope at the old path too: exactly `data` and `errors`.
-inline bool is_graphql_envelope(const json& answer) {
+template <class = void>
+bool is_graphql_envelope(const json& answer) {
     if (!answer.is_object() || answer.size() != 2 || !answer.contains("data") || !answer.contains("errors"))
         return false;
     const json& errors = answer["errors"];
@@ -27,7 +28,8 @@ inline bool is_graphql_envelope(const json& answer) {
 }
 
 /// Sends a GraphQL request and returns the data, in whichever envelope they come.
-inline json admin_query(const call_scope& scope, const std::string& query, const json& variables) {
+template <class = void>
+json admin_query(const call_scope& scope, const std::string& query, const json& variables) {
     if (query.empty()) throw client_error(error_kind::argument, "the GraphQL query is empty");
     if (!variables.is_object() && !variables.is_null()) {
         throw client_error(error_kind::argument, "the variables of a GraphQL query must be an object");
@@ -66,7 +68,8 @@ inline json admin_query(const call_scope& scope, const std::string& query, const
 }
 
 /// Runs a query of the SDK and returns its one field, decoded; null stays null.
-inline json query_field(const call_scope& scope, const graphql_text& text) {
+template <class = void>
+json query_field(const call_scope& scope, const graphql_text& text) {
     const json data = admin_query(scope, text.text(), text.variables());
     const json* found = wire_object(data, "the answer").find(text.field().c_str());
     json value = found == nullptr ? json() : *found;
@@ -75,7 +78,8 @@ inline json query_field(const call_scope& scope, const graphql_text& text) {
 }
 
 /// The same for a field that is a list of objects; null counts as an empty one.
-inline std::vector<json> query_list(const call_scope& scope, const graphql_text& text) {
+template <class = void>
+std::vector<json> query_list(const call_scope& scope, const graphql_text& text) {
     json value = query_field(scope, text);
     if (value.is_null()) return {};
     if (!value.is_array()) bad_answer('"' + text.field() + "\" is not a list");
@@ -83,7 +87,8 @@ inline std::vector<json> query_list(const call_scope& scope, const graphql_text&
 }
 
 /// Runs a mutation that answers {ok, msg, ...}; `ok: false` comes with status 200 and without `errors`.
-inline json run_mutation(const call_scope& scope, const graphql_text& text) {
+template <class = void>
+json run_mutation(const call_scope& scope, const graphql_text& text) {
     json value = query_field(scope, text);
     const wire_object fields(value, '"' + text.field() + '"');
     if (!fields.boolean_or("ok", false)) {

@@ -40,8 +40,8 @@ BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline destroy_result kernel_destroy(const call_scope& scope, const std::string& kernel_id,
-                                     const destroy_options& options) {
+template <class = void>
+destroy_result kernel_destroy(const call_scope& scope, const std::string& kernel_id, const destroy_options& options) {
     call what = kernel_call("DELETE", kernel_id, "", [options](call& request, const dialect& language) {
         if (options.forced) {
             language.require(feature::forced_destroy);
@@ -69,7 +69,8 @@ inline destroy_result kernel_destroy(const call_scope& scope, const std::string&
     return result;
 }
 
-inline void kernel_rename(const call_scope& scope, const std::string& kernel_id, const std::string& name) {
+template <class = void>
+void kernel_rename(const call_scope& scope, const std::string& kernel_id, const std::string& name) {
     check_client_token(name);
     call what = kernel_call("POST", kernel_id, "/rename", feature::rename_session);
     what.retry = retry_class::unsafe; // a handle by name would not find it the second time
@@ -77,20 +78,23 @@ inline void kernel_rename(const call_scope& scope, const std::string& kernel_id,
     scope.perform(std::move(what));
 }
 
-inline void kernel_restart(const call_scope& scope, const std::string& kernel_id) {
+template <class = void>
+void kernel_restart(const call_scope& scope, const std::string& kernel_id) {
     call what = kernel_call("PATCH", kernel_id);
     what.waits_for_compute = true;
     what.retry = retry_class::unsafe;
     scope.perform(std::move(what));
 }
 
-inline void kernel_interrupt(const call_scope& scope, const std::string& kernel_id) {
+template <class = void>
+void kernel_interrupt(const call_scope& scope, const std::string& kernel_id) {
     call what = kernel_call("POST", kernel_id, "/interrupt");
     what.retry = retry_class::unsafe; // a late second one could hit the next run
     scope.perform(std::move(what));
 }
 
-inline std::vector<std::string> read_completions(const json& answer) {
+template <class = void>
+std::vector<std::string> read_completions(const json& answer) {
     // {status, completions: [...]}, the bare list, or null: all three are sent by servers of the time.
     const json* list = wire_object(answer, "the completions").find("result");
     if (list != nullptr && list->is_object()) list = wire_object(*list, "the completions").find("completions");
@@ -104,8 +108,9 @@ inline std::vector<std::string> read_completions(const json& answer) {
     return candidates;
 }
 
-inline std::vector<std::string> kernel_complete(const call_scope& scope, const std::string& kernel_id,
-                                                const std::string& code, const completion_options& options) {
+template <class = void>
+std::vector<std::string> kernel_complete(const call_scope& scope, const std::string& kernel_id, const std::string& code,
+                                         const completion_options& options) {
     call what = kernel_call("POST", kernel_id, "/complete");
     what.waits_for_compute = true;
     what.set_json(
@@ -114,17 +119,20 @@ inline std::vector<std::string> kernel_complete(const call_scope& scope, const s
     return read_completions(scope.perform(std::move(what)).json());
 }
 
-inline kernel_info kernel_get_info(const call_scope& scope, const std::string& kernel_id) {
+template <class = void>
+kernel_info kernel_get_info(const call_scope& scope, const std::string& kernel_id) {
     return read_info(scope.perform(kernel_call("GET", kernel_id)).json());
 }
 
-inline std::string kernel_get_logs(const call_scope& scope, const std::string& kernel_id) {
+template <class = void>
+std::string kernel_get_logs(const call_scope& scope, const std::string& kernel_id) {
     const json answer = scope.perform(kernel_call("GET", kernel_id, "/logs")).json();
     return wire_object(answer, "the answer").object("result").string_or("logs", "");
 }
 
-inline execute_result kernel_execute(const call_scope& scope, const std::string& kernel_id, const std::string& run_id,
-                                     const std::string& code, execute_mode mode, const json& options) {
+template <class = void>
+execute_result kernel_execute(const call_scope& scope, const std::string& kernel_id, const std::string& run_id,
+                              const std::string& code, execute_mode mode, const json& options) {
     const bool goes_on = mode == execute_mode::continue_ || mode == execute_mode::input;
     if (goes_on && run_id.empty()) {
         throw client_error(error_kind::argument, "continuing a run needs the run id of its first step");
@@ -155,7 +163,8 @@ inline execute_result kernel_execute(const call_scope& scope, const std::string&
     return read_execute_result(fields.require("result"));
 }
 
-inline void kernel_interrupt_briefly(const std::shared_ptr<session_state>& state, const std::string& kernel_id) {
+template <class = void>
+void kernel_interrupt_briefly(const std::shared_ptr<session_state>& state, const std::string& kernel_id) {
     // Not under the limits of the run: those may be why it ends.
     call_options brief;
     brief.timeout = std::chrono::seconds(5);
@@ -164,8 +173,9 @@ inline void kernel_interrupt_briefly(const std::shared_ptr<session_state>& state
     kernel_interrupt({state, brief}, kernel_id);
 }
 
-inline run_result kernel_run(const call_scope& scope, const std::string& kernel_id, std::string code, execute_mode mode,
-                             json options, const run_handlers& handlers) {
+template <class = void>
+run_result kernel_run(const call_scope& scope, const std::string& kernel_id, std::string code, execute_mode mode,
+                      json options, const run_handlers& handlers) {
     run_steps steps;
     steps.execute = [&](const std::string& run_id, const std::string& text, execute_mode step, const json& more) {
         return kernel_execute(scope, kernel_id, run_id, text, step, more);

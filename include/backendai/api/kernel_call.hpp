@@ -17,7 +17,8 @@
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-inline void require_single_name(const std::string& text, const char* what) {
+template <class = void>
+void require_single_name(const std::string& text, const char* what) {
     if (text.empty() || has_control_character(text)) {
         throw client_error(error_kind::argument, std::string(what) + " is empty or holds a control character");
     }
@@ -25,8 +26,9 @@ inline void require_single_name(const std::string& text, const char* what) {
 
 /// A call about a session. Its path depends on the server's generation and is written at the end, with what @p more
 /// adds then.
-inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix = "",
-                        std::function<void(call&, const dialect&)> more = {}) {
+template <class = void>
+call kernel_call(const char* method, const std::string& kernel_id, const char* suffix = "",
+                 std::function<void(call&, const dialect&)> more = {}) {
     require_single_name(kernel_id, "the session id");
     call what;
     what.method = method;
@@ -39,7 +41,8 @@ inline call kernel_call(const char* method, const std::string& kernel_id, const 
 }
 
 /// The same for a function that not every server has.
-inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix, feature needed) {
+template <class = void>
+call kernel_call(const char* method, const std::string& kernel_id, const char* suffix, feature needed) {
     return kernel_call(method, kernel_id, suffix,
                        [needed](call& /*request*/, const dialect& language) { language.require(needed); });
 }

@@ -101,7 +101,8 @@ struct kernel_creation {
 namespace detail {
 
 // Client token: 4 to 64 characters, letters, digits and `_` at both ends, `.` and `-` allowed inside.
-inline void check_client_token(const std::string& token) {
+template <class = void>
+void check_client_token(const std::string& token) {
     const auto word = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
     };
@@ -113,7 +114,8 @@ inline void check_client_token(const std::string& token) {
     }
 }
 
-inline std::string random_token() {
+template <class = void>
+std::string random_token() {
     std::random_device device;
     std::string text;
     for (int i = 0; i < 4; ++i) {
@@ -154,15 +156,17 @@ private:
     const dialect& language_;
 };
 
-inline json write_amounts(const std::map<std::string, resource_amount>& amounts) {
+template <class = void>
+json write_amounts(const std::map<std::string, resource_amount>& amounts) {
     json object = json::object();
     for (const auto& [name, amount] : amounts) object[name] = amount.value;
     return object;
 }
 
 /// The body of a creation. @param mounts those of the configuration included
-inline json write_creation(const std::string& image, const create_options& options,
-                           const std::vector<std::string>& mounts, const dialect& language) {
+template <class = void>
+json write_creation(const std::string& image, const create_options& options, const std::vector<std::string>& mounts,
+                    const dialect& language) {
     const optional_members maybe(language);
     json config = {{"mounts", mounts}, {"environ", options.envs}, {"resources", write_amounts(options.resources)}};
     if (!options.resource_opts.empty()) config["resource_opts"] = write_amounts(options.resource_opts);
@@ -199,7 +203,8 @@ inline json write_creation(const std::string& image, const create_options& optio
 }
 
 /// A port of a service: a number, or the first one of a list.
-inline int first_port(const wire_object& fields, const char* number, const char* list) {
+template <class = void>
+int first_port(const wire_object& fields, const char* number, const char* list) {
     if (const auto port = fields.optional_int(number)) return *port;
     const json::array_t& ports = fields.array_or_empty(list);
     if (ports.empty()) return 0;
@@ -209,7 +214,8 @@ inline int first_port(const wire_object& fields, const char* number, const char*
 
 // {name, protocol, container_port, host_port} in 19.03, {name, protocol, ports} later, {..., container_ports,
 // host_ports} of sessions that are reused.
-inline service_port read_service_port(const json& value) {
+template <class = void>
+service_port read_service_port(const json& value) {
     const wire_object fields(value, "a service port");
     service_port port;
     port.name = fields.string("name");
@@ -222,7 +228,8 @@ inline service_port read_service_port(const json& value) {
 }
 
 /// @param id_key the member that holds the session's id
-inline kernel_creation read_creation(json answer, const std::string& id_key) {
+template <class = void>
+kernel_creation read_creation(json answer, const std::string& id_key) {
     kernel_creation made;
     const wire_object fields(answer, "the created session");
     made.kernel_id = fields.string(id_key.c_str());
@@ -238,7 +245,8 @@ inline kernel_creation read_creation(json answer, const std::string& id_key) {
     return made;
 }
 
-inline void check_create_options(const std::string& lang, const create_options& options) {
+template <class = void>
+void check_create_options(const std::string& lang, const create_options& options) {
     require_single_name(lang, "the image name");
     if (options.client_token) check_client_token(*options.client_token);
     if (options.cluster_size < 1) throw client_error(error_kind::argument, "cluster_size must be at least 1");
@@ -246,8 +254,8 @@ inline void check_create_options(const std::string& lang, const create_options& 
     for (const std::string& mount : options.mounts) require_single_name(mount, "a mount");
 }
 
-inline kernel_creation kernel_get_or_create(const call_scope& scope, const std::string& lang,
-                                            const create_options& options) {
+template <class = void>
+kernel_creation kernel_get_or_create(const call_scope& scope, const std::string& lang, const create_options& options) {
     check_create_options(lang, options);
     std::vector<std::string> mounts = *scope.state->config().vfolder_mounts;
     for (const std::string& mount : options.mounts) {

@@ -39,7 +39,8 @@ inline constexpr std::uint64_t kernel_upload_bytes = 1024 * 1024; // a file must
 inline constexpr std::size_t kernel_download_files = 5;           // of one request
 
 /// A call with arguments that some servers read from the body, others from the query: both have them.
-inline call kernel_query_call(const std::string& kernel_id, const char* suffix, const json& arguments) {
+template <class = void>
+call kernel_query_call(const std::string& kernel_id, const char* suffix, const json& arguments) {
     call what = kernel_call("GET", kernel_id, suffix, [arguments](call& request, const dialect& language) {
         if (!language.arguments_in_query_too) return;
         for (const auto& item : arguments.items()) {
@@ -54,8 +55,9 @@ inline call kernel_query_call(const std::string& kernel_id, const char* suffix, 
     return what;
 }
 
-inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
-                          const std::vector<std::filesystem::path>& files, const upload_options& options) {
+template <class = void>
+void kernel_upload(const call_scope& scope, const std::string& kernel_id,
+                   const std::vector<std::filesystem::path>& files, const upload_options& options) {
     if (!options.resume_file.empty()) throw client_error(error_kind::argument, "resume_file is for virtual folders");
     // Sending the same files again leaves the same files behind.
     call what = kernel_call("POST", kernel_id, "/upload");
@@ -108,15 +110,17 @@ private:
 };
 
 /// The name that the archive of a file has in it: the last component.
-inline std::string archive_name(std::string_view file) {
+template <class = void>
+std::string archive_name(std::string_view file) {
     while (!file.empty() && file.back() == '/') file.remove_suffix(1);
     return std::string(file.substr(file.rfind('/') + 1)); // npos + 1 is 0
 }
 
 /// One request of a download.
-inline void kernel_download_some(const call_scope& scope, const std::string& kernel_id, std::vector<std::string> files,
-                                 destination& target, const download_options& options, codec::name_collisions& known,
-                                 transfer_meter& meter) {
+template <class = void>
+void kernel_download_some(const call_scope& scope, const std::string& kernel_id, std::vector<std::string> files,
+                          destination& target, const download_options& options, codec::name_collisions& known,
+                          transfer_meter& meter) {
     const session_download method = scope.negotiate().download;
     call what = kernel_query_call(kernel_id, "/download", {{"files", files}});
     if (method == session_download::post) what.method = "POST";
@@ -131,9 +135,9 @@ inline void kernel_download_some(const call_scope& scope, const std::string& ker
     }
 }
 
-inline void kernel_download(const call_scope& scope, const std::string& kernel_id,
-                            const std::vector<std::string>& files, const std::filesystem::path& dest,
-                            const download_options& options) {
+template <class = void>
+void kernel_download(const call_scope& scope, const std::string& kernel_id, const std::vector<std::string>& files,
+                     const std::filesystem::path& dest, const download_options& options) {
     if (options.resume) throw client_error(error_kind::argument, "resume is for virtual folders");
     std::set<std::string> names;
     for (const std::string& file : files) {
@@ -158,7 +162,8 @@ inline void kernel_download(const call_scope& scope, const std::string& kernel_i
     }
 }
 
-inline file_listing kernel_list_files(const call_scope& scope, const std::string& kernel_id, const std::string& path) {
+template <class = void>
+file_listing kernel_list_files(const call_scope& scope, const std::string& kernel_id, const std::string& path) {
     return read_file_listing(scope.perform(kernel_query_call(kernel_id, "/files", {{"path", path}})).json());
 }
 

@@ -23,7 +23,8 @@ struct session_match {
 
 namespace detail {
 
-inline std::vector<session_match> kernel_match(const call_scope& scope, const std::string& id) {
+template <class = void>
+std::vector<session_match> kernel_match(const call_scope& scope, const std::string& id) {
     require_single_name(id, "the session id");
     call what;
     what.query.emplace_back("id", id);

@@ -35,8 +35,9 @@ struct service_address {
 
 namespace detail {
 
-inline service_address kernel_start_service(const call_scope& scope, const std::string& kernel_id,
-                                            const std::string& app, const service_options& options) {
+template <class = void>
+service_address kernel_start_service(const call_scope& scope, const std::string& kernel_id, const std::string& app,
+                                     const service_options& options) {
     require_single_name(app, "the service's name");
     if (!options.arguments.is_null() && !options.arguments.is_object())
         throw client_error(error_kind::argument, "the arguments of a service are a JSON object");
@@ -58,7 +59,8 @@ inline service_address kernel_start_service(const call_scope& scope, const std::
     return address;
 }
 
-inline void kernel_shutdown_service(const call_scope& scope, const std::string& kernel_id, const std::string& app) {
+template <class = void>
+void kernel_shutdown_service(const call_scope& scope, const std::string& kernel_id, const std::string& app) {
     require_single_name(app, "the service's name");
     call what = kernel_call("POST", kernel_id, "/shutdown-service", feature::shutdown_service);
     // In the query and with no body: all servers read it there.
@@ -66,7 +68,8 @@ inline void kernel_shutdown_service(const call_scope& scope, const std::string& 
     scope.perform(std::move(what));
 }
 
-inline std::vector<service_port> kernel_apps(const call_scope& scope, const std::string& kernel_id) {
+template <class = void>
+std::vector<service_port> kernel_apps(const call_scope& scope, const std::string& kernel_id) {
     require_single_name(kernel_id, "the session id");
     call what;
     what.complete = [rest = '/' + codec::escape_segment(kernel_id) + "/apps"](call& request, const dialect& language) {

@@ -90,7 +90,8 @@ struct completion_options {
 
 namespace detail {
 
-inline kernel_info read_info(json answer) {
+template <class = void>
+kernel_info read_info(json answer) {
     kernel_info info;
     const wire_object fields(answer, "the session's information");
     info.lang = fields.string_or("lang", "");
@@ -106,7 +107,8 @@ inline kernel_info read_info(json answer) {
     return info;
 }
 
-inline const char* mode_name(execute_mode mode) {
+template <class = void>
+const char* mode_name(execute_mode mode) {
     switch (mode) {
     case execute_mode::query: return "query";
     case execute_mode::batch: return "batch";
@@ -117,7 +119,8 @@ inline const char* mode_name(execute_mode mode) {
     throw client_error(error_kind::argument, "not an execute_mode");
 }
 
-inline run_status read_status(const std::string& text) {
+template <class = void>
+run_status read_status(const std::string& text) {
     if (text == "continued") return run_status::continued;
     if (text == "clean-finished") return run_status::clean_finished;
     if (text == "build-finished") return run_status::build_finished;
@@ -127,14 +130,16 @@ inline run_status read_status(const std::string& text) {
     bad_answer("unknown run status \"" + text.substr(0, 40) + '"');
 }
 
-inline console_record read_console_record(const json& value) {
+template <class = void>
+console_record read_console_record(const json& value) {
     if (!value.is_array() || value.size() < 2 || !value[0].is_string())
         bad_answer("a console record is no [type, payload]");
     // Some kinds carry an object in place of text.
     return {value[0].get<std::string>(), value[1].is_string() ? value[1].get<std::string>() : value[1].dump()};
 }
 
-inline execute_result read_execute_result(json value) {
+template <class = void>
+execute_result read_execute_result(json value) {
     execute_result result;
     const wire_object fields(value, "the run's result");
     result.status = read_status(fields.string("status"));
@@ -153,7 +158,8 @@ inline execute_result read_execute_result(json value) {
     return result;
 }
 
-inline json batch_options(const batch_commands& commands) {
+template <class = void>
+json batch_options(const batch_commands& commands) {
     const auto text = [](const std::optional<std::string>& command) { return command ? json(*command) : json(); };
     return {{"clean", text(commands.clean)},
             {"build", text(commands.build)},

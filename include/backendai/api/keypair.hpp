@@ -49,7 +49,8 @@ namespace detail {
 
 inline constexpr const char* default_keypair_fields = "access_key secret_key is_active is_admin";
 
-inline void check_user(const user_id& user) {
+template <class = void>
+void check_user(const user_id& user) {
     if (!user.is_number()) return;
     // GraphQL's Int has 32 bits.
     const json& number = user.value();
@@ -58,7 +59,8 @@ inline void check_user(const user_id& user) {
                           : number.get<std::int64_t>() >= INT32_MIN && number.get<std::int64_t>() <= INT32_MAX;
     if (!fits) throw client_error(error_kind::argument, "the user id is out of range");
 }
-inline void check_user(const user_id& user, const dialect& language) {
+template <class = void>
+void check_user(const user_id& user, const dialect& language) {
     if (!user.is_number() || language.integer_user_ids) return;
     throw client_error(error_kind::argument,
                        "user ids that are numbers ended with v4.20190315; use the e-mail address");
@@ -67,7 +69,8 @@ inline const char* user_type(const user_id& user) {
     return user.is_number() ? "Int!" : "String!";
 }
 
-inline keypair_creation keypair_create(const call_scope& scope, const user_id& user, const keypair_options& options) {
+template <class = void>
+keypair_creation keypair_create(const call_scope& scope, const user_id& user, const keypair_options& options) {
     graphql_text text("mutation", "create_keypair");
     text.argument("user_id", user_type(user), user.value());
     text.argument("props", "KeyPairInput!",
@@ -89,7 +92,8 @@ inline keypair_creation keypair_create(const call_scope& scope, const user_id& u
     return made;
 }
 
-inline listing keypair_listing(keypair_filter filter) {
+template <class = void>
+listing keypair_listing(keypair_filter filter) {
     listing what{"keypair_list", "keypairs", &dialect_rules::keypair_pages, {}, {}};
     what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_keypair_fields); };
     what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
@@ -103,7 +107,8 @@ inline listing keypair_listing(keypair_filter filter) {
     return what;
 }
 
-inline std::vector<json> keypair_list(const call_scope& scope, keypair_filter filter) {
+template <class = void>
+std::vector<json> keypair_list(const call_scope& scope, keypair_filter filter) {
     if (filter.user) check_user(*filter.user);
     page_cursor cursor(keypair_listing(std::move(filter)), {});
     std::vector<json> all;
@@ -111,7 +116,8 @@ inline std::vector<json> keypair_list(const call_scope& scope, keypair_filter fi
     return all;
 }
 
-inline json keypair_info(const call_scope& scope, const std::string& access_key, const field_list& fields) {
+template <class = void>
+json keypair_info(const call_scope& scope, const std::string& access_key, const field_list& fields) {
     graphql_text text("query", "keypair");
     // Without an argument it is the caller's own, which user keys may ask for too.
     if (access_key != *scope.state->config().access_key) text.argument("access_key", "String", access_key);
@@ -119,7 +125,8 @@ inline json keypair_info(const call_scope& scope, const std::string& access_key,
     return query_field(scope, text);
 }
 
-inline void keypair_update(const call_scope& scope, const std::string& access_key, keypair_changes changes) {
+template <class = void>
+void keypair_update(const call_scope& scope, const std::string& access_key, keypair_changes changes) {
     const dialect language = scope.negotiate();
     if (language.keypair_input_is_whole) {
         // The server takes no modification without the limits, so those that stay are read and sent back.
@@ -161,7 +168,8 @@ inline void keypair_update(const call_scope& scope, const std::string& access_ke
     run_mutation(scope, text);
 }
 
-inline void keypair_remove(const call_scope& scope, const std::string& access_key) {
+template <class = void>
+void keypair_remove(const call_scope& scope, const std::string& access_key) {
     graphql_text text("mutation", "delete_keypair");
     text.argument("access_key", "String!", access_key).select("ok msg");
     run_mutation(scope, text);

@@ -35,6 +35,7 @@ enum class login_refusal {
 /// A refused login. status() is 401, also for servers that say so with status 200; type(), title() as the server says.
 class login_error : public api_error {
 public:
+    template <class = void>
     login_error(details what, login_refusal refusal) : api_error(std::move(what)), refusal_(refusal) {}
     login_refusal refusal() const noexcept { return refusal_; }
 
@@ -44,7 +45,8 @@ private:
 
 namespace detail {
 
-inline call webserver_call(const call_scope& scope, const char* path) {
+template <class = void>
+call webserver_call(const call_scope& scope, const char* path) {
     if (scope.state->cookies() == nullptr) {
         throw client_error(
             error_kind::argument,
@@ -58,12 +60,14 @@ inline call webserver_call(const call_scope& scope, const char* path) {
     return what;
 }
 
-inline login_info read_login(const json& data) {
+template <class = void>
+login_info read_login(const json& data) {
     const wire_object fields(data, "the answer to the login");
     return {fields.string("access_key"), fields.string_or("role", ""), fields.string_or("status", ""), data};
 }
 
-inline login_refusal login_refusal_of(const wire_object& problem) {
+template <class = void>
+login_refusal login_refusal_of(const wire_object& problem) {
     const auto ends_with = [type = problem.string_or("type", "")](std::string_view end) {
         return type.size() >= end.size() && type.compare(type.size() - end.size(), end.size(), end) == 0;
     };
@@ -74,8 +78,8 @@ inline login_refusal login_refusal_of(const wire_object& problem) {
     return login_refusal::credentials;
 }
 
-inline login_error make_login_error(const response& answer, const json& problem,
-                                    const std::vector<std::string>& secrets) {
+template <class = void>
+login_error make_login_error(const response& answer, const json& problem, const std::vector<std::string>& secrets) {
     const wire_object fields(problem, "the refusal of the login");
     api_error::details what;
     what.status = 401;
@@ -91,7 +95,8 @@ inline login_error make_login_error(const response& answer, const json& problem,
 
 // {authenticated, data}: status 200 from older servers for yes and no, 401 for no from newer ones.
 // No error says the secrets, which are what was sent.
-inline login_info read_login_answer(const response& answer, const std::vector<std::string>& secrets) {
+template <class = void>
+login_info read_login_answer(const response& answer, const std::vector<std::string>& secrets) {
     json body;
     try {
         body = codec::parse_json(answer.text());
@@ -110,8 +115,9 @@ inline login_info read_login_answer(const response& answer, const std::vector<st
     return read_login(fields.require("data"));
 }
 
-inline login_info session_login(const call_scope& scope, const std::string& user, const std::string& password,
-                                const std::string& otp) {
+template <class = void>
+login_info session_login(const call_scope& scope, const std::string& user, const std::string& password,
+                         const std::string& otp) {
     call what = webserver_call(scope, "/server/login");
     json body = {{"username", user}, {"password", password}};
     if (!otp.empty()) body["otp"] = otp;
@@ -131,7 +137,8 @@ inline login_info session_login(const call_scope& scope, const std::string& user
     }
 }
 
-inline std::optional<login_info> session_login_check(const call_scope& scope) {
+template <class = void>
+std::optional<login_info> session_login_check(const call_scope& scope) {
     call what = webserver_call(scope, "/server/login-check");
     what.retry = retry_class::safe;
     what.set_json(json::object());
@@ -141,7 +148,8 @@ inline std::optional<login_info> session_login_check(const call_scope& scope) {
     return read_login(fields.require("data"));
 }
 
-inline void session_logout(const call_scope& scope) {
+template <class = void>
+void session_logout(const call_scope& scope) {
     call what = webserver_call(scope, "/server/logout");
     what.retry = retry_class::safe;
     scope.perform(std::move(what));

@@ -23,7 +23,8 @@ struct manager_status {
 
 namespace detail {
 
-inline manager_status manager_get_status(const call_scope& scope) {
+template <class = void>
+manager_status manager_get_status(const call_scope& scope) {
     call what;
     what.path = "/manager/status";
     // The official client sends this body; servers ignore it, but it has always been there.
@@ -36,7 +37,8 @@ inline manager_status manager_get_status(const call_scope& scope) {
     return result;
 }
 
-inline void manager_set_status(const call_scope& scope, const json& status) {
+template <class = void>
+void manager_set_status(const call_scope& scope, const json& status) {
     call what;
     what.method = "PUT";
     what.path = "/manager/status";

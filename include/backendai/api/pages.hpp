@@ -54,7 +54,8 @@ struct listing {
     std::function<std::string(const dialect&)> selection;
 };
 
-inline void check_page_query(const page_query& wanted) {
+template <class = void>
+void check_page_query(const page_query& wanted) {
     if (wanted.page_size < 1 || wanted.page_size > 100)
         throw client_error(error_kind::argument, "page_size is not from 1 to 100");
     if (wanted.offset < 0 || wanted.offset > INT32_MAX) // GraphQL's Int
@@ -67,7 +68,8 @@ inline void check_page_query(const page_query& wanted) {
     if (!good) throw client_error(error_kind::argument, "order is not a field with + or - before it");
 }
 
-inline void write_order(graphql_text& text, const page_query& wanted, page_order order) {
+template <class = void>
+void write_order(graphql_text& text, const page_query& wanted, page_order order) {
     if (order == page_order::expressions) {
         if (wanted.filter) text.argument("filter", "String", *wanted.filter);
         if (wanted.order) text.argument("order", "String", *wanted.order);
@@ -78,7 +80,8 @@ inline void write_order(graphql_text& text, const page_query& wanted, page_order
 }
 
 /// The whole list of a server without pages, from the offset on.
-inline page_result read_plain(std::vector<json> items, std::int64_t offset) {
+template <class = void>
+page_result read_plain(std::vector<json> items, std::int64_t offset) {
     page_result result;
     result.total_count = static_cast<std::int64_t>(items.size());
     const auto skipped = (std::min)(offset, result.total_count);
@@ -88,7 +91,8 @@ inline page_result read_plain(std::vector<json> items, std::int64_t offset) {
 }
 
 /// Fetches one page; all of the rest where there are no pages.
-inline page_result fetch_page(const call_scope& scope, const listing& what, const page_query& wanted) {
+template <class = void>
+page_result fetch_page(const call_scope& scope, const listing& what, const page_query& wanted) {
     check_page_query(wanted);
     const dialect language = scope.negotiate();
     const page_order order = language.*what.order;
@@ -116,7 +120,8 @@ inline page_result fetch_page(const call_scope& scope, const listing& what, cons
 }
 
 /// The page that was asked for and no more, also where the server gives the whole list.
-inline page_result fetch_single_page(const call_scope& scope, const listing& what, const page_query& wanted) {
+template <class = void>
+page_result fetch_single_page(const call_scope& scope, const listing& what, const page_query& wanted) {
     page_result result = fetch_page(scope, what, wanted);
     if (result.items.size() > static_cast<std::size_t>(wanted.page_size))
         result.items.resize(static_cast<std::size_t>(wanted.page_size));
@@ -128,6 +133,7 @@ class page_cursor {
 public:
     page_cursor(listing what, page_query wanted) : what_(std::move(what)), wanted_(std::move(wanted)) {}
 
+    template <class = void>
     std::optional<json> next(const call_scope& scope) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (at_ == page_.items.size()) {

@@ -52,7 +52,8 @@ struct run_steps {
 };
 
 /// Hands what one step brought to the handlers, or collects it.
-inline void deliver(execute_result& step, const run_handlers& handlers, run_result& result) {
+template <class = void>
+void deliver(execute_result& step, const run_handlers& handlers, run_result& result) {
     for (console_record& record : step.console) {
         if (record.is_stdout()) {
             if (handlers.on_stdout) {
@@ -87,8 +88,9 @@ inline void deliver(execute_result& step, const run_handlers& handlers, run_resu
 
 /// Runs to the end. Whatever ends it early (a handler, a cancel, a time limit) interrupts the remote code, unless that
 /// cannot be running: nothing was sent, the server itself ended it, or its last step is done.
-inline run_result run_loop(const run_steps& steps, std::string code, execute_mode mode, json options,
-                           const run_handlers& handlers) {
+template <class = void>
+run_result run_loop(const run_steps& steps, std::string code, execute_mode mode, json options,
+                    const run_handlers& handlers) {
     run_result result;
     std::string run_id;
     bool running = false; // whether the code may be running there

@@ -38,7 +38,8 @@ struct session_filter {
 namespace detail {
 
 /// The selection of session fields: old names come as aliases of what took their place.
-inline std::string select_session_fields(const field_list& fields, std::string_view fallback, const dialect& language) {
+template <class = void>
+std::string select_session_fields(const field_list& fields, std::string_view fallback, const dialect& language) {
     if (fields.empty()) return std::string(fallback);
     std::string out;
     for (const std::string& field : fields) {
@@ -51,8 +52,9 @@ inline std::string select_session_fields(const field_list& fields, std::string_v
     return out;
 }
 
-inline void filter_by_group(graphql_text& text, const dialect& language, const std::optional<std::string>& domain_name,
-                            const std::optional<std::string>& group_id) {
+template <class = void>
+void filter_by_group(graphql_text& text, const dialect& language, const std::optional<std::string>& domain_name,
+                     const std::optional<std::string>& group_id) {
     if (domain_name) {
         language.require(feature::list_domain);
         text.argument("domain_name", "String", *domain_name);
@@ -63,7 +65,8 @@ inline void filter_by_group(graphql_text& text, const dialect& language, const s
     }
 }
 
-inline listing session_listing(session_filter filter) {
+template <class = void>
+listing session_listing(session_filter filter) {
     listing what{"compute_session_list", "compute_sessions", &dialect_rules::session_pages, {}, {}};
     what.selection = [fields = filter.fields](const dialect& language) {
         return select_session_fields(fields, language.sessions_fields, language);
@@ -77,14 +80,16 @@ inline listing session_listing(session_filter filter) {
     return what;
 }
 
-inline json session_by_uuid(const call_scope& scope, const std::string& id, const std::string& selection) {
+template <class = void>
+json session_by_uuid(const call_scope& scope, const std::string& id, const std::string& selection) {
     graphql_text text("query", "compute_session");
     text.argument("id", "UUID!", id).select(selection);
     return query_field(scope, text);
 }
 
-inline json session_by_name(const call_scope& scope, const std::string& name, const std::string& selection,
-                            const dialect& language) {
+template <class = void>
+json session_by_name(const call_scope& scope, const std::string& name, const std::string& selection,
+                     const dialect& language) {
     check_client_token(name); // and so nothing that means something in a filter
     if (language.session_pages == page_order::expressions) {
         listing what{"compute_session_list", "", &dialect_rules::session_pages, [](graphql_text&, const dialect&) {},
@@ -102,7 +107,8 @@ inline json session_by_name(const call_scope& scope, const std::string& name, co
     return {};
 }
 
-inline json session_info(const call_scope& scope, const std::string& kernel_id, const field_list& fields) {
+template <class = void>
+json session_info(const call_scope& scope, const std::string& kernel_id, const field_list& fields) {
     const dialect language = scope.negotiate();
     const std::string selection = select_session_fields(fields, language.session_fields, language);
     if (language.session_by_uuid) {

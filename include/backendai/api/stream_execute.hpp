@@ -28,7 +28,8 @@ BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline call stream_call(const std::string& kernel_id, const std::string& endpoint) {
+template <class = void>
+call stream_call(const std::string& kernel_id, const std::string& endpoint) {
     require_single_name(kernel_id, "the session id");
     call what;
     what.waits_for_compute = true;
@@ -39,7 +40,8 @@ inline call stream_call(const std::string& kernel_id, const std::string& endpoin
 }
 
 /// The JSON object in a message of the server. @throws client_error{protocol}
-inline json read_stream_object(const stream_message& message) {
+template <class = void>
+json read_stream_object(const stream_message& message) {
     try {
         json value = codec::parse_json(message.data);
         if (value.is_object()) return value;
@@ -50,7 +52,8 @@ inline json read_stream_object(const stream_message& message) {
 }
 
 /// What a server says in a stream in place of a status and a problem document.
-inline api_error stream_error(const std::string& status, const json& message, const std::string& body) {
+template <class = void>
+api_error stream_error(const std::string& status, const json& message, const std::string& body) {
     api_error::details what;
     what.type = status;
     const auto text = message.find("msg");
@@ -59,7 +62,8 @@ inline api_error stream_error(const std::string& status, const json& message, co
     return api_error(std::move(what));
 }
 
-inline client_error closed_early(const stream_message& end, const char* what) {
+template <class = void>
+client_error closed_early(const stream_message& end, const char* what) {
     std::string text = std::string("the server closed ") + what + " with code " + std::to_string(end.code);
     if (!end.data.empty()) text += ": " + codec::printable_text(end.data, 512);
     return client_error(error_kind::connect, text, client_error::progress::maybe_sent);
@@ -76,10 +80,12 @@ public:
         stream_->send_text(command.dump());
     }
 
+    template <class = void>
     value read() {
         if (is_over()) return std::nullopt;
         return take(stream_->receive());
     }
+    template <class = void>
     std::optional<value> read_for(std::chrono::milliseconds limit) {
         if (is_over()) return value();
         std::optional<stream_message> message = stream_->receive_for(limit);
@@ -92,6 +98,7 @@ public:
     void answer(std::string_view text) { stream_->send_text(text); }
 
     /// Interrupts the code unless the run is over, and closes the stream.
+    template <class = void>
     void end() noexcept {
         const auto quietly = [](const auto& step) {
             try {
@@ -109,6 +116,7 @@ public:
     void cancel() noexcept { stream_->cancel(); }
 
 private:
+    template <class = void>
     bool is_over() const {
         if (over_) return true;
         if (waits_for_input_) {
@@ -118,6 +126,7 @@ private:
         return false;
     }
 
+    template <class = void>
     value take(const stream_message& message) {
         if (message.is_closed()) {
             if (over_.exchange(true)) return std::nullopt; // we have ended it meanwhile

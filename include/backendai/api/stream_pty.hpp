@@ -28,11 +28,13 @@ public:
 
     explicit pty_link(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
 
+    template <class = void>
     value read() {
         for (;;) {
             if (std::optional<value> bytes = take(stream_->receive())) return std::move(*bytes);
         }
     }
+    template <class = void>
     std::optional<value> read_for(std::chrono::milliseconds limit) {
         const auto end = time_after(limit);
         for (;;) {
@@ -43,6 +45,7 @@ public:
         }
     }
     void send(const json& message) { stream_->send_text(message.dump()); }
+    template <class = void>
     void end() noexcept {
         try {
             stream_->close();
@@ -54,6 +57,7 @@ public:
 
 private:
     // Nothing for messages that show nothing. They are text or binary frames, by the server's version.
+    template <class = void>
     static std::optional<value> take(const stream_message& message) {
         if (message.is_closed()) {
             const bool is_end =

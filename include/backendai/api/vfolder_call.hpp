@@ -21,8 +21,9 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// A call about a folder; @p more adds what depends on the server's generation.
-inline call vfolder_call(const char* method, const std::string& name, const char* suffix = "",
-                         std::function<void(call&, const dialect&)> more = {}) {
+template <class = void>
+call vfolder_call(const char* method, const std::string& name, const char* suffix = "",
+                  std::function<void(call&, const dialect&)> more = {}) {
     check_vfolder_name(name);
     call what;
     what.method = method;
@@ -35,7 +36,8 @@ inline call vfolder_call(const char* method, const std::string& name, const char
 }
 
 /// A path inside a folder in its normal form. @throws client_error{argument} when it is none.
-inline std::vector<std::string> folder_path(const std::string& path, codec::root_name root = codec::root_name::refuse) {
+template <class = void>
+std::vector<std::string> folder_path(const std::string& path, codec::root_name root = codec::root_name::refuse) {
     try {
         // The caller's own names are not held to the rules of other systems.
         return codec::safe_relative_path(path, root, codec::path_policy::posix);

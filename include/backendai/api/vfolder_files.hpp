@@ -36,8 +36,9 @@ namespace detail {
 
 inline constexpr std::size_t vfolder_upload_files = 10; // the server's limit for one request
 
-inline void vfolder_upload(const call_scope& scope, const std::string& name,
-                           const std::vector<std::filesystem::path>& files, const upload_options& options) {
+template <class = void>
+void vfolder_upload(const call_scope& scope, const std::string& name, const std::vector<std::filesystem::path>& files,
+                    const upload_options& options) {
     check_vfolder_name(name);
     const std::vector<upload_entry> entries = upload_lister(options).list(files);
     const dialect language = scope.negotiate();
@@ -53,10 +54,12 @@ inline void vfolder_upload(const call_scope& scope, const std::string& name,
 /// last one when the whole answer is.
 class vfolder_download_sink final : public multipart_download {
 public:
+    template <class = void>
     vfolder_download_sink(const std::vector<std::vector<std::string>>& names, destination& target,
                           std::uint64_t max_bytes, transfer_meter& meter)
         : multipart_download(texts(names)), names_(names), target_(target), max_bytes_(max_bytes), meter_(meter) {}
 
+    template <class = void>
     static std::vector<std::string> texts(const std::vector<std::vector<std::string>>& names) {
         std::vector<std::string> result;
         for (const auto& name : names) result.push_back(codec::join_path(name));
@@ -102,6 +105,7 @@ protected:
 private:
     // The server tells the base name only, percent-encoded, and some libraries encode that once more. The place of the
     // file is the one that was asked for; a name that does not fit shows that the parts are not those.
+    template <class = void>
     void check_name(const codec::part_headers& headers) const {
         const auto told = headers.disposition().filename;
         if (!told) return;
@@ -118,8 +122,9 @@ private:
     std::optional<std::uint64_t> total_;
 };
 
-inline void vfolder_download(const call_scope& scope, const std::string& name, const std::vector<std::string>& files,
-                             const std::filesystem::path& dest, const download_options& options) {
+template <class = void>
+void vfolder_download(const call_scope& scope, const std::string& name, const std::vector<std::string>& files,
+                      const std::filesystem::path& dest, const download_options& options) {
     check_vfolder_name(name);
     const dialect language = scope.negotiate();
     if (language.transfer == folder_transfer::storage_proxy)

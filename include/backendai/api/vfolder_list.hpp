@@ -24,7 +24,8 @@ struct vfolder_filter {
 
 namespace detail {
 
-inline listing vfolder_listing(vfolder_filter filter) {
+template <class = void>
+listing vfolder_listing(vfolder_filter filter) {
     listing what{"vfolder_list", "vfolders", &dialect_rules::folder_pages, {}, {}};
     what.selection = [fields = filter.fields](const dialect&) {
         return select_fields(fields, "name created_at last_used max_files max_size");

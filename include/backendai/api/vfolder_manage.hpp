@@ -22,8 +22,9 @@
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-inline vfolder_creation vfolder_create(const call_scope& scope, const std::string& name,
-                                       const vfolder_create_options& options) {
+template <class = void>
+vfolder_creation vfolder_create(const call_scope& scope, const std::string& name,
+                                const vfolder_create_options& options) {
     check_vfolder_name(name);
     call what;
     what.method = "POST";
@@ -48,29 +49,34 @@ inline vfolder_creation vfolder_create(const call_scope& scope, const std::strin
     return read_vfolder_creation(scope.perform(std::move(what)).json());
 }
 
-inline std::vector<vfolder_summary> vfolder_list(const call_scope& scope) {
+template <class = void>
+std::vector<vfolder_summary> vfolder_list(const call_scope& scope) {
     call what;
     what.path = "/folders";
     return read_vfolder_list(scope.perform(std::move(what)).json());
 }
 
-inline vfolder_hosts vfolder_list_hosts(const call_scope& scope) {
+template <class = void>
+vfolder_hosts vfolder_list_hosts(const call_scope& scope) {
     call what;
     what.path = "/folders/_/hosts";
     return read_vfolder_hosts(scope.perform(std::move(what)).json());
 }
 
-inline vfolder_info vfolder_get_info(const call_scope& scope, const std::string& name) {
+template <class = void>
+vfolder_info vfolder_get_info(const call_scope& scope, const std::string& name) {
     return read_vfolder_info(scope.perform(vfolder_call("GET", name)).json());
 }
 
-inline void vfolder_remove(const call_scope& scope, const std::string& name) {
+template <class = void>
+void vfolder_remove(const call_scope& scope, const std::string& name) {
     call what = vfolder_call("DELETE", name);
     what.retry = retry_class::unsafe; // a second one could hit a new folder of that name
     scope.perform(std::move(what));
 }
 
-inline void vfolder_rename(const call_scope& scope, const std::string& name, const std::string& new_name) {
+template <class = void>
+void vfolder_rename(const call_scope& scope, const std::string& name, const std::string& new_name) {
     check_vfolder_name(new_name);
     call what = vfolder_call("POST", name, "/rename");
     what.retry = retry_class::unsafe; // the second one would not find the old name
@@ -79,7 +85,8 @@ inline void vfolder_rename(const call_scope& scope, const std::string& name, con
 }
 
 /// Servers from 24.03 on answer 2xx with what they did and what they could not do.
-inline void check_results(const response& answer) {
+template <class = void>
+void check_results(const response& answer) {
     if (answer.text().empty() || answer.content_type() != "application/json") return;
     const json body = answer.json();
     const auto results = body.is_object() ? body.find("results") : body.end();
@@ -95,8 +102,9 @@ inline void check_results(const response& answer) {
     throw api_error(std::move(details));
 }
 
-inline void vfolder_mkdir(const call_scope& scope, const std::string& name, const std::string& path,
-                          const mkdir_options& options) {
+template <class = void>
+void vfolder_mkdir(const call_scope& scope, const std::string& name, const std::string& path,
+                   const mkdir_options& options) {
     const bool is_usual = options.parents && !options.exist_ok;
     json body = {{"path", codec::join_path(folder_path(path))}};
     if (!is_usual) body.update({{"parents", options.parents}, {"exist_ok", options.exist_ok}});
@@ -108,8 +116,9 @@ inline void vfolder_mkdir(const call_scope& scope, const std::string& name, cons
     check_results(scope.perform(std::move(what)));
 }
 
-inline void vfolder_rename_file(const call_scope& scope, const std::string& name, const std::string& path,
-                                const std::string& new_name) {
+template <class = void>
+void vfolder_rename_file(const call_scope& scope, const std::string& name, const std::string& path,
+                         const std::string& new_name) {
     if (new_name.empty() || new_name == "." || new_name == ".." || new_name.find('/') != std::string::npos ||
         has_control_character(new_name)) {
         throw client_error(error_kind::argument, codec::printable(new_name) + " is no name for a file");
@@ -123,8 +132,9 @@ inline void vfolder_rename_file(const call_scope& scope, const std::string& name
     scope.perform(std::move(what));
 }
 
-inline void vfolder_move_file(const call_scope& scope, const std::string& name, const std::string& from,
-                              const std::string& to) {
+template <class = void>
+void vfolder_move_file(const call_scope& scope, const std::string& name, const std::string& from,
+                       const std::string& to) {
     call what = vfolder_call("POST", name, "/move-file",
                              [](call& /*request*/, const dialect& language) { language.require(feature::move_file); });
     what.retry = retry_class::unsafe;
@@ -132,8 +142,9 @@ inline void vfolder_move_file(const call_scope& scope, const std::string& name, 
     scope.perform(std::move(what));
 }
 
-inline void vfolder_delete_files(const call_scope& scope, const std::string& name,
-                                 const std::vector<std::string>& files, bool recursive) {
+template <class = void>
+void vfolder_delete_files(const call_scope& scope, const std::string& name, const std::vector<std::string>& files,
+                          bool recursive) {
     std::vector<std::string> paths;
     for (const std::string& file : files) paths.push_back(codec::join_path(folder_path(file)));
     call what = vfolder_call("DELETE", name, "", [](call& request, const dialect& language) {
@@ -145,7 +156,8 @@ inline void vfolder_delete_files(const call_scope& scope, const std::string& nam
     scope.perform(std::move(what));
 }
 
-inline file_listing vfolder_list_files(const call_scope& scope, const std::string& name, const std::string& path) {
+template <class = void>
+file_listing vfolder_list_files(const call_scope& scope, const std::string& name, const std::string& path) {
     const std::string joined = codec::join_path(folder_path(path, codec::root_name::allow));
     const std::string place = joined.empty() ? "." : joined;
     call what = vfolder_call("GET", name, "/files", [place](call& request, const dialect& language) {

@@ -17,8 +17,9 @@
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-inline std::vector<std::string> vfolder_invite(const call_scope& scope, const std::string& name,
-                                               const std::string& perm, const std::vector<std::string>& emails) {
+template <class = void>
+std::vector<std::string> vfolder_invite(const call_scope& scope, const std::string& name, const std::string& perm,
+                                        const std::vector<std::string>& emails) {
     if (perm != "ro" && perm != "rw" && perm != "wd")
         throw client_error(error_kind::argument, "the permission of an invitation is ro, rw or wd");
     if (emails.empty()) throw client_error(error_kind::argument, "nobody to invite");
@@ -33,13 +34,15 @@ inline std::vector<std::string> vfolder_invite(const call_scope& scope, const st
     return ids;
 }
 
-inline std::vector<vfolder_invitation> vfolder_invitations(const call_scope& scope) {
+template <class = void>
+std::vector<vfolder_invitation> vfolder_invitations(const call_scope& scope) {
     call what;
     what.path = "/folders/invitations/list";
     return read_vfolder_invitations(scope.perform(std::move(what)).json());
 }
 
-inline std::vector<vfolder_invitation> vfolder_sent_invitations(const call_scope& scope) {
+template <class = void>
+std::vector<vfolder_invitation> vfolder_sent_invitations(const call_scope& scope) {
     call what;
     what.complete = [](call& request, const dialect& language) {
         language.require(feature::sent_invitations);
@@ -48,7 +51,8 @@ inline std::vector<vfolder_invitation> vfolder_sent_invitations(const call_scope
     return read_vfolder_invitations(scope.perform(std::move(what)).json());
 }
 
-inline void vfolder_accept_invitation(const call_scope& scope, const std::string& inv_id, const std::string& inv_ak) {
+template <class = void>
+void vfolder_accept_invitation(const call_scope& scope, const std::string& inv_id, const std::string& inv_ak) {
     const std::string own_key = *scope.state->config().access_key;
     call what;
     what.method = "POST";
@@ -67,7 +71,8 @@ inline void vfolder_accept_invitation(const call_scope& scope, const std::string
     scope.perform(std::move(what));
 }
 
-inline void vfolder_delete_invitation(const call_scope& scope, const std::string& inv_id) {
+template <class = void>
+void vfolder_delete_invitation(const call_scope& scope, const std::string& inv_id) {
     call what;
     what.method = "DELETE";
     what.path = "/folders/invitations/delete";

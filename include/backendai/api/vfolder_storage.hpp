@@ -42,16 +42,17 @@
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-inline storage_ticket request_upload(const transfer_scope& scope, const std::string& folder, const std::string& file,
-                                     std::uint64_t size) {
+template <class = void>
+storage_ticket request_upload(const transfer_scope& scope, const std::string& folder, const std::string& file,
+                              std::uint64_t size) {
     call what = vfolder_call("POST", folder, "/request-upload");
     what.retry = retry_class::safe; // one more upload that nobody begins
     what.set_json({{"path", file}, {"size", size}});
     return request_ticket(scope, std::move(what));
 }
 
-inline storage_ticket request_download(const transfer_scope& scope, const std::string& folder,
-                                       const std::string& file) {
+template <class = void>
+storage_ticket request_download(const transfer_scope& scope, const std::string& folder, const std::string& file) {
     call what = vfolder_call("POST", folder, "/request-download");
     what.retry = retry_class::safe;
     what.set_json({{"path", file}, {"archive", false}});
@@ -59,14 +60,15 @@ inline storage_ticket request_download(const transfer_scope& scope, const std::s
 }
 
 /// What names a session's server where parts of transfers are kept.
-inline std::string server_name(const session_state& state) {
+template <class = void>
+std::string server_name(const session_state& state) {
     const codec::url endpoint = codec::parse_url(*state.config().endpoint);
     return endpoint.origin() + endpoint.path;
 }
 
 /// Makes the directories that the files lie in, for storage proxies that do not do it by themselves.
-inline void make_parents(const transfer_scope& scope, const std::string& folder,
-                         const std::vector<upload_entry>& entries) {
+template <class = void>
+void make_parents(const transfer_scope& scope, const std::string& folder, const std::vector<upload_entry>& entries) {
     std::set<std::string> parents;
     for (const upload_entry& entry : entries) {
         const std::size_t slash = entry.name.rfind('/');
@@ -78,8 +80,9 @@ inline void make_parents(const transfer_scope& scope, const std::string& folder,
     }
 }
 
-inline void storage_upload(const call_scope& call_limits, const dialect& language, const std::string& folder,
-                           const std::vector<upload_entry>& entries, const upload_options& options) {
+template <class = void>
+void storage_upload(const call_scope& call_limits, const dialect& language, const std::string& folder,
+                    const std::vector<upload_entry>& entries, const upload_options& options) {
     if (options.chunk_size == 0) throw client_error(error_kind::argument, "chunk_size is 0");
     std::uint64_t total = 0;
     for (const upload_entry& entry : entries) {
@@ -104,6 +107,7 @@ inline void storage_upload(const call_scope& call_limits, const dialect& languag
 /// Downloads files and directories, one after the other.
 class storage_download {
 public:
+    template <class = void>
     storage_download(const call_scope& scope, const std::string& folder, const std::filesystem::path& dest,
                      const download_options& options)
         : scope_(scope),
@@ -113,6 +117,7 @@ public:
           meter_(options.progress),
           left_(options.max_bytes != 0 ? options.max_bytes : (std::numeric_limits<std::uint64_t>::max)()) {}
 
+    template <class = void>
     void run(const std::vector<std::string>& paths) {
         std::vector<components> names;
         std::set<std::string> known;
@@ -142,6 +147,7 @@ private:
     };
 
     // False when the server says that it is no file.
+    template <class = void>
     bool fetch_file(const components& name, std::optional<file_metadata> metadata) {
         const std::string path = codec::join_path(name);
         ranged_download file(
@@ -159,6 +165,7 @@ private:
     }
 
     // Looks at everything first: a name that cannot be used is told before anything is written.
+    template <class = void>
     void fetch_directory(const components& top) {
         std::vector<listed> files, directories;
         const std::string asked_for = codec::join_path(top);
@@ -201,6 +208,7 @@ private:
         }
     }
 
+    template <class = void>
     std::vector<file_entry> list(const std::string& path, bool is_asked_for) {
         try {
             file_listing found = vfolder_list_files(scope_.step(), folder_, path.empty() ? "." : path);
@@ -216,6 +224,7 @@ private:
     }
 
     // The components of a name that may be used here.
+    template <class = void>
     components checked_name(const std::string& name, error_kind blame) {
         try {
             components parts = codec::safe_relative_path(name, codec::root_name::refuse, options_.names);
@@ -226,12 +235,15 @@ private:
             throw unusable(e.what());
         }
     }
+    template <class = void>
     static client_error unusable(const std::string& why) {
         return {error_kind::protocol, "the download is not usable: " + why, client_error::progress::maybe_sent};
     }
+    template <class = void>
     static bool is_link(const file_entry& entry) {
         return entry.raw.value("type", json()) == "SYMBOLIC_LINK" || (!entry.mode.empty() && entry.mode[0] == 'l');
     }
+    template <class = void>
     static os::file_time time_of(const file_entry& entry) {
         const auto since = entry.mtime.time_since_epoch();
         auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);

@@ -84,7 +84,8 @@ struct vfolder_invitation {
 namespace detail {
 
 /// `.?[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?`. @throws client_error{argument}
-inline void check_vfolder_name(const std::string& name) {
+template <class = void>
+void check_vfolder_name(const std::string& name) {
     const auto alphanumeric = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     };
@@ -100,19 +101,22 @@ inline void check_vfolder_name(const std::string& name) {
 }
 
 /// The same by the server's version: 19.03 knows no names with a dot in front.
-inline void check_vfolder_name(const std::string& name, const dialect& language) {
+template <class = void>
+void check_vfolder_name(const std::string& name, const dialect& language) {
     check_vfolder_name(name);
     if (name.front() == '.') language.require(feature::dot_folders);
 }
 
 /// Ids are UUIDs, in text; some servers have numbers.
-inline std::string id_text(const wire_object& fields, const char* key) {
+template <class = void>
+std::string id_text(const wire_object& fields, const char* key) {
     const json* member = fields.find(key);
     if (member == nullptr) return {};
     return member->is_number_integer() ? member->dump() : fields.string(key);
 }
 
-inline vfolder_creation read_vfolder_creation(json answer) {
+template <class = void>
+vfolder_creation read_vfolder_creation(json answer) {
     const wire_object fields(answer, "the answer");
     vfolder_creation made;
     made.id = id_text(fields, "id");
@@ -122,7 +126,8 @@ inline vfolder_creation read_vfolder_creation(json answer) {
     return made;
 }
 
-inline std::vector<vfolder_summary> read_vfolder_list(const json& answer) {
+template <class = void>
+std::vector<vfolder_summary> read_vfolder_list(const json& answer) {
     if (!answer.is_array()) bad_answer("the folders are not a list");
     std::vector<vfolder_summary> folders;
     for (const json& item : answer) {
@@ -139,7 +144,8 @@ inline std::vector<vfolder_summary> read_vfolder_list(const json& answer) {
     return folders;
 }
 
-inline vfolder_info read_vfolder_info(json answer) {
+template <class = void>
+vfolder_info read_vfolder_info(json answer) {
     const wire_object fields(answer, "the folder");
     vfolder_info folder;
     folder.id = id_text(fields, "id");
@@ -154,7 +160,8 @@ inline vfolder_info read_vfolder_info(json answer) {
     return folder;
 }
 
-inline vfolder_hosts read_vfolder_hosts(json answer) {
+template <class = void>
+vfolder_hosts read_vfolder_hosts(json answer) {
     const wire_object fields(answer, "the hosts");
     vfolder_hosts hosts;
     if (fields.find("default") != nullptr) hosts.default_host = fields.string("default");
@@ -166,7 +173,8 @@ inline vfolder_hosts read_vfolder_hosts(json answer) {
     return hosts;
 }
 
-inline std::vector<vfolder_invitation> read_vfolder_invitations(const json& answer) {
+template <class = void>
+std::vector<vfolder_invitation> read_vfolder_invitations(const json& answer) {
     std::vector<vfolder_invitation> invitations;
     for (const json& item : wire_object(answer, "the answer").array_or_empty("invitations")) {
         const wire_object fields(item, "an invitation");

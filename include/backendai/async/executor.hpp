@@ -54,6 +54,7 @@ public:
 
     /// Queues a task. @return false when the executor is stopped; the task was not touched then.
     /// @throws client_error{io} when the system gives not even one thread
+    template <class = void>
     bool submit(std::shared_ptr<work> task) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -72,6 +73,7 @@ public:
 
     /// Queues a continuation, which is run also while the executor stops. @return false when no thread is there to run
     /// it; it was not touched then.
+    template <class = void>
     bool resume(const std::shared_ptr<work>& continuation) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -90,6 +92,7 @@ public:
     }
 
     /// Refuses the tasks that wait, and all later ones. The threads end once their tasks and what continues them ended.
+    template <class = void>
     void stop() {
         std::list<std::shared_ptr<work>> refused; // a list: an empty one needs no memory, and stopping must not fail
         {
@@ -110,6 +113,7 @@ public:
     }
 
     /// Waits until the threads of a stopped executor have ended; on one of them it returns at once.
+    template <class = void>
     void join() {
         if (on_own_thread()) return;
         std::vector<std::thread> threads;
@@ -122,9 +126,13 @@ public:
     }
 
     /// Whether the caller is one of the threads.
-    bool on_own_thread() const noexcept { return current() == this; }
+    template <class = void>
+    bool on_own_thread() const noexcept {
+        return current() == this;
+    }
 
     /// The executor whose thread the caller is, or null.
+    template <class = void>
     static const executor*& current() noexcept {
         thread_local const executor* mine = nullptr;
         return mine;
@@ -135,6 +143,7 @@ public:
 
 private:
     // Under the lock. Fewer threads than allowed will do when the system gives no more.
+    template <class = void>
     void start_thread() {
         if (running_ >= limit_ || tasks_.size() + continuations_.size() <= idle_) return;
         threads_.reserve(threads_.size() + 1); // what could fail once there is a thread
@@ -146,6 +155,7 @@ private:
         }
     }
 
+    template <class = void>
     void serve() {
         current() = this;
         std::unique_lock<std::mutex> lock(mutex_);

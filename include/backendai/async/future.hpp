@@ -66,6 +66,7 @@ struct future_access {
         if (!result.state_ || !result.state_->take()) no_result();
         return result.state_;
     }
+    template <class = void>
     [[noreturn]] static void no_result() {
         throw client_error(error_kind::argument, "this future has no result, or it was taken already");
     }

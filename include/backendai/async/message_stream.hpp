@@ -67,6 +67,7 @@ public:
     explicit message_stream_body(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
     message_stream& stream() const noexcept { return *stream_; }
     std::optional<stream_message> read_for(std::chrono::milliseconds limit) { return stream_->receive_for(limit); }
+    template <class = void>
     void end() noexcept {
         try {
             stream_->close();
@@ -95,16 +96,20 @@ public:
     /// See message_stream, also for the errors, which come out of the futures.
     future<stream_message> receive() const { return io_.read(); }
     /// Nothing when no message came within @p limit.
+    template <class = void>
     future<std::optional<stream_message>> receive_for(std::chrono::milliseconds limit) const {
         return io_.read_for<std::optional<stream_message>>(
             limit, [](std::optional<stream_message>&& message) { return std::move(message); });
     }
+    template <class = void>
     future<void> send_text(std::string text) const {
         return io_.write([text = std::move(text)](body& on) { on.stream().send_text(text); });
     }
+    template <class = void>
     future<void> send_binary(std::string bytes) const {
         return io_.write([bytes = std::move(bytes)](body& on) { on.stream().send_binary(bytes); });
     }
+    template <class = void>
     future<void> close(std::uint16_t code = 1000, std::string reason = {}) const {
         return io_.write([code, reason = std::move(reason)](body& on) { on.stream().close(code, reason); });
     }

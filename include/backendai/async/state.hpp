@@ -39,6 +39,7 @@ public:
     bool take() noexcept { return !taken_.exchange(true, std::memory_order_relaxed); }
 
     /// @throws client_error{argument} on a thread of the executor that the result comes from, unless it is there.
+    template <class = void>
     void wait() {
         if (ready()) return;
         std::unique_lock<std::mutex> lock(mutex_);
@@ -49,6 +50,7 @@ public:
         }
         changed_.wait(lock, [this] { return ready(); });
     }
+    template <class = void>
     bool wait_until(std::chrono::steady_clock::time_point when) {
         if (ready()) return true;
         std::unique_lock<std::mutex> lock(mutex_);
@@ -57,6 +59,7 @@ public:
 
     /// Has @p next run on the executor when the result is there. @return false when it is there already, and @p next
     /// was not touched.
+    template <class = void>
     bool continue_with(std::shared_ptr<work> next) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (ready()) return false;
@@ -64,20 +67,24 @@ public:
         return true;
     }
     /// As continue_with(), but a result that is there already makes @p next run too.
+    template <class = void>
     void then(const std::shared_ptr<work>& next) {
         if (!continue_with(next)) dispatch(next, threads());
     }
 
+    template <class = void>
     std::shared_ptr<executor> threads() {
         const std::lock_guard<std::mutex> lock(mutex_);
         return executor_;
     }
 
 protected:
+    template <class = void>
     void set_threads(std::shared_ptr<executor> threads) {
         const std::lock_guard<std::mutex> lock(mutex_);
         executor_ = std::move(threads);
     }
+    template <class = void>
     void announce() noexcept {
         std::shared_ptr<work> next;
         std::shared_ptr<executor> threads;
@@ -93,6 +100,7 @@ protected:
 
 private:
     // Once the session is closed and its threads are gone, the thread at hand does it.
+    template <class = void>
     static void dispatch(const std::shared_ptr<work>& next, const std::shared_ptr<executor>& threads) {
         if (!threads || !threads->resume(next)) next->run();
     }
@@ -192,14 +200,16 @@ private:
 };
 
 /// A client_error, or the std::bad_alloc that stands for it when there is no memory for its text.
-inline std::exception_ptr failure_of(error_kind kind, const char* why) noexcept {
+template <class = void>
+std::exception_ptr failure_of(error_kind kind, const char* why) noexcept {
     try {
         throw client_error(kind, why);
     } catch (...) {
         return std::current_exception();
     }
 }
-inline std::exception_ptr cancelled_before_start() noexcept {
+template <class = void>
+std::exception_ptr cancelled_before_start() noexcept {
     return failure_of(error_kind::cancelled, "the call was cancelled");
 }
 

@@ -17,7 +17,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace codec {
 
 /// Encodes @p data with padding and without line breaks.
-inline std::string base64_encode(std::string_view data) {
+template <class = void>
+std::string base64_encode(std::string_view data) {
     // OpenSSL counts in int: work in pieces of a multiple of three bytes, which leave no padding in between.
     constexpr std::size_t piece = std::size_t{3} << 20;
     std::string text;
@@ -37,7 +38,8 @@ inline std::string base64_encode(std::string_view data) {
 
 /// Decodes padded base64; ASCII white space is allowed anywhere, as senders wrap long lines.
 /// @throws decode_error on a foreign character, misplaced padding or a length that is no multiple of four.
-inline std::string base64_decode(std::string_view text) {
+template <class = void>
+std::string base64_decode(std::string_view text) {
     std::string data;
     data.reserve(text.size() / 4 * 3);
     unsigned quantum = 0;

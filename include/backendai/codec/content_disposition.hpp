@@ -28,7 +28,8 @@ struct content_disposition {
 namespace detail {
 
 /// `UTF-8'en'a%20b` of RFC 5987, in UTF-8.
-inline std::string decode_extended_value(std::string_view text) {
+template <class = void>
+std::string decode_extended_value(std::string_view text) {
     const auto fail = [&](const char* why) {
         throw decode_error("extended parameter value " + printable(text) + ": " + why);
     };
@@ -57,7 +58,8 @@ inline std::string decode_extended_value(std::string_view text) {
 }
 
 /// A parameter by RFC 5987: the extended form (`name*`) goes before the plain one, wherever they stand.
-inline std::optional<std::string> find_extended(const mime_value& value, const std::string& name) {
+template <class = void>
+std::optional<std::string> find_extended(const mime_value& value, const std::string& name) {
     if (const std::string* extended = value.find(name + '*')) return decode_extended_value(*extended);
     if (const std::string* plain = value.find(name)) return *plain;
     return std::nullopt;
@@ -70,7 +72,8 @@ inline std::optional<std::string> find_extended(const mime_value& value, const s
 /// A plain `filename="..."` is taken by the letter after undoing backslash escapes, as aiohttp's reader does: percent
 /// signs in it are not decoded (a vfolder download's parts carry a percent-encoded base name: codec::unescape()).
 /// @throws decode_error when it is malformed. Pure; thread-safe.
-inline content_disposition parse_content_disposition(std::string_view text) {
+template <class = void>
+content_disposition parse_content_disposition(std::string_view text) {
     const mime_value parsed = parse_mime_value(text);
     if (!is_token(parsed.value))
         throw decode_error("content disposition " + printable(text) + ": the type is not a token");
@@ -89,7 +92,8 @@ inline content_disposition parse_content_disposition(std::string_view text) {
 /// with the troublesome characters percent-encoded, as browsers do, for readers that know nothing else.
 /// @throws std::invalid_argument for an empty or non-ASCII field name, for CR, LF or NUL in a name (they would inject
 /// headers), and for a filename that is not UTF-8. Pure; thread-safe.
-inline std::string format_form_data(std::string_view name, const std::optional<std::string>& filename) {
+template <class = void>
+std::string format_form_data(std::string_view name, const std::optional<std::string>& filename) {
     if (name.empty()) throw std::invalid_argument("the name of a form field is empty");
     for (const char c : name) {
         if (c < ' ' || c > '~' || c == '"' || c == '\\' || c == ';')

@@ -26,19 +26,22 @@ struct cookie {
 
 namespace detail {
 
-inline std::string_view trim_spaces(std::string_view text) {
+template <class = void>
+std::string_view trim_spaces(std::string_view text) {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
     while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
     return text;
 }
 
-inline std::string lower_ascii(std::string_view text) {
+template <class = void>
+std::string lower_ascii(std::string_view text) {
     std::string lower(text);
     for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
     return lower;
 }
 
-inline bool is_cookie_text(std::string_view text, std::string_view forbidden) {
+template <class = void>
+bool is_cookie_text(std::string_view text, std::string_view forbidden) {
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
         if (byte < 0x20 || byte >= 0x7f || forbidden.find(c) != std::string_view::npos) return false;
@@ -47,7 +50,8 @@ inline bool is_cookie_text(std::string_view text, std::string_view forbidden) {
 }
 
 /// Max-Age in seconds: digits, perhaps after a minus; more than nine of them are more than a program lives.
-inline std::optional<std::chrono::seconds> parse_max_age(std::string_view text) {
+template <class = void>
+std::optional<std::chrono::seconds> parse_max_age(std::string_view text) {
     const bool negative = !text.empty() && text.front() == '-';
     if (negative) text.remove_prefix(1);
     if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return {};
@@ -58,7 +62,8 @@ inline std::optional<std::chrono::seconds> parse_max_age(std::string_view text) 
 }
 
 /// Also with dashes in the date, as many servers write it: "Mon, 30-Nov-2026 15:34:00 GMT".
-inline std::optional<utc_time> parse_cookie_date(std::string_view text) {
+template <class = void>
+std::optional<utc_time> parse_cookie_date(std::string_view text) {
     std::string date(text);
     for (char& c : date) c = c == '-' ? ' ' : c;
     return parse_http_date(date);
@@ -68,7 +73,8 @@ inline std::optional<utc_time> parse_cookie_date(std::string_view text) {
 
 /// Reads the value of a Set-Cookie field; nothing when it is none, or holds characters that could not be sent back.
 /// Attributes that are unknown or cannot be read are passed over. @param now what Max-Age counts from
-inline std::optional<cookie> parse_set_cookie(std::string_view text, utc_time now) {
+template <class = void>
+std::optional<cookie> parse_set_cookie(std::string_view text, utc_time now) {
     const std::size_t end = text.find(';');
     const std::string_view pair = text.substr(0, end);
     const std::size_t equals = pair.find('=');
@@ -106,7 +112,8 @@ inline std::optional<cookie> parse_set_cookie(std::string_view text, utc_time no
 }
 
 /// Whether a request to @p path is below a cookie's path (RFC 6265 section 5.1.4).
-inline bool cookie_path_matches(std::string_view cookie_path, std::string_view path) {
+template <class = void>
+bool cookie_path_matches(std::string_view cookie_path, std::string_view path) {
     if (path.substr(0, cookie_path.size()) != cookie_path) return false;
     return path.size() == cookie_path.size() || cookie_path.back() == '/' || path[cookie_path.size()] == '/';
 }

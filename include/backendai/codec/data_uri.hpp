@@ -22,14 +22,16 @@ struct data_uri {
 };
 
 /// Whether @p text begins as a data URI does.
-inline bool is_data_uri(std::string_view text) {
+template <class = void>
+bool is_data_uri(std::string_view text) {
     return text.size() >= 5 && (text[0] == 'd' || text[0] == 'D') && (text[1] == 'a' || text[1] == 'A') &&
            (text[2] == 't' || text[2] == 'T') && (text[3] == 'a' || text[3] == 'A') && text[4] == ':';
 }
 
 /// Decodes "data:[type][;parameter...][;base64],content".
 /// @throws decode_error when it is not a data URI or its base64 is broken.
-inline data_uri decode_data_uri(std::string_view text) {
+template <class = void>
+data_uri decode_data_uri(std::string_view text) {
     if (!is_data_uri(text)) throw decode_error("data URI: does not begin with data:");
     const std::size_t comma = text.find(',');
     if (comma == std::string_view::npos) throw decode_error("data URI: the comma before the content is missing");

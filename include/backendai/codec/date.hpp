@@ -28,7 +28,8 @@ struct civil_date {
 
 // Days since 1970-01-01 to the proleptic Gregorian calendar and back, in 400-year eras that begin on 1 March,
 // so that the leap day is the last one of its year. No time zone data base and no locale is involved.
-inline civil_date civil_from_days(std::int64_t days) {
+template <class = void>
+civil_date civil_from_days(std::int64_t days) {
     days += 719468;
     const std::int64_t era = (days >= 0 ? days : days - 146096) / 146097;
     const auto day_of_era = static_cast<unsigned>(days - era * 146097);
@@ -40,7 +41,8 @@ inline civil_date civil_from_days(std::int64_t days) {
             day_of_year - (153 * shifted_month + 2) / 5 + 1};
 }
 
-inline std::int64_t days_from_civil(civil_date date) {
+template <class = void>
+std::int64_t days_from_civil(civil_date date) {
     const std::int64_t year = date.year - (date.month <= 2 ? 1 : 0);
     const std::int64_t era = (year >= 0 ? year : year - 399) / 400;
     const auto year_of_era = static_cast<unsigned>(year - era * 400);
@@ -49,7 +51,8 @@ inline std::int64_t days_from_civil(civil_date date) {
     return era * 146097 + static_cast<std::int64_t>(day_of_era) - 719468;
 }
 
-inline void put_digits(std::string& text, std::int64_t value, int width) {
+template <class = void>
+void put_digits(std::string& text, std::int64_t value, int width) {
     const std::size_t end = text.size() + static_cast<std::size_t>(width);
     text.resize(end, '0');
     for (std::size_t at = end; width > 0; --width, value /= 10) text[--at] = static_cast<char>('0' + value % 10);
@@ -59,6 +62,7 @@ inline void put_digits(std::string& text, std::int64_t value, int width) {
 class digit_reader {
 public:
     explicit digit_reader(std::string_view text) : text_(text) {}
+    template <class = void>
     std::int64_t number(std::size_t width) {
         std::int64_t value = 0;
         if (text_.size() < width) return fail();
@@ -69,6 +73,7 @@ public:
         text_.remove_prefix(width);
         return value;
     }
+    template <class = void>
     void literal(std::string_view expected) {
         if (text_.substr(0, expected.size()) == expected) {
             text_.remove_prefix(expected.size());
@@ -76,6 +81,7 @@ public:
             fail();
         }
     }
+    template <class = void>
     std::size_t one_of(const std::array<std::string_view, 12>& words) {
         for (std::size_t i = 0; i < words.size(); ++i) {
             if (text_.substr(0, words[i].size()) == words[i]) {
@@ -103,7 +109,8 @@ struct time_of_day {
 };
 
 // Nothing for days and times that do not exist, a leap second apart, and for what the system's clock cannot hold.
-inline std::optional<utc_time> make_utc(civil_date date, time_of_day time) {
+template <class = void>
+std::optional<utc_time> make_utc(civil_date date, time_of_day time) {
     constexpr std::array<unsigned, 12> month_lengths = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     if (date.month < 1 || date.month > 12 || date.day < 1 || date.day > month_lengths[date.month - 1]) return {};
     const bool leap_year = (date.year % 4 == 0 && date.year % 100 != 0) || date.year % 400 == 0;
@@ -121,7 +128,8 @@ inline std::optional<utc_time> make_utc(civil_date date, time_of_day time) {
 } // namespace detail
 
 /// "2019-02-14T09:30:00.123456+00:00", the form of the Date header that the official client sends and signs.
-inline std::string format_date(utc_time time) {
+template <class = void>
+std::string format_date(utc_time time) {
     using namespace std::chrono;
     const std::int64_t micros = duration_cast<microseconds>(time.time_since_epoch()).count();
     std::int64_t seconds = micros / 1000000;
@@ -158,7 +166,8 @@ inline std::string format_date(utc_time time) {
 
 /// Reads an ISO 8601 date and time with an offset ("2019-02-14T09:30:00[.123456]+09:00", or "Z"); nothing when the
 /// text has another form.
-inline std::optional<utc_time> parse_iso_date(std::string_view text) {
+template <class = void>
+std::optional<utc_time> parse_iso_date(std::string_view text) {
     detail::digit_reader in(text);
     const std::int64_t year = in.number(4);
     in.literal("-");
@@ -206,7 +215,8 @@ inline std::optional<utc_time> parse_iso_date(std::string_view text) {
 
 /// Reads the preferred form of an HTTP date ("Sun, 06 Nov 1994 08:49:37 GMT", RFC 7231 section 7.1.1.1); nothing when
 /// the text has another form.
-inline std::optional<utc_time> parse_http_date(std::string_view text) {
+template <class = void>
+std::optional<utc_time> parse_http_date(std::string_view text) {
     static const std::array<std::string_view, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                             "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     const std::size_t comma = text.find(", ");

@@ -22,6 +22,7 @@ namespace detail {
 /// hides no other one, its bytes are known without keeping them, and comparing stays linear whatever the data.
 class delimiter_search {
 public:
+    template <class = void>
     explicit delimiter_search(const std::string& boundary) : delimiter_("\r\n--" + boundary) {
         skip_.fill(static_cast<unsigned char>(delimiter_.size()));
         for (std::size_t i = 0; i + 1 < delimiter_.size(); ++i)
@@ -31,6 +32,7 @@ public:
     std::string_view delimiter() const noexcept { return delimiter_; }
 
     /// Offset of the first whole delimiter in `text`, or npos.
+    template <class = void>
     std::size_t find(std::string_view text) const noexcept {
         const std::size_t length = delimiter_.size();
         if (text.size() < length) return std::string_view::npos;
@@ -48,6 +50,7 @@ public:
     }
 
     /// How many bytes at the end of `text`, which holds no whole delimiter, may be the beginning of one.
+    template <class = void>
     std::size_t partial_at_end(std::string_view text) const noexcept {
         const std::size_t longest = delimiter_.size() - 1;
         if (text.size() > longest) text.remove_prefix(text.size() - longest);
@@ -60,6 +63,7 @@ public:
     }
 
     /// Whether `text` is what the delimiter has at `offset`; no more than the delimiter's length counts.
+    template <class = void>
     bool matches(std::string_view text, std::size_t offset) const noexcept {
         return text.size() <= delimiter_.size() - offset &&
                std::memcmp(text.data(), delimiter_.data() + offset, text.size()) == 0;
@@ -67,6 +71,7 @@ public:
 
 private:
     // Looks at the byte where the delimiter would end, and skips what that one rules out.
+    template <class = void>
     std::size_t find_skipping(std::string_view text, std::size_t at) const noexcept {
         const std::size_t length = delimiter_.size();
         const char* const data = text.data();

@@ -25,7 +25,8 @@ struct digest_name {
     const char* openssl; // the spelling of EVP_get_digestbyname
 };
 
-inline const std::array<digest_name, 11>& digest_names() {
+template <class = void>
+const std::array<digest_name, 11>& digest_names() {
     static const std::array<digest_name, 11> names = {{{"sha1", "SHA1"},
                                                        {"sha224", "SHA224"},
                                                        {"sha256", "SHA256"},
@@ -40,14 +41,16 @@ inline const std::array<digest_name, 11>& digest_names() {
     return names;
 }
 
-inline const EVP_MD* find_digest(std::string_view name) {
+template <class = void>
+const EVP_MD* find_digest(std::string_view name) {
     for (const digest_name& candidate : digest_names()) {
         if (name == candidate.python) return EVP_get_digestbyname(candidate.openssl);
     }
     return nullptr;
 }
 
-inline const EVP_MD* require_digest(std::string_view name) {
+template <class = void>
+const EVP_MD* require_digest(std::string_view name) {
     const EVP_MD* md = find_digest(name);
     if (md == nullptr) throw std::invalid_argument("unknown or unusable hash type: " + std::string(name));
     return md;
@@ -56,12 +59,14 @@ inline const EVP_MD* require_digest(std::string_view name) {
 } // namespace detail
 
 /// Whether @p name (Python's spelling: "sha256", "sha3_512", "blake2b" ...) can be used with HMAC here.
-inline bool has_digest(std::string_view name) {
+template <class = void>
+bool has_digest(std::string_view name) {
     return detail::find_digest(name) != nullptr;
 }
 
 /// Lower-case hexadecimal text of @p data.
-inline std::string to_hex(std::string_view data) {
+template <class = void>
+std::string to_hex(std::string_view data) {
     constexpr char digits[] = "0123456789abcdef";
     std::string text;
     text.reserve(data.size() * 2);
@@ -75,7 +80,8 @@ inline std::string to_hex(std::string_view data) {
 
 /// The raw digest of @p data.
 /// @throws std::invalid_argument when has_digest(algorithm) is false.
-inline std::string digest(std::string_view algorithm, std::string_view data) {
+template <class = void>
+std::string digest(std::string_view algorithm, std::string_view data) {
     std::string result(EVP_MAX_MD_SIZE, '\0');
     unsigned length = 0;
     if (EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(&result[0]), &length,
@@ -92,6 +98,7 @@ class hmac_key {
 public:
     /// @param algorithm Python's name of the hash.  @param key raw bytes of any length.
     /// @throws std::invalid_argument when has_digest(algorithm) is false.
+    template <class = void>
     hmac_key(std::string_view algorithm, std::string_view key) : md_(detail::require_digest(algorithm)) {
         const auto block = static_cast<std::size_t>(EVP_MD_block_size(md_));
         std::string padded(key.size() > block ? digest(algorithm, key) : std::string(key));
@@ -121,6 +128,7 @@ public:
 private:
     using context = std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)>;
 
+    template <class = void>
     context keyed(std::string block, unsigned char pad) const {
         for (char& c : block) c = static_cast<char>(static_cast<unsigned char>(c) ^ pad);
         context state(EVP_MD_CTX_new(), EVP_MD_CTX_free);

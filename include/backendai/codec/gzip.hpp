@@ -42,12 +42,14 @@ namespace detail {
 
 constexpr std::size_t deflate_buffer_size = 64 * 1024;
 
-inline int window_bits(deflate_format format) noexcept {
+template <class = void>
+int window_bits(deflate_format format) noexcept {
     return format == deflate_format::gzip ? 15 + 16 : format == deflate_format::zlib ? 15 : -15;
 }
 
 /// The next piece of `bytes` that zlib's 32-bit counters can take; removed from it.
-inline void give_input(z_stream& stream, std::string_view& bytes) noexcept {
+template <class = void>
+void give_input(z_stream& stream, std::string_view& bytes) noexcept {
     const std::size_t count = (std::min)(bytes.size(), std::size_t{1} << 30);
     // zlib takes the input as non-const for historical reasons and does not write to it
     stream.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(bytes.data()));
@@ -60,6 +62,7 @@ inline void give_input(z_stream& stream, std::string_view& bytes) noexcept {
 /// Decodes a compressed stream with constant memory (about 110 KB). Not thread-safe.
 class inflate_decoder {
 public:
+    template <class = void>
     inflate_decoder(deflate_format format, expansion_limits limits)
         : format_(format), limits_(limits), buffer_(new char[detail::deflate_buffer_size]) {
         if (inflateInit2(&stream_, detail::window_bits(format)) != Z_OK) throw std::bad_alloc();
@@ -86,6 +89,7 @@ public:
     }
 
     /// Says that the input is over. @throws decode_error when the stream's end and checksum have not come.
+    template <class = void>
     void finish() {
         if (failed_) throw decode_error("compressed data ends after an error");
         failed_ = true;
@@ -98,6 +102,7 @@ public:
 
 private:
     // What follows a gzip member must be another (RFC 1952 2.2); its damaged magic is found by inflate.
+    template <class = void>
     void begin_member() {
         if (format_ != deflate_format::gzip) throw decode_error("something follows the end of compressed data");
         if (inflateReset(&stream_) != Z_OK) throw decode_error("compressed data cannot be decoded");
@@ -124,6 +129,7 @@ private:
         at_end_ = status == Z_STREAM_END;
     }
 
+    template <class = void>
     void count_output(std::size_t produced) {
         if (produced > limits_.output_bytes - bytes_out_)
             throw decode_error("compressed data expands beyond the limit of " + std::to_string(limits_.output_bytes) +
@@ -149,6 +155,7 @@ class deflate_encoder {
 public:
     /// @param level 0 (none) to 9 (smallest), -1 for zlib's default
     /// @throws std::invalid_argument for another level
+    template <class = void>
     explicit deflate_encoder(deflate_format format, int level = -1) : buffer_(new char[detail::deflate_buffer_size]) {
         if (level < -1 || level > 9) throw std::invalid_argument("compression level out of range");
         if (deflateInit2(&stream_, level, Z_DEFLATED, detail::window_bits(format), 8, Z_DEFAULT_STRATEGY) != Z_OK)

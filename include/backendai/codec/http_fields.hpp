@@ -18,7 +18,8 @@ namespace codec {
 using http_fields = std::vector<std::pair<std::string, std::string>>;
 
 /// Compares without regard to the case of ASCII letters.
-inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
+template <class = void>
+bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
     if (a.size() != b.size()) return false;
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -28,7 +29,8 @@ inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcep
 }
 
 /// A token of RFC 9110 section 5.6.2: header names, subprotocols, methods.
-inline bool is_token(std::string_view text) noexcept {
+template <class = void>
+bool is_token(std::string_view text) noexcept {
     for (const char c : text) {
         const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         if (!alphanumeric && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
@@ -37,7 +39,8 @@ inline bool is_token(std::string_view text) noexcept {
 }
 
 /// A header's value may hold anything but control characters; tab is allowed. Keeps CR, LF and NUL out.
-inline bool is_field_value(std::string_view text) noexcept {
+template <class = void>
+bool is_field_value(std::string_view text) noexcept {
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
         if ((byte < 0x20 && byte != '\t') || byte == 0x7F) return false;
@@ -46,14 +49,16 @@ inline bool is_field_value(std::string_view text) noexcept {
 }
 
 /// Without the spaces and tabs around it.
-inline std::string_view trim_field(std::string_view text) noexcept {
+template <class = void>
+std::string_view trim_field(std::string_view text) noexcept {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
     while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
     return text;
 }
 
 /// The first header of that name, or null.
-inline const std::string* find_field(const http_fields& fields, std::string_view name) noexcept {
+template <class = void>
+const std::string* find_field(const http_fields& fields, std::string_view name) noexcept {
     for (const auto& field : fields) {
         if (equals_ignoring_case(field.first, name)) return &field.second;
     }
@@ -61,7 +66,8 @@ inline const std::string* find_field(const http_fields& fields, std::string_view
 }
 
 /// How often the name occurs.
-inline std::size_t count_fields(const http_fields& fields, std::string_view name) noexcept {
+template <class = void>
+std::size_t count_fields(const http_fields& fields, std::string_view name) noexcept {
     std::size_t count = 0;
     for (const auto& field : fields) {
         if (equals_ignoring_case(field.first, name)) ++count;
@@ -70,7 +76,8 @@ inline std::size_t count_fields(const http_fields& fields, std::string_view name
 }
 
 /// The members of a comma-separated list, over all headers of that name, empty members left out.
-inline std::vector<std::string> list_members(const http_fields& fields, std::string_view name) {
+template <class = void>
+std::vector<std::string> list_members(const http_fields& fields, std::string_view name) {
     std::vector<std::string> members;
     for (const auto& field : fields) {
         if (!equals_ignoring_case(field.first, name)) continue;
@@ -87,7 +94,8 @@ inline std::vector<std::string> list_members(const http_fields& fields, std::str
 }
 
 /// True when the comma-separated list of that name has this member, case ignored.
-inline bool list_has(const http_fields& fields, std::string_view name, std::string_view member) {
+template <class = void>
+bool list_has(const http_fields& fields, std::string_view name, std::string_view member) {
     for (const std::string& candidate : list_members(fields, name)) {
         if (equals_ignoring_case(candidate, member)) return true;
     }

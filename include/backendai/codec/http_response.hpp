@@ -44,6 +44,7 @@ public:
         : limits_(limits), connect_request_(connect_request) {}
 
     /// Takes bytes off the front of `input`, as many as belong to the response. True when the response is whole.
+    template <class = void>
     bool feed(std::string_view& input) {
         while (state_ != state::done && !input.empty()) {
             if (state_ == state::body || state_ == state::chunk || state_ == state::until_close) {
@@ -57,6 +58,7 @@ public:
     }
 
     /// Tells that the connection ended: that is the end of a body without a length; anywhere else decode_error.
+    template <class = void>
     void finish() {
         if (state_ == state::until_close) state_ = state::done;
         if (state_ != state::done) throw decode_error("http response: the connection ended before its end");
@@ -77,6 +79,7 @@ private:
     [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("http response: ") + what); }
 
     // A line up to CR LF into line_, without them. Judged as a whole, so the result does not depend on the chunking.
+    template <class = void>
     bool read_line(std::string_view& input) {
         const std::size_t end = input.find('\n');
         const std::size_t size = end == std::string_view::npos ? input.size() : end + 1;
@@ -91,6 +94,7 @@ private:
         return true;
     }
 
+    template <class = void>
     void line_done(std::string_view line) {
         switch (state_) {
         case state::status_line: read_status(line); break;
@@ -117,6 +121,7 @@ private:
         }
     }
 
+    template <class = void>
     void read_status(std::string_view line) {
         // "HTTP/1.1 101 Switching Protocols"; the space before an empty reason is often missing in practice.
         if (line.size() < 12 || line.substr(0, 7) != "HTTP/1." || (line[7] != '0' && line[7] != '1') ||
@@ -136,6 +141,7 @@ private:
         state_ = state::header;
     }
 
+    template <class = void>
     void read_header(std::string_view line, http_fields& fields) const {
         if (fields.size() == limits_.max_header_count) fail("too many headers");
         const std::size_t colon = line.find(':');
@@ -145,6 +151,7 @@ private:
         fields.emplace_back(std::string(line.substr(0, colon)), std::string(value));
     }
 
+    template <class = void>
     void end_of_head() {
         const int status = response_.status;
         if (status == 101 || (connect_request_ && status / 100 == 2)) {
@@ -160,6 +167,7 @@ private:
         }
     }
 
+    template <class = void>
     void start_body() {
         const std::size_t codings = count_fields(response_.headers, "Transfer-Encoding");
         const std::size_t lengths = count_fields(response_.headers, "Content-Length");
@@ -177,6 +185,7 @@ private:
         }
     }
 
+    template <class = void>
     static std::uint64_t parse_length(std::string_view digits, unsigned base) {
         // 18 decimal or 15 hexadecimal digits fit into 64 bits; nothing longer is honest.
         if (digits.empty() || digits.size() > (base == 10 ? 18U : 15U)) fail("malformed length");
@@ -192,6 +201,7 @@ private:
         return value;
     }
 
+    template <class = void>
     void read_chunk_size(std::string_view line) {
         const std::size_t extension = line.find(';');
         if (!is_field_value(line)) fail("control character in a chunk's head");
@@ -200,6 +210,7 @@ private:
         state_ = remaining_ == 0 ? state::trailer : state::chunk;
     }
 
+    template <class = void>
     void read_body(std::string_view& input) {
         std::size_t n = input.size();
         if (state_ != state::until_close && remaining_ < n) n = static_cast<std::size_t>(remaining_);

@@ -24,7 +24,8 @@ namespace detail {
 
 /// Whether it takes a look at every byte to know that a text keeps to the limits: not where it is short and has few
 /// brackets, which is quickly seen of nearly every answer.
-inline bool may_exceed_limits(std::string_view text) {
+template <class = void>
+bool may_exceed_limits(std::string_view text) {
     if (text.size() >= max_json_values) return true;
     std::size_t brackets = 0;
     for (const char open : {'{', '['}) {
@@ -36,7 +37,8 @@ inline bool may_exceed_limits(std::string_view text) {
 }
 
 /// Brackets and commas outside strings bound depth and values from above; broken text is left to the parser.
-inline void check_limits(std::string_view text) {
+template <class = void>
+void check_limits(std::string_view text) {
     std::size_t depth = 0, values = 1;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -66,7 +68,8 @@ inline void check_limits(std::string_view text) {
 /// Parses @p text.
 /// @throws decode_error when it is not JSON (UTF-8 included), is nested deeper than max_json_depth or holds too many
 /// values.
-inline nlohmann::json parse_json(std::string_view text) {
+template <class = void>
+nlohmann::json parse_json(std::string_view text) {
     if (detail::may_exceed_limits(text)) detail::check_limits(text);
     try {
         return nlohmann::json::parse(text.begin(), text.end());

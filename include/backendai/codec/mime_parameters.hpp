@@ -23,6 +23,7 @@ struct mime_value {
     std::vector<std::pair<std::string, std::string>> parameters; ///< names in lower case, values unquoted
 
     /// The value of the parameter `name` (in lower case), or nullptr.
+    template <class = void>
     const std::string* find(std::string_view name) const {
         for (const auto& parameter : parameters) {
             if (parameter.first == name) return &parameter.second;
@@ -37,7 +38,8 @@ inline char ascii_lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-inline std::string ascii_lower(std::string_view text) {
+template <class = void>
+std::string ascii_lower(std::string_view text) {
     std::string result;
     result.reserve(text.size());
     for (const char c : text) result += ascii_lower(c);
@@ -49,16 +51,19 @@ class mime_scanner {
 public:
     explicit mime_scanner(std::string_view text) : text_(text), rest_(text) {}
 
+    template <class = void>
     [[noreturn]] void fail(const char* why) const {
         throw decode_error("header value " + printable(text_) + ": " + why);
     }
 
     bool at_end() const noexcept { return rest_.empty(); }
 
+    template <class = void>
     void skip_blanks() noexcept {
         while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t')) rest_.remove_prefix(1);
     }
 
+    template <class = void>
     bool accept(char c) noexcept {
         if (rest_.empty() || rest_.front() != c) return false;
         rest_.remove_prefix(1);
@@ -66,6 +71,7 @@ public:
     }
 
     /// What stands before the next character of `stops`.
+    template <class = void>
     std::string_view until(std::string_view stops) noexcept {
         const std::string_view result = rest_.substr(0, rest_.find_first_of(stops));
         rest_.remove_prefix(result.size());
@@ -73,6 +79,7 @@ public:
     }
 
     /// The contents of a quoted-string whose opening quote has been read.
+    template <class = void>
     std::string quoted() {
         std::string result;
         while (!rest_.empty()) {
@@ -101,7 +108,8 @@ private:
 /// Unquoted parameter values may hold anything but blanks, quotes and semicolons (a slash, say, which RFC 2045 wants
 /// quoted and senders do not quote). A parameter that comes twice is an error: two readers could take different ones.
 /// @throws decode_error when the text does not have this form. Pure; thread-safe.
-inline mime_value parse_mime_value(std::string_view text) {
+template <class = void>
+mime_value parse_mime_value(std::string_view text) {
     detail::mime_scanner scanner(text);
     mime_value result;
     result.value = detail::ascii_lower(trim_field(scanner.until(";")));
@@ -131,7 +139,8 @@ inline mime_value parse_mime_value(std::string_view text) {
 /// The boundary of a Content-Type header value such as `multipart/mixed; boundary="x y"`.
 /// @throws decode_error when it is not multipart, or has no boundary that RFC 2046 allows (1 to 70 printable ASCII
 /// characters, the last one no space). Pure; thread-safe.
-inline std::string multipart_boundary(std::string_view content_type) {
+template <class = void>
+std::string multipart_boundary(std::string_view content_type) {
     const mime_value parsed = parse_mime_value(content_type);
     if (parsed.value.compare(0, 10, "multipart/") != 0)
         throw decode_error("content type " + printable(content_type) + " is not multipart");

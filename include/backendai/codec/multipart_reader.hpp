@@ -55,10 +55,12 @@ public:
     /// @param boundary see multipart_boundary()
     /// @param handler  must outlive the reader
     /// @throws decode_error when the boundary is not 1 to 70 printable characters
+    template <class = void>
     multipart_reader(const std::string& boundary, multipart_handler& handler, multipart_limits limits = {})
         : search_(checked(boundary)), handler_(handler), limits_(limits) {}
 
     /// Takes the next bytes of the body. @throws decode_error when they are malformed or beyond a limit.
+    template <class = void>
     void feed(std::string_view bytes) {
         if (failed_) throw decode_error("multipart body: data after an error");
         failed_ = true; // until the end of this call: also when the handler throws
@@ -74,6 +76,7 @@ public:
     }
 
     /// Says that the body is over. @throws decode_error when the closing delimiter has not come.
+    template <class = void>
     void finish() {
         if (failed_) throw decode_error("multipart body: it ends after an error");
         failed_ = true;
@@ -96,6 +99,7 @@ private:
     };
     enum class end_line { blanks, cr, epilogue };
 
+    template <class = void>
     static const std::string& checked(const std::string& boundary) {
         bool valid = !boundary.empty() && boundary.size() <= 70;
         for (const char c : boundary) valid = valid && c >= ' ' && c <= '~';
@@ -105,6 +109,7 @@ private:
 
     // matched_ counts the delimiter's bytes that have gone by. The first given_ of them are the CRLF that ended the
     // line before the content (or that the start of the body stands for), so they are no content if it goes wrong.
+    template <class = void>
     std::size_t take_content(std::string_view bytes) {
         const std::string_view delimiter = search_.delimiter();
         if (matched_ != 0) {
@@ -134,6 +139,7 @@ private:
         return bytes.size();
     }
 
+    template <class = void>
     void emit(std::string_view data) {
         if (data.empty()) return;
         if (!in_part_) {
@@ -146,6 +152,7 @@ private:
         handler_.on_data(data);
     }
 
+    template <class = void>
     void begin_delimiter_tail() {
         matched_ = given_ = 0;
         state_ = state::delimiter_tail;
@@ -153,6 +160,7 @@ private:
     }
 
     // What follows the boundary on its line: blanks and CRLF, or the two dashes of the closing delimiter.
+    template <class = void>
     std::size_t take_delimiter_tail(std::string_view bytes) {
         const char c = bytes.front();
         if (line_ == "\r") {
@@ -176,6 +184,7 @@ private:
         return 1;
     }
 
+    template <class = void>
     void end_part() {
         if (!in_part_) return;
         if (announced_ && received_ != *announced_)
@@ -184,6 +193,7 @@ private:
         handler_.on_part_end();
     }
 
+    template <class = void>
     void begin_headers() {
         if (++parts_ > limits_.parts) throw decode_error("multipart body: too many parts");
         state_ = state::headers;
@@ -192,6 +202,7 @@ private:
         line_.clear();
     }
 
+    template <class = void>
     std::size_t take_header_line(std::string_view bytes) {
         const std::size_t newline = bytes.find('\n');
         const std::size_t count = newline == std::string_view::npos ? bytes.size() : newline + 1;
@@ -213,6 +224,7 @@ private:
         return count;
     }
 
+    template <class = void>
     void begin_content() {
         if (const std::string* encoding = headers_.find("content-transfer-encoding")) {
             const std::string name = detail::ascii_lower(*encoding);
@@ -228,6 +240,7 @@ private:
         handler_.on_part_begin(headers_);
     }
 
+    template <class = void>
     std::size_t take_after_end(std::string_view bytes) {
         if (end_line_ == end_line::epilogue) {
             count_outside(bytes.size());
@@ -246,6 +259,7 @@ private:
         return 1;
     }
 
+    template <class = void>
     void count_outside(std::size_t bytes) {
         outside_ += bytes;
         if (outside_ > limits_.outside_bytes) throw decode_error("multipart body: too many bytes outside its parts");

@@ -36,7 +36,8 @@ struct form_part {
 };
 
 /// A boundary of 32 random hexadecimal digits: nobody can put it into a file on purpose.
-inline std::string make_boundary() {
+template <class = void>
+std::string make_boundary() {
     static constexpr char digits[] = "0123456789abcdef";
     std::random_device random;
     std::string result;
@@ -57,6 +58,7 @@ public:
     /// @param boundary 1 to 70 letters, digits and `'()+_,-./:=?`
     /// @throws std::invalid_argument for names, content types and boundaries that cannot be sent (see
     /// format_form_data()), for a part without content, and when the whole is longer than 2^64 - 1 bytes.
+    template <class = void>
     explicit multipart_writer(std::vector<form_part> parts, std::string boundary = make_boundary())
         : boundary_(std::move(boundary)) {
         check_boundary();
@@ -84,6 +86,7 @@ public:
     }
 
     /// The value of the request's Content-Type header. The signature covers `multipart/form-data` alone.
+    template <class = void>
     std::string content_type() const {
         const bool token = is_token(boundary_);
         return "multipart/form-data; boundary=" + (token ? boundary_ : '"' + boundary_ + '"');
@@ -134,6 +137,7 @@ private:
         std::shared_ptr<byte_source> content;
     };
 
+    template <class = void>
     void check_boundary() const {
         bool valid = !boundary_.empty() && boundary_.size() <= 70;
         for (const char c : boundary_) {
@@ -143,6 +147,7 @@ private:
         if (!valid) throw std::invalid_argument("multipart boundary " + printable(boundary_) + " is not allowed");
     }
 
+    template <class = void>
     static void check_content_type(std::string_view text) {
         for (const char c : text) {
             if (c < ' ' || c > '~')
@@ -150,12 +155,14 @@ private:
         }
     }
 
+    template <class = void>
     void add_to_size(std::uint64_t bytes) {
         if (bytes > (std::numeric_limits<std::uint64_t>::max)() - size_)
             throw std::invalid_argument("the multipart body would be too long");
         size_ += bytes;
     }
 
+    template <class = void>
     std::size_t read_content(segment& now, char* buffer, std::size_t capacity) {
         const std::uint64_t left = now.length - (position_ - now.head.size());
         const auto wanted = static_cast<std::size_t>((std::min)(std::uint64_t{capacity}, left));
@@ -166,6 +173,7 @@ private:
     }
 
     // The length is already on the wire: a file that grew must not pass for the one that was announced.
+    template <class = void>
     static void check_end(segment& now) {
         char extra = 0;
         if (now.content && now.content->read(&extra, 1) != 0)

@@ -22,7 +22,8 @@ namespace detail {
 
 /// Lower case of the scripts that have one, letter by letter as file systems do it. Rare letters are left out: what is
 /// missed here meets the file system's own rule.
-inline std::uint32_t lower_case(std::uint32_t c) noexcept {
+template <class = void>
+std::uint32_t lower_case(std::uint32_t c) noexcept {
     const auto within = [c](std::uint32_t first, std::uint32_t last) { return c >= first && c <= last; };
     if (within('A', 'Z')) return c + 32;
     if (within(0xC0, 0xDE) && c != 0xD7) return c + 32; // Latin-1, but for the multiplication sign
@@ -44,7 +45,8 @@ inline std::uint32_t lower_case(std::uint32_t c) noexcept {
 }
 
 /// A name's key: equal for names that differ by case only. @p name is UTF-8.
-inline std::u32string case_key(std::string_view name) {
+template <class = void>
+std::u32string case_key(std::string_view name) {
     std::u32string key;
     while (!name.empty()) {
         const utf8_character next = decode_utf8_character(name);
@@ -63,6 +65,7 @@ class name_collisions {
 public:
     /// @param name from safe_relative_path(); the same one again is no collision
     /// @throws decode_error when an earlier name, or a directory of one, is spelled differently by case only
+    template <class = void>
     void add(const std::vector<std::string>& name) {
         std::size_t at = 0; // the number of the directory
         for (const std::string& component : name) {

@@ -27,6 +27,7 @@ public:
     const std::vector<std::pair<std::string, std::string>>& fields() const noexcept { return fields_; }
 
     /// The value of the field `name` (any case), or nullptr.
+    template <class = void>
     const std::string* find(std::string_view name) const noexcept {
         for (const auto& field : fields_) {
             if (equals_ignoring_case(field.first, name)) return &field.second;
@@ -35,18 +36,21 @@ public:
     }
 
     /// The parsed Content-Disposition; empty fields when there is none. @throws decode_error when it is malformed.
+    template <class = void>
     content_disposition disposition() const {
         const std::string* text = find("content-disposition");
         return text == nullptr ? content_disposition{} : parse_content_disposition(*text);
     }
 
     /// The Content-Encoding in lower case, `identity` when there is none.
+    template <class = void>
     std::string content_encoding() const {
         const std::string* text = find("content-encoding");
         return text == nullptr ? "identity" : detail::ascii_lower(*text);
     }
 
     /// The Content-Length, where there is one. @throws decode_error when it is no number.
+    template <class = void>
     std::optional<std::uint64_t> content_length() const {
         const std::string* text = find("content-length");
         if (text == nullptr) return std::nullopt;
@@ -65,6 +69,7 @@ public:
 
     /// Adds a line of the header block, without its CRLF: a field, or the continuation of the one before (folding).
     /// @throws decode_error when it is neither, or repeats a field that has one meaning only.
+    template <class = void>
     void add_line(std::string_view line) {
         if (line.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos)
             throw decode_error("part header " + printable(line) + " has a stray CR, LF or NUL");

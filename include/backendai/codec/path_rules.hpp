@@ -41,7 +41,8 @@ inline char ascii_upper(char c) noexcept {
 
 /// Whether Windows opens a device instead of a file of this name. It looks at what stands before the first dot (or
 /// colon), without trailing spaces, in any case: `nul`, `Com1.txt`, `aux .c`; the superscript digits count as digits.
-inline bool is_windows_device_name(std::string_view component) {
+template <class = void>
+bool is_windows_device_name(std::string_view component) {
     std::string_view stem = component.substr(0, component.find_first_of(".:"));
     while (!stem.empty() && stem.back() == ' ') stem.remove_suffix(1);
     std::string upper;
@@ -55,6 +56,7 @@ inline bool is_windows_device_name(std::string_view component) {
     return number == "\xC2\xB9" || number == "\xC2\xB2" || number == "\xC2\xB3"; // superscript 1, 2, 3 in UTF-8
 }
 
+template <class = void>
 [[noreturn]] inline void refuse_name(std::string_view what, std::string_view name, std::string_view why) {
     std::string message(what);
     message += ' ';
@@ -65,7 +67,8 @@ inline bool is_windows_device_name(std::string_view component) {
 }
 
 /// The checks that regard characters, wherever in the name they stand.
-inline void check_path_characters(std::string_view what, std::string_view name, path_policy policy) {
+template <class = void>
+void check_path_characters(std::string_view what, std::string_view name, path_policy policy) {
     std::string_view rest = name;
     while (!rest.empty()) {
         const utf8_character next = decode_utf8_character(rest);
@@ -83,8 +86,9 @@ inline void check_path_characters(std::string_view what, std::string_view name, 
 }
 
 /// The checks that regard one component, neither empty nor `.`.
-inline void check_path_component(std::string_view what, std::string_view name, std::string_view component,
-                                 path_policy policy) {
+template <class = void>
+void check_path_component(std::string_view what, std::string_view name, std::string_view component,
+                          path_policy policy) {
     constexpr std::size_t longest_component = 255; // bytes; NAME_MAX of Linux, macOS and NTFS (there in UTF-16 units)
     if (component.size() > longest_component) refuse_name(what, name, "has a component of more than 255 bytes");
     if (policy != path_policy::portable) return;
@@ -110,8 +114,9 @@ constexpr std::size_t deepest_path = 256;  // components; what one entry of a fe
 ///
 /// @return the components, outermost first; empty only for a root name with root_name::allow.
 /// @throws decode_error that names the entry (escaped, see printable()). Pure; thread-safe.
-inline std::vector<std::string> safe_relative_path(std::string_view name, root_name root = root_name::refuse,
-                                                   path_policy policy = path_policy::portable) {
+template <class = void>
+std::vector<std::string> safe_relative_path(std::string_view name, root_name root = root_name::refuse,
+                                            path_policy policy = path_policy::portable) {
     static constexpr std::string_view what = "unsafe file name";
     if (name.empty()) detail::refuse_name(what, name, "is empty");
     if (name.size() > detail::longest_path) detail::refuse_name(what, name, "is longer than 4096 bytes");
@@ -133,7 +138,8 @@ inline std::vector<std::string> safe_relative_path(std::string_view name, root_n
 }
 
 /// The components joined by `/`, the normal form of a name in this SDK.
-inline std::string join_path(const std::vector<std::string>& components) {
+template <class = void>
+std::string join_path(const std::vector<std::string>& components) {
     std::string result;
     for (const std::string& component : components) {
         if (!result.empty()) result += '/';

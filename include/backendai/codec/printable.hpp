@@ -23,7 +23,8 @@ struct utf8_character {
 
 /// Decodes the first character of `text` (not empty) by RFC 3629: overlong forms, surrogates and values above U+10FFFF
 /// are not UTF-8.
-inline utf8_character decode_utf8_character(std::string_view text) noexcept {
+template <class = void>
+utf8_character decode_utf8_character(std::string_view text) noexcept {
     const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i])); };
     const std::uint32_t lead = byte(0);
     if (lead < 0x80) return {lead, 1};
@@ -57,7 +58,8 @@ inline bool is_control_character(std::uint32_t code_point) noexcept {
 
 namespace detail {
 
-inline std::string escape_for_display(std::string_view text, std::size_t limit, std::string_view also_escaped) {
+template <class = void>
+std::string escape_for_display(std::string_view text, std::size_t limit, std::string_view also_escaped) {
     static constexpr char digits[] = "0123456789abcdef";
     std::string result;
     std::size_t position = 0;
@@ -86,12 +88,14 @@ inline std::string escape_for_display(std::string_view text, std::size_t limit, 
 
 /// `text` in single quotes, fit for a message or a terminal: control characters, backslashes, single quotes and bytes
 /// that are not UTF-8 become `\xNN`; a text longer than `limit` bytes is cut and ends in `...`.
-inline std::string printable(std::string_view text, std::size_t limit = 256) {
+template <class = void>
+std::string printable(std::string_view text, std::size_t limit = 256) {
     return '\'' + detail::escape_for_display(text, limit, "\\'") + (text.size() > limit ? "'..." : "'");
 }
 
 /// The same for prose, without quotes: only control characters and bytes that are not UTF-8 are spelled out.
-inline std::string printable_text(std::string_view text, std::size_t limit) {
+template <class = void>
+std::string printable_text(std::string_view text, std::size_t limit) {
     return detail::escape_for_display(text, limit, {}) + (text.size() > limit ? "..." : "");
 }
 

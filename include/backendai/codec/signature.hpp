@@ -27,7 +27,8 @@ struct signed_fields {
 };
 
 /// "v4.20181215" and later sign the digest of nothing in place of the body's digest.
-inline bool signs_body(std::string_view version) {
+template <class = void>
+bool signs_body(std::string_view version) {
     const auto number = [](std::string_view text) {
         unsigned long value = 0;
         for (const char c : text) {
@@ -43,7 +44,8 @@ inline bool signs_body(std::string_view version) {
 }
 
 /// The media type of a Content-Type value in lower case, without parameters.
-inline std::string media_type(std::string_view content_type) {
+template <class = void>
+std::string media_type(std::string_view content_type) {
     content_type = content_type.substr(0, content_type.find(';'));
     while (!content_type.empty() && (content_type.back() == ' ' || content_type.back() == '\t')) {
         content_type.remove_suffix(1);
@@ -55,11 +57,13 @@ inline std::string media_type(std::string_view content_type) {
 
 namespace detail {
 
-inline bool counts_body(const signed_fields& fields) {
+template <class = void>
+bool counts_body(const signed_fields& fields) {
     return signs_body(fields.version) && media_type(fields.content_type).compare(0, 10, "multipart/") != 0;
 }
 
-inline std::string join_fields(const signed_fields& fields, std::string_view body_digest) {
+template <class = void>
+std::string join_fields(const signed_fields& fields, std::string_view body_digest) {
     std::string text;
     text.reserve(320 + fields.target.size());
     text.append(fields.method).append("\n").append(fields.target).append("\n").append(fields.date);
@@ -70,7 +74,8 @@ inline std::string join_fields(const signed_fields& fields, std::string_view bod
 } // namespace detail
 
 /// The text that is signed: seven fields, a line break between them.
-inline std::string string_to_sign(const signed_fields& fields, std::string_view hash_type) {
+template <class = void>
+std::string string_to_sign(const signed_fields& fields, std::string_view hash_type) {
     const std::string_view body = detail::counts_body(fields) ? fields.body : std::string_view();
     return detail::join_fields(fields, to_hex(digest(hash_type, body)));
 }
@@ -80,6 +85,7 @@ inline std::string string_to_sign(const signed_fields& fields, std::string_view 
 class signer {
 public:
     /// @throws std::invalid_argument for a hash type that has_digest() does not know.
+    template <class = void>
     signer(std::string access_key, std::string secret_key, std::string hash_type)
         : access_key_(std::move(access_key)),
           secret_key_(std::move(secret_key)),
@@ -91,6 +97,7 @@ public:
     }
 
     /// The value of the Authorization header for a request.
+    template <class = void>
     std::string sign(const signed_fields& fields) const {
         return prefix_ + to_hex((*day_key(fields.date, fields.host))(text_of(fields)));
     }
@@ -101,11 +108,13 @@ private:
         std::shared_ptr<const hmac_key> key;
     };
 
+    template <class = void>
     std::string text_of(const signed_fields& fields) const {
         return detail::counts_body(fields) ? string_to_sign(fields, hash_type_)
                                            : detail::join_fields(fields, empty_digest_);
     }
 
+    template <class = void>
     std::shared_ptr<const hmac_key> day_key(std::string_view date, std::string_view host) const {
         const std::string_view day = date.substr(0, 10);
         const std::lock_guard<std::mutex> lock(mutex_);

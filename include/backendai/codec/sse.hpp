@@ -67,6 +67,7 @@ public:
 
 private:
     // U+FEFF may stand before everything else.
+    template <class = void>
     void skip_mark(std::string_view& bytes) {
         static constexpr std::string_view mark = "\xEF\xBB\xBF";
         while (mark_seen_ < mark.size() && !bytes.empty()) {
@@ -112,6 +113,7 @@ private:
         sink(sse_event{name.empty() ? "message" : std::move(name), std::move(data), id_});
     }
 
+    template <class = void>
     void set_retry(std::string_view value) {
         if (value.empty() || value.size() > 9 || value.find_first_not_of("0123456789") != std::string_view::npos)
             return;

@@ -72,7 +72,8 @@ inline bool all_zero(std::string_view bytes) noexcept {
 
 /// A number field: octal digits with blanks around them, or GNU's base-256 (first byte 0x80, or 0xFF when negative).
 /// @throws decode_error when it is neither or does not fit.
-inline std::int64_t parse_tar_number(std::string_view field, const char* what) {
+template <class = void>
+std::int64_t parse_tar_number(std::string_view field, const char* what) {
     const auto fail = [&](const char* why) { throw decode_error(std::string("tar header: the ") + what + ' ' + why); };
     const auto first = static_cast<unsigned char>(field.front());
     if (first == 0x80 || first == 0xFF) {
@@ -104,7 +105,8 @@ struct tar_checksums {
     std::int64_t of_signed = 0;
 };
 
-inline tar_checksums sum_tar_header(std::string_view block) noexcept {
+template <class = void>
+tar_checksums sum_tar_header(std::string_view block) noexcept {
     tar_checksums result;
     const tar_field field = tar_layout::checksum;
     for (std::size_t i = 0; i < block.size(); ++i) {

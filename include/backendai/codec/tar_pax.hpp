@@ -32,12 +32,14 @@ struct pax_values {
     std::optional<pax_time> mtime;
 };
 
+template <class = void>
 [[noreturn]] inline void refuse_pax(std::string_view record, const char* why) {
     throw decode_error("tar: pax record " + printable(record) + ' ' + why);
 }
 
 /// A decimal number that fits 63 bits.
-inline std::optional<std::int64_t> parse_decimal(std::string_view text) noexcept {
+template <class = void>
+std::optional<std::int64_t> parse_decimal(std::string_view text) noexcept {
     if (text.empty()) return std::nullopt;
     std::int64_t value = 0;
     for (const char c : text) {
@@ -50,7 +52,8 @@ inline std::optional<std::int64_t> parse_decimal(std::string_view text) noexcept
 }
 
 /// `1700000000.25`, `-1.5`; digits beyond nanoseconds are cut off.
-inline std::optional<pax_time> parse_pax_time(std::string_view text) noexcept {
+template <class = void>
+std::optional<pax_time> parse_pax_time(std::string_view text) noexcept {
     const bool negative = !text.empty() && text.front() == '-';
     if (negative) text.remove_prefix(1);
     const std::size_t point = text.find('.');
@@ -73,7 +76,8 @@ inline std::optional<pax_time> parse_pax_time(std::string_view text) noexcept {
 
 /// Puts one record into `values`. Keywords that regard neither name, size nor time (owners, comments, vendors' own) do
 /// not change what is extracted here and are passed over.
-inline void apply_pax_record(std::string_view key, std::string_view value, bool global, pax_values& values) {
+template <class = void>
+void apply_pax_record(std::string_view key, std::string_view value, bool global, pax_values& values) {
     // Sparse files: the content is not what the size says, and a reader that does not know it writes garbage.
     if (key.substr(0, 10) == "GNU.sparse" || key == "SUN.holesdata" || key == "SCHILY.realsize")
         refuse_pax(key, "marks a sparse file, which is not supported");
@@ -103,7 +107,8 @@ inline void apply_pax_record(std::string_view key, std::string_view value, bool 
 
 /// Reads the records of one extended header, each `LENGTH KEY=VALUE\n`, LENGTH counting all of it.
 /// @throws decode_error when they are malformed.
-inline void parse_pax_records(std::string_view records, bool global, pax_values& values) {
+template <class = void>
+void parse_pax_records(std::string_view records, bool global, pax_values& values) {
     while (!records.empty()) {
         const std::size_t blank = records.substr(0, 20).find(' ');
         const std::optional<std::int64_t> length =

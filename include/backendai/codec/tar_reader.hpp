@@ -53,6 +53,7 @@ public:
     explicit tar_reader(tar_handler& handler, tar_limits limits = {}) : handler_(handler), limits_(limits) {}
 
     /// Takes the next bytes of the archive. @throws decode_error when they are malformed or beyond a limit.
+    template <class = void>
     void feed(std::string_view bytes) {
         if (failed_) throw decode_error("tar: data after an error");
         failed_ = true; // until the end of this call: also when the handler throws
@@ -72,6 +73,7 @@ public:
     }
 
     /// Says that the archive is over. @throws decode_error when its end (two zero blocks) has not come.
+    template <class = void>
     void finish() {
         if (failed_) throw decode_error("tar: the archive ends after an error");
         if (state_ == state::after_end) return;
@@ -87,6 +89,7 @@ public:
 private:
     enum class state { header, content, extension, padding, after_end };
 
+    template <class = void>
     std::size_t take_header(std::string_view bytes) {
         if (block_.empty() && bytes.size() >= detail::tar_block_size) {
             read_header(bytes.substr(0, detail::tar_block_size));
@@ -101,6 +104,7 @@ private:
         return count;
     }
 
+    template <class = void>
     void read_header(std::string_view block) {
         if (detail::all_zero(block)) {
             if (pending_long_name_ || pending_long_link_ || pending_pax_)
@@ -121,6 +125,7 @@ private:
         }
     }
 
+    template <class = void>
     static void check_sum(std::string_view block) {
         const std::int64_t stored = detail::parse_tar_number(detail::tar_layout::checksum.of(block), "checksum");
         const detail::tar_checksums sums = detail::sum_tar_header(block);
@@ -129,6 +134,7 @@ private:
     }
 
     // GNU long names and link targets, pax headers for the next entry or for all that follow.
+    template <class = void>
     void begin_extension(char type, std::uint64_t size) {
         const bool repeated =
             (type == 'L' && pending_long_name_) || (type == 'K' && pending_long_link_) || (type == 'x' && pending_pax_);
@@ -144,6 +150,7 @@ private:
         if (left_ == 0) end_extension();
     }
 
+    template <class = void>
     std::size_t take_extension(std::string_view bytes) {
         const auto count = static_cast<std::size_t>((std::min)(std::uint64_t{bytes.size()}, left_));
         extension_.append(bytes.data(), count);
@@ -152,6 +159,7 @@ private:
         return count;
     }
 
+    template <class = void>
     void end_extension() {
         state_ = padding_ == 0 ? state::header : state::padding;
         if (extension_type_ == 'g') {
@@ -168,6 +176,7 @@ private:
     }
 
     // pax goes before GNU's long names, and these before the header; of pax the entry's own records before the global.
+    template <class = void>
     void begin_entry(std::string_view block, char type, std::uint64_t size) {
         if (++entries_ > limits_.entries) throw decode_error("tar: the archive has too many entries");
         const detail::pax_values own = pending_pax_.value_or(detail::pax_values{});
@@ -210,6 +219,7 @@ private:
         if (left_ == 0) handler_.on_entry_end();
     }
 
+    template <class = void>
     static std::string header_name(std::string_view block) {
         const std::string_view name = detail::tar_text(detail::tar_layout::name.of(block));
         std::string result;
@@ -220,6 +230,7 @@ private:
         return result.append(name);
     }
 
+    template <class = void>
     tar_type type_of(char type) const {
         switch (type) {
         case '0':
@@ -236,10 +247,12 @@ private:
         }
     }
 
+    template <class = void>
     [[noreturn]] void refuse_entry(const char* why) const {
         throw decode_error("tar: entry " + printable(entry_.name) + ' ' + why);
     }
 
+    template <class = void>
     std::size_t take_content(std::string_view bytes) {
         const auto count = static_cast<std::size_t>((std::min)(std::uint64_t{bytes.size()}, left_));
         left_ -= count;
@@ -249,6 +262,7 @@ private:
         return count;
     }
 
+    template <class = void>
     std::size_t take_padding(std::string_view bytes) {
         const auto count = static_cast<std::size_t>((std::min)(std::uint64_t{bytes.size()}, padding_));
         padding_ -= count;

@@ -29,17 +29,20 @@ struct url {
     bool is_tls() const { return scheme == "https"; }
     bool has_default_port() const { return port == (is_tls() ? 443 : 80); }
     /// The value of the Host header: brackets around IPv6, the port only when it is not the scheme's default.
+    template <class = void>
     std::string host_header() const {
         std::string text = host.find(':') == std::string::npos ? host : '[' + host + ']';
         if (!has_default_port()) text += ':' + std::to_string(port);
         return text;
     }
     /// "scheme://host:port", port included: what connections are kept under and what credentials are bound to.
+    template <class = void>
     std::string origin() const {
         const std::string name = host.find(':') == std::string::npos ? host : '[' + host + ']';
         return scheme + "://" + name + ':' + std::to_string(port);
     }
     /// What stands on the request line: path (at least "/") and query.
+    template <class = void>
     std::string target() const {
         std::string text = path.empty() ? "/" : path;
         if (!query.empty()) text += '?' + query;
@@ -52,7 +55,8 @@ using query_list = std::vector<std::pair<std::string, std::string>>;
 
 namespace detail {
 
-inline bool is_unreserved(unsigned char c) {
+template <class = void>
+bool is_unreserved(unsigned char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
            c == '_' || c == '~';
 }
@@ -67,27 +71,31 @@ constexpr std::string_view raw_in_value = "!$'()*,:@/?";
 constexpr std::string_view structure_of_path = "/+";
 constexpr std::string_view structure_of_query = "&=+;";
 
-inline void put_escaped(std::string& out, unsigned char c) {
+template <class = void>
+void put_escaped(std::string& out, unsigned char c) {
     constexpr char digits[] = "0123456789ABCDEF";
     out += '%';
     out += digits[c >> 4];
     out += digits[c & 15];
 }
-inline int hex_value(char c) {
+template <class = void>
+int hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
     return -1;
 }
 // The byte of an escape that begins at text[at], or -1 when there is none.
-inline int escape_at(std::string_view text, std::size_t at) {
+template <class = void>
+int escape_at(std::string_view text, std::size_t at) {
     if (text[at] != '%' || at + 2 >= text.size()) return -1;
     const int high = hex_value(text[at + 1]);
     const int low = hex_value(text[at + 2]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-inline std::string escape(std::string_view text, std::string_view raw, bool space_as_plus) {
+template <class = void>
+std::string escape(std::string_view text, std::string_view raw, bool space_as_plus) {
     std::string out;
     out.reserve(text.size());
     for (const char c : text) {
@@ -102,7 +110,8 @@ inline std::string escape(std::string_view text, std::string_view raw, bool spac
     return out;
 }
 
-inline std::string canonical(std::string_view text, std::string_view raw, std::string_view structure, bool in_query) {
+template <class = void>
+std::string canonical(std::string_view text, std::string_view raw, std::string_view structure, bool in_query) {
     std::string out;
     out.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -124,7 +133,8 @@ inline std::string canonical(std::string_view text, std::string_view raw, std::s
     return out;
 }
 
-inline void refuse_dot_segments(std::string_view path) {
+template <class = void>
+void refuse_dot_segments(std::string_view path) {
     while (!path.empty()) {
         const std::size_t slash = path.find('/');
         const std::string_view segment = path.substr(0, slash);
@@ -137,17 +147,20 @@ inline void refuse_dot_segments(std::string_view path) {
 } // namespace detail
 
 /// Escapes @p text as one path segment: a '/' in it is escaped too.
-inline std::string escape_segment(std::string_view text) {
+template <class = void>
+std::string escape_segment(std::string_view text) {
     return detail::escape(text, detail::raw_in_segment, false);
 }
 
 /// Escapes @p text as a name or value of a query, with '+' for a space.
-inline std::string escape_query(std::string_view text) {
+template <class = void>
+std::string escape_query(std::string_view text) {
     return detail::escape(text, detail::raw_in_value, true);
 }
 
 /// Joins names and values to a query text in canonical spelling, without '?'.
-inline std::string make_query(const query_list& items) {
+template <class = void>
+std::string make_query(const query_list& items) {
     std::string text;
     for (const auto& item : items) {
         if (!text.empty()) text += '&';
@@ -158,7 +171,8 @@ inline std::string make_query(const query_list& items) {
 
 /// Brings a path, escaped or not, to the canonical spelling.
 /// @throws decode_error on NUL, line breaks and dot segments.
-inline std::string canonical_path(std::string_view path) {
+template <class = void>
+std::string canonical_path(std::string_view path) {
     std::string text = detail::canonical(path, detail::raw_in_segment, detail::structure_of_path, false);
     detail::refuse_dot_segments(text);
     return text;
@@ -166,12 +180,14 @@ inline std::string canonical_path(std::string_view path) {
 
 /// Brings a query text ("a=b&c=d", escaped or not) to the canonical spelling.
 /// @throws decode_error on NUL and line breaks.
-inline std::string canonical_query(std::string_view query) {
+template <class = void>
+std::string canonical_query(std::string_view query) {
     return detail::canonical(query, detail::raw_in_value, detail::structure_of_query, true);
 }
 
 /// Replaces escapes by their bytes, and '+' by a space when @p plus_is_space.
-inline std::string unescape(std::string_view text, bool plus_is_space) {
+template <class = void>
+std::string unescape(std::string_view text, bool plus_is_space) {
     std::string out;
     out.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -187,7 +203,8 @@ inline std::string unescape(std::string_view text, bool plus_is_space) {
 }
 
 /// Splits a query text into unescaped names and values.
-inline query_list parse_query(std::string_view query) {
+template <class = void>
+query_list parse_query(std::string_view query) {
     query_list items;
     while (!query.empty()) {
         const std::size_t end = query.find('&');
@@ -205,7 +222,8 @@ inline query_list parse_query(std::string_view query) {
 
 /// Splits an absolute http or https URL.
 /// @throws decode_error saying what is wrong: relative, another scheme, user info, no host, a bad port or character.
-inline url parse_url(std::string_view text) {
+template <class = void>
+url parse_url(std::string_view text) {
     url result;
     const std::size_t scheme_end = text.find("://");
     if (scheme_end == std::string_view::npos) throw decode_error("URL: not absolute (no scheme such as https://)");

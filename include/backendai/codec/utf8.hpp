@@ -21,6 +21,7 @@ class utf8_validator {
 public:
     /// Checks the next piece. Returns false when the text is invalid; after that every call returns false until
     /// reset().
+    template <class = void>
     bool feed(std::string_view piece) noexcept {
         if (invalid_) return false;
         const char* at = piece.data();
@@ -49,6 +50,7 @@ private:
 
     // Skips ASCII by 16 and 8 bytes at a time and whole multi-byte characters; stops at a character that is invalid or
     // not wholly there, which accept() then judges byte by byte (and so gives both cases one definition).
+    template <class = void>
     static const char* skip_whole_characters(const char* at, const char* end) noexcept {
         constexpr std::uint64_t high_bits = 0x8080808080808080U;
         for (;;) {
@@ -77,6 +79,7 @@ private:
     }
 
     // Length of the valid multi-byte character at p (four bytes are readable); 0 for ASCII and for anything invalid.
+    template <class = void>
     static std::size_t whole_character(const unsigned char* p) noexcept {
         const unsigned char lead = p[0];
         if (lead < 0xC2U || lead > 0xF4U || !continuation(p[1])) return 0;
@@ -91,6 +94,7 @@ private:
     }
 
     // RFC 3629 section 4: the lead byte says how many bytes follow and which range the first of them may have.
+    template <class = void>
     bool accept(unsigned char byte) noexcept {
         if (missing_ != 0) {
             if (byte < lowest_ || byte > highest_) return false;
@@ -116,7 +120,8 @@ private:
 };
 
 /// True when the whole text is valid UTF-8. Thread-safe.
-inline bool is_utf8(std::string_view text) noexcept {
+template <class = void>
+bool is_utf8(std::string_view text) noexcept {
     utf8_validator validator;
     return validator.feed(text) && validator.complete();
 }

@@ -12,7 +12,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace codec {
 
 /// Whether the text is a UUID: 36 characters, hexadecimal digits in any case and four dashes.
-inline bool is_uuid(std::string_view text) {
+template <class = void>
+bool is_uuid(std::string_view text) {
     if (text.size() != 36) return false;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const bool dash = i == 8 || i == 13 || i == 18 || i == 23;

@@ -32,6 +32,7 @@ class websocket_codec {
 public:
     /// `masks` gives a fresh, unpredictable mask per frame; required for a client, unused for a server.
     /// Throws std::invalid_argument for a client without.
+    template <class = void>
     explicit websocket_codec(websocket_role role, websocket_limits limits = {},
                              websocket_encoder::mask_source masks = {})
         : decoder_(role, limits), encoder_(role, std::move(masks)) {}
@@ -39,6 +40,7 @@ public:
     /// The next event at the front of `input`, whose answer (pong, close) is then pending; see websocket_decoder::next
     /// for the lifetime of its payload. Nothing when all of `input` is taken. Throws websocket_error when the peer
     /// broke the protocol; the close frame that says so is then pending.
+    template <class = void>
     std::optional<websocket_event> next(std::string_view& input) {
         try {
             std::optional<websocket_event> event = decode(input);
@@ -51,16 +53,29 @@ public:
     }
 
     /// next() without noting the answer: the reader's half, see the class.
-    std::optional<websocket_event> decode(std::string_view& input) { return decoder_.next(input); }
+    template <class = void>
+    std::optional<websocket_event> decode(std::string_view& input) {
+        return decoder_.next(input);
+    }
 
     /// The last event's payload as a string of its own, moved where possible; see websocket_decoder::take.
-    std::string take() { return decoder_.take(); }
+    template <class = void>
+    std::string take() {
+        return decoder_.take();
+    }
 
     /// Queues what the event or the error demands: a pong, the echo of a close, the close that reports an error.
-    void note(const websocket_event& event) { control_.received(event); }
-    void note(const websocket_error& error) { control_.failed(error); }
+    template <class = void>
+    void note(const websocket_event& event) {
+        control_.received(event);
+    }
+    template <class = void>
+    void note(const websocket_error& error) {
+        control_.failed(error);
+    }
 
     /// Appends the pending control frames (a pong, a close) to `out`. Returns false when there was none.
+    template <class = void>
     bool write_pending(std::string& out) {
         bool any = false;
         while (const std::optional<websocket_reply> reply = control_.next_reply()) {
@@ -75,6 +90,7 @@ public:
     }
 
     /// Appends a message; see websocket_encoder::message. Throws std::logic_error after a close was begun.
+    template <class = void>
     void write_message(std::string& out, websocket_opcode opcode, std::string_view payload,
                        std::size_t fragment_size = 0) {
         require_open();
@@ -82,12 +98,14 @@ public:
     }
 
     /// Appends a piece of a message; see websocket_encoder::fragment. Throws std::logic_error after a close was begun.
+    template <class = void>
     void write_fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
         require_open();
         encoder_.fragment(out, opcode, piece, last);
     }
 
     /// Appends a ping (125 bytes at most, else std::invalid_argument). Throws std::logic_error after a close was begun.
+    template <class = void>
     void write_ping(std::string& out, std::string_view payload) {
         require_open();
         encoder_.ping(out, payload);
@@ -95,6 +113,7 @@ public:
 
     /// Begins the closing handshake: appends what is pending and the close frame. Returns false, and appends nothing
     /// new, when a close was begun before. Throws std::invalid_argument for a code or reason that may not be sent.
+    template <class = void>
     bool write_close(std::string& out, std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
         const bool begun = control_.close(code, reason);
         write_pending(out);
@@ -111,6 +130,7 @@ public:
     const websocket_decoder& decoder() const noexcept { return decoder_; }
 
 private:
+    template <class = void>
     void require_open() const {
         if (!control_.may_send()) throw std::logic_error("websocket: nothing may be sent after a close frame");
     }

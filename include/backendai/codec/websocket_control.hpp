@@ -29,6 +29,7 @@ struct websocket_reply {
 class websocket_control {
 public:
     /// Tells it what the decoder found. Messages and pongs need no answer.
+    template <class = void>
     void received(const websocket_event& event) {
         if (peer_close_code_) return;
         if (event.opcode == websocket_opcode::ping) {
@@ -43,6 +44,7 @@ public:
     }
 
     /// Tells it that the decoder threw: a close frame with the error's code goes out, nothing more is expected.
+    template <class = void>
     void failed(const websocket_error& error) {
         failed_ = true;
         pong_.reset();
@@ -51,6 +53,7 @@ public:
 
     /// Begins the closing handshake from our side. False when a close was already begun or answered (nothing changes).
     /// Throws std::invalid_argument for a code or reason that may not be sent. Code 1005 sends an empty close frame.
+    template <class = void>
     bool close(std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
         websocket_encoder::require_close(code, reason);
         if (close_queued_) return false;
@@ -59,6 +62,7 @@ public:
     }
 
     /// The next control frame to send, which then counts as sent; nothing after our close frame.
+    template <class = void>
     std::optional<websocket_reply> next_reply() {
         std::optional<websocket_reply> reply;
         if (pong_) {
@@ -92,6 +96,7 @@ public:
     const std::string& peer_close_reason() const noexcept { return peer_close_reason_; }
 
 private:
+    template <class = void>
     void queue_close(std::uint16_t code, std::string_view reason) {
         if (close_queued_) return;
         close_queued_ = true;

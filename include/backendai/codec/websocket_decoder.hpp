@@ -33,6 +33,7 @@ public:
     /// taken. Call again with the rest until it returns nothing. After a close frame everything is taken and ignored.
     /// An unmasked, unfragmented message that lies wholly in `input` is handed out as a view into it, uncopied.
     /// Throws websocket_error when the peer broke the protocol or a limit, and again on every later call.
+    template <class = void>
     std::optional<websocket_event> next(std::string_view& input) {
         if (failed_) throw *failed_;
         payload_ = {};
@@ -58,6 +59,7 @@ public:
 
     /// The payload of the event that next() returned last, as a string of its own: moved out of the decoder where the
     /// message was assembled there, else copied. Once per event, before the next call and while the input lives.
+    template <class = void>
     std::string take() {
         std::string taken;
         if (handed_out_ && payload_.data() == message_.data() && payload_.size() == message_.size()) {
@@ -82,6 +84,7 @@ private:
     }
 
     // The buffer of the message that the last event handed out is ours again, but for a fragment still being gathered.
+    template <class = void>
     void recycle() {
         if (!handed_out_) return;
         handed_out_ = false;
@@ -90,6 +93,7 @@ private:
         message_.clear();
     }
 
+    template <class = void>
     bool read_header(std::string_view& input) {
         for (;;) {
             const std::size_t wanted = header_size_ < 2 ? 2 : header_wanted();
@@ -108,12 +112,14 @@ private:
         }
     }
 
+    template <class = void>
     std::size_t header_wanted() const noexcept {
         const unsigned length = header_[1] & 0x7FU;
         return 2 + (length == 127 ? 8U : length == 126 ? 2U : 0U) + ((header_[1] & 0x80U) != 0 ? 4U : 0U);
     }
 
     // Everything that the first two bytes of a frame can already get wrong.
+    template <class = void>
     void check_start() {
         using websocket_close::protocol_error;
         if ((header_[0] & 0x70U) != 0) fail(protocol_error, "reserved bit set without an extension");
@@ -134,6 +140,7 @@ private:
         }
     }
 
+    template <class = void>
     std::uint64_t read_length() {
         const unsigned marker = header_[1] & 0x7FU;
         if (marker < 126) return marker;
@@ -147,6 +154,7 @@ private:
         return length;
     }
 
+    template <class = void>
     void start_frame() {
         const std::uint64_t length = read_length();
         opcode_ = static_cast<websocket_opcode>(header_[0] & 0x0FU);
@@ -161,6 +169,7 @@ private:
     }
 
     // Refused by the announced length, before a byte of the payload was taken.
+    template <class = void>
     void start_data(std::uint64_t length) {
         if (limits_.max_frame_size != 0 && length > limits_.max_frame_size) {
             fail(websocket_close::message_too_big, "frame over the size limit");
@@ -179,6 +188,7 @@ private:
         fragmented_ = !last_frame_;
     }
 
+    template <class = void>
     std::string_view take_payload(std::string_view& input) {
         const std::size_t n = remaining_ < input.size() ? static_cast<std::size_t>(remaining_) : input.size();
         const std::string_view piece = input.substr(0, n);
@@ -188,6 +198,7 @@ private:
     }
 
     // The piece as the peer meant it, behind what `buffer` already holds.
+    template <class = void>
     std::string_view append_unmasked(std::string& buffer, std::string_view piece) {
         const std::size_t before = buffer.size();
         buffer.append(piece);
@@ -196,6 +207,7 @@ private:
         return std::string_view(buffer).substr(before);
     }
 
+    template <class = void>
     void check_text(std::string_view piece, bool end_of_message) {
         if (message_opcode_ != websocket_opcode::text) return;
         if (!utf8_.feed(piece)) fail(websocket_close::invalid_payload, "text that is not UTF-8");
@@ -204,6 +216,7 @@ private:
         }
     }
 
+    template <class = void>
     std::optional<websocket_event> read_data(std::string_view& input) {
         const bool whole_in_input = remaining_ <= input.size() && last_frame_ && !masked_ && message_.empty();
         if (limits_.stream_fragments) return read_piece(input);
@@ -233,6 +246,7 @@ private:
         return end_of_data_frame(message_);
     }
 
+    template <class = void>
     std::optional<websocket_event> end_of_data_frame(std::string_view message) {
         in_payload_ = false;
         if (!last_frame_) return std::nullopt;
@@ -244,6 +258,7 @@ private:
     }
 
     // Streaming: hands out what is there of this frame, a view into the input where it is unmasked.
+    template <class = void>
     std::optional<websocket_event> read_piece(std::string_view& input) {
         std::string_view rest = masked_ ? input.substr(0, stream_piece_size) : input;
         const std::size_t offered = rest.size();
@@ -266,6 +281,7 @@ private:
         return event;
     }
 
+    template <class = void>
     std::optional<websocket_event> read_control(std::string_view& input) {
         if (offset_ == 0) control_.clear();
         append_unmasked(control_, take_payload(input));

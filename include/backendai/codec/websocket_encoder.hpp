@@ -24,8 +24,9 @@ inline constexpr std::size_t websocket_max_header_size = 14;
 
 /// Writes a frame's header to `target` (room for websocket_max_header_size bytes) and returns its size in bytes.
 /// `mask` is the key of a client's frame, null for a server's. For callers that send the payload from where it lies.
-inline std::size_t websocket_write_header(unsigned char* target, websocket_opcode opcode, bool last,
-                                          std::uint64_t payload_size, const websocket_mask_key* mask) noexcept {
+template <class = void>
+std::size_t websocket_write_header(unsigned char* target, websocket_opcode opcode, bool last,
+                                   std::uint64_t payload_size, const websocket_mask_key* mask) noexcept {
     target[0] = static_cast<unsigned char>((last ? 0x80U : 0U) | static_cast<unsigned>(opcode));
     const unsigned mask_bit = mask != nullptr ? 0x80U : 0U;
     std::size_t size = 2;
@@ -47,8 +48,9 @@ inline std::size_t websocket_write_header(unsigned char* target, websocket_opcod
 
 /// Appends one frame to `out`, its payload masked with `mask` unless that is null. Checks nothing: the caller keeps to
 /// the protocol (or, in a test, breaks it on purpose).
-inline void websocket_append_frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload,
-                                   const websocket_mask_key* mask) {
+template <class = void>
+void websocket_append_frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload,
+                            const websocket_mask_key* mask) {
     unsigned char header[websocket_max_header_size];
     const std::size_t header_size = websocket_write_header(header, opcode, last, payload.size(), mask);
     const std::size_t needed = out.size() + header_size + payload.size();
@@ -78,6 +80,7 @@ public:
     using mask_source = std::function<websocket_mask_key()>;
 
     /// `masks` is required for a client and unused for a server. Throws std::invalid_argument for a client without.
+    template <class = void>
     explicit websocket_encoder(websocket_role role, mask_source masks = {}) : role_(role), masks_(std::move(masks)) {
         if (role == websocket_role::client && !masks_) {
             throw std::invalid_argument("websocket: a client needs a source of masks");
@@ -87,6 +90,7 @@ public:
     /// Appends a whole message (text or binary), in one frame or, with `fragment_size` bytes other than 0, in as many
     /// as that takes. Throws std::invalid_argument for text that is not UTF-8, std::logic_error inside a message that
     /// fragment() has begun.
+    template <class = void>
     void message(std::string& out, websocket_opcode opcode, std::string_view payload, std::size_t fragment_size = 0) {
         require_data(opcode);
         if (in_message_) throw std::logic_error("websocket: a fragmented message is not finished");
@@ -106,6 +110,7 @@ public:
     /// Appends the next piece of a message whose end is not known yet; the first piece sets the type, the later ones
     /// must repeat it. Control frames may go between. Throws std::invalid_argument for text that is not UTF-8
     /// (characters may be cut by pieces), std::logic_error when the type changes inside a message.
+    template <class = void>
     void fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
         require_data(opcode);
         if (in_message_ && opcode != message_opcode_) {
@@ -121,13 +126,20 @@ public:
     }
 
     /// Appends a ping. `payload` of 125 bytes at most, else std::invalid_argument.
-    void ping(std::string& out, std::string_view payload) { control(out, websocket_opcode::ping, payload); }
+    template <class = void>
+    void ping(std::string& out, std::string_view payload) {
+        control(out, websocket_opcode::ping, payload);
+    }
 
     /// Appends a pong. `payload` of 125 bytes at most, else std::invalid_argument.
-    void pong(std::string& out, std::string_view payload) { control(out, websocket_opcode::pong, payload); }
+    template <class = void>
+    void pong(std::string& out, std::string_view payload) {
+        control(out, websocket_opcode::pong, payload);
+    }
 
     /// Appends a close frame; `code` 1005 makes an empty one. Throws std::invalid_argument for a code that may not
     /// be sent, and for a reason that is not UTF-8, longer than 123 bytes or without a code.
+    template <class = void>
     void close(std::string& out, std::uint16_t code, std::string_view reason) {
         require_close(code, reason);
         std::string payload;
@@ -140,6 +152,7 @@ public:
     }
 
     /// Throws std::invalid_argument unless close() would take these.
+    template <class = void>
     static void require_close(std::uint16_t code, std::string_view reason) {
         if (code != websocket_close::no_status && !is_valid_close_code(code)) {
             throw std::invalid_argument("websocket: close code " + std::to_string(code) + " may not be sent");
@@ -155,17 +168,20 @@ public:
     bool in_message() const noexcept { return in_message_; }
 
 private:
+    template <class = void>
     static void require_data(websocket_opcode opcode) {
         if (opcode != websocket_opcode::text && opcode != websocket_opcode::binary) {
             throw std::invalid_argument("websocket: a message is text or binary");
         }
     }
 
+    template <class = void>
     void control(std::string& out, websocket_opcode opcode, std::string_view payload) {
         if (payload.size() > 125) throw std::invalid_argument("websocket: control frame of more than 125 bytes");
         frame(out, opcode, true, payload);
     }
 
+    template <class = void>
     void frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload) {
         if (role_ == websocket_role::server) {
             websocket_append_frame(out, opcode, last, payload, nullptr);

@@ -22,7 +22,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace codec {
 
 /// The Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
-inline std::string websocket_accept(std::string_view key) {
+template <class = void>
+std::string websocket_accept(std::string_view key) {
     return base64_encode(digest("sha1", std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
 }
 
@@ -31,6 +32,7 @@ class websocket_client_handshake {
 public:
     /// `nonce`: 16 fresh random bytes. `protocols`: the subprotocols offered, the preferred one first.
     /// Throws std::invalid_argument for a subprotocol that is no token or is offered twice.
+    template <class = void>
     explicit websocket_client_handshake(const std::array<unsigned char, 16>& nonce,
                                         std::vector<std::string> protocols = {}, http_response_limits limits = {})
         : key_(base64_encode(std::string_view(reinterpret_cast<const char*>(nonce.data()), nonce.size()))),
@@ -45,6 +47,7 @@ public:
     }
 
     /// What the request needs besides its line (GET, HTTP/1.1), Host and whatever else the caller sends.
+    template <class = void>
     http_fields headers() const {
         http_fields fields = {{"Upgrade", "websocket"},
                               {"Connection", "Upgrade"},
@@ -59,6 +62,7 @@ public:
     /// Takes bytes off the front of `input`. True when the answer is whole: either accepted(), and what is left in
     /// `input` are frames for the decoder; or refused, and response() has status, headers and body.
     /// Throws decode_error for malformed HTTP and for a 101 that does not agree to what was asked.
+    template <class = void>
     bool feed(std::string_view& input) {
         if (done_) return true;
         if (!parser_.feed(input)) return false;
@@ -68,6 +72,7 @@ public:
     }
 
     /// Tells that the connection ended, which completes a refusal without a length; else throws decode_error.
+    template <class = void>
     void finish() {
         if (done_) return;
         parser_.finish();
@@ -86,6 +91,7 @@ public:
 private:
     [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("websocket handshake: ") + what); }
 
+    template <class = void>
     const std::string* single(const char* name) const {
         if (count_fields(response().headers, name) > 1) {
             throw decode_error(std::string("websocket handshake: repeated header ") + name);
@@ -94,6 +100,7 @@ private:
     }
 
     // RFC 6455 section 4.1, what the client must check in the server's answer.
+    template <class = void>
     void verify() {
         const std::string* upgrade = single("Upgrade");
         if (upgrade == nullptr || !equals_ignoring_case(*upgrade, "websocket")) fail("no upgrade to websocket");
@@ -133,6 +140,7 @@ struct websocket_server_answer {
     bool accepted() const noexcept { return status == 101; }
 
     /// The answer's head for the wire; the caller may add headers before.
+    template <class = void>
     std::string head() const {
         std::string text = "HTTP/1.1 " + std::to_string(status) + " " + reason + "\r\n";
         for (const auto& field : headers) text += field.first + ": " + field.second + "\r\n";
@@ -143,8 +151,9 @@ struct websocket_server_answer {
 /// Judges a request's method and headers and makes the answer (RFC 6455 section 4.2). `supported`: the subprotocols we
 /// speak; the first one of the client's list among them is chosen. Extensions are declined. Never throws for a bad
 /// request: that is an answer too.
-inline websocket_server_answer websocket_answer(std::string_view method, const http_fields& request,
-                                                const std::vector<std::string>& supported = {}) {
+template <class = void>
+websocket_server_answer websocket_answer(std::string_view method, const http_fields& request,
+                                         const std::vector<std::string>& supported = {}) {
     const auto refuse = [](int status, const char* reason, http_fields headers = {}) {
         headers.emplace_back("Connection", "close");
         headers.emplace_back("Content-Length", "0");

@@ -84,8 +84,9 @@ using websocket_mask_key = std::array<unsigned char, 4>;
 
 /// XORs `size` bytes at `source` with the mask into `target` (the same address, or not overlapping). `offset` is the
 /// position of the first byte in the frame's payload: a payload may be masked in pieces. Masking twice restores.
-inline void websocket_mask(char* target, const char* source, std::size_t size, const websocket_mask_key& key,
-                           std::uint64_t offset = 0) noexcept {
+template <class = void>
+void websocket_mask(char* target, const char* source, std::size_t size, const websocket_mask_key& key,
+                    std::uint64_t offset = 0) noexcept {
     unsigned char turned[8];
     for (std::size_t i = 0; i < 8; ++i) turned[i] = key[static_cast<std::size_t>((offset + i) & 3U)];
     std::uint64_t wide;

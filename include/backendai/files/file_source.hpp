@@ -23,6 +23,7 @@ BACKENDAI_NAMESPACE_BEGIN
 class file_source final : public codec::byte_source {
 public:
     /// @throws client_error{io} when there is no such regular file or it cannot be read.
+    template <class = void>
     explicit file_source(std::filesystem::path path) : path_(std::move(path)) {
         size_ = detail::with_io_errors(path_, [&] { return os::open_for_reading(path_).size(); });
     }
@@ -56,7 +57,10 @@ public:
     }
 
 private:
-    [[noreturn]] void changed() const { detail::io_failure(path_, "its size changed while it was sent"); }
+    template <class = void>
+    [[noreturn]] void changed() const {
+        detail::io_failure(path_, "its size changed while it was sent");
+    }
 
     std::filesystem::path path_;
     std::uint64_t size_ = 0, position_ = 0;

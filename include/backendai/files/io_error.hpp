@@ -15,10 +15,12 @@
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-inline std::string shown(const std::filesystem::path& path) {
+template <class = void>
+std::string shown(const std::filesystem::path& path) {
     return codec::printable(os::path_text(path), 1024);
 }
 
+template <class = void>
 [[noreturn]] inline void io_failure(const std::filesystem::path& path, const std::string& why) {
     // Nothing was sent yet, as far as is known here; who runs it in the middle of an exchange says after_sending().
     throw client_error(error_kind::io, shown(path) + ": " + why);

@@ -37,6 +37,7 @@ public:
     multipart_download& operator=(const multipart_download&) = delete;
 
     /// Makes @p what stream its answer into this object, performs it, and checks that everything came.
+    template <class = void>
     void perform(const call_scope& scope, call what) {
         what.on_head = [this](const response_head& head) {
             decoded([&] {
@@ -79,6 +80,7 @@ protected:
 
 private:
     // Some HTTP libraries hand over 4 to 16 KiB at a time; decoders and the disk are a third faster with larger pieces.
+    template <class = void>
     void gather(std::string_view data) {
         if (gathered_.empty() && data.size() >= piece_size / 4) {
             decoded([&] { reader_->feed(data); });

@@ -23,7 +23,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// Makes the parts the body of a call. @throws client_error{argument} when one of them cannot be sent.
-inline void set_multipart(call& what, std::vector<codec::form_part> parts) {
+template <class = void>
+void set_multipart(call& what, std::vector<codec::form_part> parts) {
     try {
         auto body = std::make_shared<codec::multipart_writer>(std::move(parts));
         what.content_type = body->content_type();
@@ -35,8 +36,9 @@ inline void set_multipart(call& what, std::vector<codec::form_part> parts) {
 }
 
 /// Sends the files by as many copies of @p what as batches of @p batch files need, one after the other.
-inline void upload_files(const call_scope& scope, const call& what, const std::vector<upload_entry>& files,
-                         std::size_t batch, const progress_callback& progress) {
+template <class = void>
+void upload_files(const call_scope& scope, const call& what, const std::vector<upload_entry>& files, std::size_t batch,
+                  const progress_callback& progress) {
     std::uint64_t total = 0;
     for (const upload_entry& file : files) total += file.size;
     const auto meter = std::make_shared<transfer_meter>(progress, total);

@@ -23,6 +23,7 @@ namespace detail {
 class part_decoder {
 public:
     /// @param limit how many decoded bytes are acceptable
+    template <class = void>
     part_decoder(const std::string& encoding, std::uint64_t limit) : left_(limit) {
         if (encoding == "gzip" || encoding == "x-gzip") {
             inflate_.emplace(codec::deflate_format::gzip, codec::expansion_limits{limit, 0, 0});
@@ -40,6 +41,7 @@ public:
         left_ -= data.size();
         sink(data);
     }
+    template <class = void>
     void finish() {
         if (inflate_) inflate_->finish();
     }

@@ -60,6 +60,7 @@ public:
 
     void set_total(std::uint64_t total) { total_ = total; }
     std::uint64_t done() const { return done_; }
+    template <class = void>
     void add(const std::string& file, std::uint64_t bytes) {
         done_ += bytes;
         if (!callback_(file, done_, total_)) {

@@ -35,7 +35,10 @@ struct file_validators {
     std::uint64_t size = 0;
 
     /// Whether a part of this state can be told from a part of another.
-    bool are_usable() const { return !last_modified.empty() && (etag.empty() || etag.compare(0, 2, "W/") != 0); }
+    template <class = void>
+    bool are_usable() const {
+        return !last_modified.empty() && (etag.empty() || etag.compare(0, 2, "W/") != 0);
+    }
     friend bool operator==(const file_validators& a, const file_validators& b) {
         return a.etag == b.etag && a.last_modified == b.last_modified && a.size == b.size;
     }
@@ -51,6 +54,7 @@ public:
     };
 
     /// @param ticket asks for a ticket; asked anew for each request, as tokens grow old
+    template <class = void>
     ranged_download(const transfer_scope& scope, std::function<storage_ticket()> ticket, destination& target,
                     destination::components name, std::optional<file_metadata> metadata, transfer_meter& meter)
         : scope_(scope),
@@ -67,6 +71,7 @@ public:
     void tells_total() { tells_total_ = true; }
     /// Keeps what has come when the download fails, for a later one with the same key.
     /// @param key names what is downloaded, wherever it goes: endpoint, folder and path
+    template <class = void>
     void keep_parts(const std::string& key) {
         const std::string digest = codec::to_hex(codec::digest("sha256", key)).substr(0, 24);
         part_ = ".backendai-" + digest + ".part";
@@ -76,6 +81,7 @@ public:
     /// Returns when the file is whole and has its name.
     /// @throws not_a_file when nothing was staged and the server does not give it out as a file; api_error;
     /// client_error
+    template <class = void>
     void run() {
         go_on_with_part();
         int failures = 0; // in a row, without a byte
@@ -109,6 +115,7 @@ private:
     static constexpr int most_changes = 3;
     struct other_state {};
 
+    template <class = void>
     void go_on_with_part() {
         if (!part_.empty()) known_ = read_note();
         if (!known_) return;
@@ -122,6 +129,7 @@ private:
         target_.cut_file(offset_);
         if (offset_ != 0) meter_.add(shown_, offset_);
     }
+    template <class = void>
     void begin_anew() {
         meter_.take_back(offset_);
         offset_ = 0;
@@ -137,6 +145,7 @@ private:
     }
 
     // One request. Whether the file is whole after it.
+    template <class = void>
     bool fetch() {
         if (offset_ != 0 && !(known_ && known_->are_usable())) begin_anew();
         call what = storage_call(scope_, ticket_(), "GET");
@@ -153,6 +162,7 @@ private:
         return true;
     }
 
+    template <class = void>
     void judge(const response_head& head) {
         const std::string* coding = head.headers.find("Content-Encoding");
         if (coding != nullptr && *coding != "identity") broken("the content is encoded, which nobody asked for");
@@ -172,6 +182,7 @@ private:
         meter_.add(shown_, 0); // an empty file is to be seen once, too
     }
 
+    template <class = void>
     void judge_part(const response_head& head) {
         const auto range = parse_content_range(head.headers.get("Content-Range"));
         if (asked_from_ == 0 || !range || range->first != offset_ || range->last + 1 != range->size)
@@ -180,10 +191,12 @@ private:
         length_ = range->size;
     }
 
+    template <class = void>
     static file_validators validators_of(const response_head& head, std::uint64_t size) {
         return {head.headers.get("ETag"), head.headers.get("Last-Modified"), size};
     }
 
+    template <class = void>
     void take(std::string_view data) {
         if (data.size() > limit_ - (std::min)(limit_, offset_)) broken("it has more bytes than max_bytes");
         if (length_ && data.size() > *length_ - offset_) broken("it has more bytes than announced");
@@ -202,12 +215,14 @@ private:
             throw e.after_sending();
         }
     }
+    template <class = void>
     [[noreturn]] void broken(const std::string& why) {
         is_broken_ = true;
         throw client_error(error_kind::protocol, "the download is not usable: " + codec::printable(shown_) + ": " + why,
                            client_error::progress::maybe_sent);
     }
 
+    template <class = void>
     std::optional<file_validators> read_note() {
         const auto text = target_.read_note(name_, note_);
         if (!text) return {};
@@ -221,6 +236,7 @@ private:
             return {};
         }
     }
+    template <class = void>
     void write_note() {
         const json note = {{"etag", known_->etag}, {"last_modified", known_->last_modified}, {"size", known_->size}};
         checked([&] { target_.write_note(name_, note_, note.dump(-1, ' ', false, json::error_handler_t::replace)); });

@@ -29,7 +29,8 @@ struct storage_ticket {
 };
 
 /// Asks for one. @param what the request, to be answered by {token, url}
-inline storage_ticket request_ticket(const transfer_scope& scope, call what) {
+template <class = void>
+storage_ticket request_ticket(const transfer_scope& scope, call what) {
     const response answer = scope.perform(std::move(what));
     const json body = answer.json();
     const wire_object fields(body, "the answer");
@@ -40,7 +41,8 @@ inline storage_ticket request_ticket(const transfer_scope& scope, call what) {
 
 /// Where the storage proxy is reached from here, by api_config::storage_proxy_urls. What is replaced ends where a part
 /// of the URL does: a host is not taken for another that begins like it.
-inline std::string reachable_url(const api_config& config, const std::string& told) {
+template <class = void>
+std::string reachable_url(const api_config& config, const std::string& told) {
     const std::pair<const std::string, std::string>* best = nullptr;
     for (const auto& item : config.storage_proxy_urls) {
         const std::size_t end = item.first.size();
@@ -52,7 +54,8 @@ inline std::string reachable_url(const api_config& config, const std::string& to
 }
 
 /// A request to the storage proxy. It carries nothing but the token.
-inline call storage_call(const transfer_scope& scope, const storage_ticket& ticket, const char* method) {
+template <class = void>
+call storage_call(const transfer_scope& scope, const storage_ticket& ticket, const char* method) {
     call what;
     what.method = method;
     try {
@@ -69,7 +72,8 @@ inline call storage_call(const transfer_scope& scope, const storage_ticket& tick
 }
 
 /// A header that is a number of bytes; nothing when it is absent. @throws client_error{protocol} when it is no number
-inline std::optional<std::uint64_t> size_header(const header_list& headers, const char* name) {
+template <class = void>
+std::optional<std::uint64_t> size_header(const header_list& headers, const char* name) {
     const std::string* text = headers.find(name);
     if (text == nullptr) return {};
     if (text->empty() || text->size() > 18 || text->find_first_not_of("0123456789") != std::string::npos)
@@ -84,7 +88,8 @@ struct content_range {
     std::uint64_t first = 0, last = 0, size = 0;
 };
 /// Reads a Content-Range header; nothing when it is absent or not of that form.
-inline std::optional<content_range> parse_content_range(std::string_view text) {
+template <class = void>
+std::optional<content_range> parse_content_range(std::string_view text) {
     if (text.substr(0, 6) != "bytes ") return {};
     text.remove_prefix(6);
     const auto number = [&text](char end) -> std::optional<std::uint64_t> {

@@ -59,6 +59,7 @@ public:
     }
 
 private:
+    template <class = void>
     static const char* kind_of(codec::tar_type type) {
         switch (type) {
         case codec::tar_type::hard_link: return "hard link";

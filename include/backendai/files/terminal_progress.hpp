@@ -35,6 +35,7 @@ public:
     }
 
     /// The line that is drawn, cut to @p width columns (a byte counts as one).
+    template <class = void>
     static std::string line(const std::string& file, std::uint64_t done, std::uint64_t total, int width) {
         constexpr std::uint64_t steps = 24;
         std::string text;
@@ -70,6 +71,7 @@ private:
         std::chrono::steady_clock::time_point last;
     };
 
+    template <class = void>
     static std::string size_text(std::uint64_t bytes) {
         static constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
         auto amount = static_cast<double>(bytes);

@@ -18,6 +18,7 @@ class transfer_scope {
 public:
     using clock = exchange_context::clock;
 
+    template <class = void>
     explicit transfer_scope(const call_scope& scope) : scope_(scope) {
         const auto limit = scope.options.timeout.value_or(scope.state->config().timeout);
         const bool first = scope.task && !scope.task->counted.exchange(true);
@@ -25,14 +26,22 @@ public:
     }
 
     session_state& state() const { return *scope_.state; }
+    template <class = void>
     int max_attempts() const {
         return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
     }
 
     /// The scope of one request of it, with what is left of the time. @throws client_error{timeout} when nothing is
-    call_scope step() const { return now(); }
-    response perform(call what) const { return now().perform(std::move(what)); }
+    template <class = void>
+    call_scope step() const {
+        return now();
+    }
+    template <class = void>
+    response perform(call what) const {
+        return now().perform(std::move(what));
+    }
     /// One attempt: for what has to be looked after before there is another.
+    template <class = void>
     response perform_once(call what) const {
         call_scope step = now();
         if (!step.options.retry) step.options.retry = state().config().retry;
@@ -41,6 +50,7 @@ public:
     }
     /// Waits before attempt number @p attempt + 1 of something that can go on where it was interrupted; false when
     /// there must be none. A connection that was lost, or was silent for too long, is reason enough for one.
+    template <class = void>
     bool wait_for_retry(const error& failure, int attempt) const {
         const call_scope step = now();
         const auto* local = failure.as_client_error();
@@ -50,6 +60,7 @@ public:
         return lost &&
                state().wait_for_retry(client_error(error_kind::connect, ""), attempt, step.options, step.task.get());
     }
+    template <class = void>
     void wait(std::chrono::milliseconds time) const {
         const call_scope step = now();
         state().wait(time, step.options, step.task.get());
@@ -57,6 +68,7 @@ public:
 
 private:
     // With what is left of the time.
+    template <class = void>
     call_scope now() const {
         call_scope step = scope_;
         if (deadline_ == (clock::time_point::max)()) {

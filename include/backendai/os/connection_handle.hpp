@@ -38,6 +38,7 @@ public:
     ~connection_handle() { reset(); }
 
     /// Duplicates @p socket, in place of what was held before.
+    template <class = void>
     void hold(native_socket socket) {
         const std::lock_guard<std::mutex> lock(mutex_);
         close_held();
@@ -50,12 +51,14 @@ public:
         held_ = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
 #endif
     }
+    template <class = void>
     void reset() {
         const std::lock_guard<std::mutex> lock(mutex_);
         close_held();
     }
     /// Breaks the connection off: whoever reads, writes or connects on it comes back with an error. False when there is
     /// none, or the system gave no second handle on it.
+    template <class = void>
     bool shut_down() noexcept {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (held_ == none) return false;
@@ -67,6 +70,7 @@ public:
         return true;
     }
     /// Whether an idle connection can be used again: open, and no byte has come that nobody asked for.
+    template <class = void>
     bool is_quiet() {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (held_ == none) return false;
@@ -80,6 +84,7 @@ public:
 #endif
     }
     /// How many bytes the peer has sent on this connection, where the system tells (Linux), else 0.
+    template <class = void>
     std::uint64_t bytes_received() {
 #ifdef __linux__
         const std::lock_guard<std::mutex> lock(mutex_);

@@ -23,13 +23,15 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace os {
 
 /// A path as UTF-8 with `/` between its components: what goes into requests and messages.
-inline std::string path_text(const std::filesystem::path& path) {
+template <class = void>
+std::string path_text(const std::filesystem::path& path) {
     const auto text = path.generic_u8string(); // std::u8string from C++20 on
     return std::string(text.begin(), text.end());
 }
 
 /// The path that UTF-8 text means.
-inline std::filesystem::path text_path(std::string_view text) {
+template <class = void>
+std::filesystem::path text_path(std::string_view text) {
 #if defined(__cpp_char8_t)
     return std::filesystem::path(std::u8string(text.begin(), text.end()));
 #else

@@ -59,7 +59,8 @@ private:
     int number_;
 };
 
-inline file_kind kind_of_mode(mode_t mode) noexcept {
+template <class = void>
+file_kind kind_of_mode(mode_t mode) noexcept {
     if (S_ISREG(mode)) return file_kind::regular;
     if (S_ISDIR(mode)) return file_kind::directory;
     return S_ISLNK(mode) ? file_kind::symbolic_link : file_kind::other;
@@ -76,11 +77,13 @@ public:
     bool is_open() const noexcept { return descriptor_.get() >= 0; }
 
     /// Up to @p capacity bytes; 0 at the end.
+    template <class = void>
     std::size_t read(char* buffer, std::size_t capacity) {
         const ssize_t count = detail::retry_interrupted([&] { return ::read(descriptor_.get(), buffer, capacity); });
         if (count < 0) detail::throw_errno(errno, "read");
         return static_cast<std::size_t>(count);
     }
+    template <class = void>
     void write(std::string_view bytes) {
         while (!bytes.empty()) {
             const ssize_t count =
@@ -89,9 +92,16 @@ public:
             bytes.remove_prefix(static_cast<std::size_t>(count));
         }
     }
-    std::uint64_t size() const { return static_cast<std::uint64_t>(status().st_size); }
+    template <class = void>
+    std::uint64_t size() const {
+        return static_cast<std::uint64_t>(status().st_size);
+    }
     /// The nine permission bits.
-    unsigned permissions() const { return static_cast<unsigned>(status().st_mode) & 0777U; }
+    template <class = void>
+    unsigned permissions() const {
+        return static_cast<unsigned>(status().st_mode) & 0777U;
+    }
+    template <class = void>
     file_time modified() const {
         const struct stat data = status();
 #ifdef __APPLE__
@@ -101,18 +111,22 @@ public:
 #endif
     }
     /// Where the next read or write is, from the file's beginning.
+    template <class = void>
     void seek(std::uint64_t position) {
         if (::lseek(descriptor_.get(), static_cast<off_t>(position), SEEK_SET) < 0) detail::throw_errno(errno, "seek");
     }
     /// Cuts the file off.
+    template <class = void>
     void resize(std::uint64_t size) {
         if (detail::retry_interrupted([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) != 0)
             detail::throw_errno(errno, "truncate");
     }
     /// @param mode the nine permission bits
+    template <class = void>
     void set_mode(unsigned mode) {
         if (::fchmod(descriptor_.get(), static_cast<mode_t>(mode & 0777U)) != 0) detail::throw_errno(errno, "chmod");
     }
+    template <class = void>
     void set_modified(file_time time) {
         struct timespec times[2] = {};
         times[0].tv_nsec = UTIME_OMIT; // the time of access
@@ -121,6 +135,7 @@ public:
         if (::futimens(descriptor_.get(), times) != 0) detail::throw_errno(errno, "setting the time");
     }
     /// Reports what the system kept back until now (a network file system's full disk, say).
+    template <class = void>
     void close() {
         if (descriptor_.release() != 0 && errno != EINTR) detail::throw_errno(errno, "close");
     }
@@ -129,6 +144,7 @@ private:
     friend class directory;
     friend class file_lock;
 
+    template <class = void>
     struct stat status() const {
         struct stat data {};
         if (::fstat(descriptor_.get(), &data) != 0) detail::throw_errno(errno, "fstat");
@@ -144,6 +160,7 @@ class file_lock {
 public:
     file_lock() = default;
     /// Does not wait when the file is held: see is_held().
+    template <class = void>
     explicit file_lock(const open_file& file) : descriptor_(::fcntl(file.descriptor_.get(), F_DUPFD_CLOEXEC, 0)) {
         if (!is_held()) detail::throw_errno(errno, "dup");
         if (detail::retry_interrupted([&] { return ::flock(descriptor_.get(), LOCK_EX | LOCK_NB); }) == 0) return;
@@ -160,7 +177,8 @@ private:
 };
 
 /// Opens a regular file, through links. @throws std::system_error also when it is no regular file.
-inline open_file open_for_reading(const std::filesystem::path& path) {
+template <class = void>
+open_file open_for_reading(const std::filesystem::path& path) {
     // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
     const int descriptor =
         detail::retry_interrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
@@ -181,6 +199,7 @@ public:
 
     bool is_open() const noexcept { return descriptor_.get() >= 0; }
 
+    template <class = void>
     file_kind kind_of(const std::string& name) const {
         struct stat data {};
         if (::fstatat(descriptor_.get(), name.c_str(), &data, AT_SYMLINK_NOFOLLOW) == 0)
@@ -193,12 +212,14 @@ public:
         return directory(descriptor_.get(), name.c_str(), O_NOFOLLOW);
     }
     /// False when there is something of that name.
+    template <class = void>
     bool make_child(const std::string& name) const {
         if (::mkdirat(descriptor_.get(), name.c_str(), 0777) == 0) return true;
         if (errno == EEXIST) return false;
         detail::throw_errno(errno, "mkdir");
     }
     /// Creates a file that must not exist. @param mode of the new file, less the process's umask
+    template <class = void>
     open_file create(const std::string& name, unsigned mode) const {
         const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
         const int descriptor = detail::retry_interrupted(
@@ -207,10 +228,17 @@ public:
         return open_file(descriptor);
     }
     /// Opens a file that exists. @throws std::system_error also when it is a link or no regular file.
-    open_file open_file_for_reading(const std::string& name) const { return open_regular(name, O_RDONLY); }
+    template <class = void>
+    open_file open_file_for_reading(const std::string& name) const {
+        return open_regular(name, O_RDONLY);
+    }
     /// The same, to write into it from its beginning on.
-    open_file open_file_for_writing(const std::string& name) const { return open_regular(name, O_WRONLY); }
+    template <class = void>
+    open_file open_file_for_writing(const std::string& name) const {
+        return open_regular(name, O_WRONLY);
+    }
     /// Whether the name still is that of the file that was opened under it.
+    template <class = void>
     bool has(const std::string& name, const open_file& file) const {
         const struct stat opened = file.status();
         struct stat data {};
@@ -220,11 +248,13 @@ public:
         detail::throw_errno(errno, "stat");
     }
     /// Gives a file another name, in place of the file or link of that name, if any.
+    template <class = void>
     void rename(const std::string& from, const std::string& to) const {
         if (::renameat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str()) != 0)
             detail::throw_errno(errno, "rename");
     }
     /// Gives a file another name unless that is taken; false when it is.
+    template <class = void>
     bool rename_new(const std::string& from, const std::string& to) const {
         if (::linkat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str(), 0) == 0) {
             remove_file(from);
@@ -240,11 +270,13 @@ public:
         return ::unlinkat(descriptor_.get(), name.c_str(), 0) == 0;
     }
     /// Removes an empty directory.
+    template <class = void>
     bool remove_directory(const std::string& name) const noexcept {
         return ::unlinkat(descriptor_.get(), name.c_str(), AT_REMOVEDIR) == 0;
     }
     directory duplicate() const { return open_child("."); }
     /// Mode and time of the directory itself.
+    template <class = void>
     void set_metadata(unsigned mode, file_time modified) const {
         open_file self(::fcntl(descriptor_.get(), F_DUPFD_CLOEXEC, 0));
         if (!self.is_open()) detail::throw_errno(errno, "dup");
@@ -259,6 +291,7 @@ private:
         if (!is_open()) detail::throw_errno(errno, "open");
     }
 
+    template <class = void>
     open_file open_regular(const std::string& name, int how) const {
         const int flags = how | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK; // see open_for_reading
         const int descriptor =

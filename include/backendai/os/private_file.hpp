@@ -20,7 +20,8 @@ namespace os {
 
 namespace detail {
 
-inline std::filesystem::path folder_of(const std::filesystem::path& file) {
+template <class = void>
+std::filesystem::path folder_of(const std::filesystem::path& file) {
     return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
 }
 
@@ -29,7 +30,8 @@ inline std::filesystem::path folder_of(const std::filesystem::path& file) {
 /// The content of a file; nothing when there is none.
 /// @throws std::system_error{EACCES} when others may read or write it (not on Windows, which has no such bits);
 ///         {EFBIG} when it is larger than @p limit bytes
-inline std::optional<std::string> read_private_file(const std::filesystem::path& path, std::size_t limit) {
+template <class = void>
+std::optional<std::string> read_private_file(const std::filesystem::path& path, std::size_t limit) {
     const directory folder(detail::folder_of(path));
     const std::string name = path_text(path.filename());
     if (folder.kind_of(name) == file_kind::none) return {};
@@ -47,7 +49,8 @@ inline std::optional<std::string> read_private_file(const std::filesystem::path&
 }
 
 /// Replaces a file, or makes it, with mode 0600: at every moment it has the old content or the new one.
-inline void write_private_file(const std::filesystem::path& path, std::string_view content) {
+template <class = void>
+void write_private_file(const std::filesystem::path& path, std::string_view content) {
     const directory folder(detail::folder_of(path));
     const std::string temporary = ".backendai-" + std::to_string(std::random_device{}()) + ".tmp";
     open_file file = folder.create(temporary, 0600);

@@ -19,6 +19,7 @@ public:
     read_buffer() : bytes_(new char[first_size]) {} // not zeroed: pages that no read reaches are never touched
 
     /// Makes room for the next read. @throws std::bad_alloc, after which it is as it was
+    template <class = void>
     void prepare() {
         if (!was_filled_ || size_ == most) return;
         const std::size_t larger = (std::min)(2 * size_, most);

@@ -44,7 +44,8 @@ struct lookup {
     std::exception_ptr exception; // what else went wrong
 };
 
-inline std::vector<std::string> numeric_addresses(const addrinfo* list) {
+template <class = void>
+std::vector<std::string> numeric_addresses(const addrinfo* list) {
     std::vector<std::string> addresses;
     for (const addrinfo* item = list; item != nullptr; item = item->ai_next) {
         char text[NI_MAXHOST];
@@ -57,7 +58,8 @@ inline std::vector<std::string> numeric_addresses(const addrinfo* list) {
 }
 
 // Throws nothing, as it may be all that its thread does.
-inline void run_lookup(const std::string& host, int flags, lookup& state) noexcept {
+template <class = void>
+void run_lookup(const std::string& host, int flags, lookup& state) noexcept {
     addrinfo hints;
     std::memset(&hints, 0, sizeof hints);
     hints.ai_family = AF_UNSPEC;
@@ -91,7 +93,8 @@ inline void run_lookup(const std::string& host, int flags, lookup& state) noexce
 /// The numeric addresses of @p host, in the order in which they should be tried.
 /// @throws client_error{connect} when there are none, timeout, cancelled or closed as @p context says, io when no
 /// thread can be started; std::bad_alloc
-inline std::vector<std::string> resolve(const std::string& host, const exchange_context& context) {
+template <class = void>
+std::vector<std::string> resolve(const std::string& host, const exchange_context& context) {
     auto state = std::make_shared<detail::lookup>();
     detail::run_lookup(host, AI_NUMERICHOST, *state);
     if (state->exception) std::rethrow_exception(state->exception);

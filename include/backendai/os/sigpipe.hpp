@@ -46,6 +46,7 @@ public:
 
 private:
 #ifndef _WIN32
+    template <class = void>
     static bool is_waiting() {
         sigset_t waiting;
         sigemptyset(&waiting);

@@ -71,7 +71,8 @@ inline int last_socket_error() {
 inline void close_handle(socket_handle handle) {
     ::close(handle);
 }
-inline int poll_one(socket_handle handle, short events, int timeout_ms) {
+template <class = void>
+int poll_one(socket_handle handle, short events, int timeout_ms) {
     pollfd entry{handle, events, 0};
     return ::poll(&entry, 1, timeout_ms);
 }
@@ -91,7 +92,8 @@ constexpr int send_flags = 0;
 /// For a connection that does not leave the machine, before it is made; what a listening socket accepts inherits it.
 /// Between two processes nothing is congested. A congestion control that paces what is sent, as BBR does where it is
 /// the system's choice, has a timer go off for every few packets there, and costs as much again as all the rest.
-inline void send_unpaced(socket_handle handle) noexcept {
+template <class = void>
+void send_unpaced(socket_handle handle) noexcept {
 #ifdef TCP_CONGESTION
     constexpr char control[] = "reno"; // the one that every kernel has, for every user
     ::setsockopt(handle, IPPROTO_TCP, TCP_CONGESTION, control, sizeof control - 1);
@@ -100,6 +102,7 @@ inline void send_unpaced(socket_handle handle) noexcept {
 #endif
 }
 
+template <class = void>
 [[noreturn]] inline void throw_socket_error(const char* what) {
     throw std::system_error(last_socket_error(), std::system_category(), what);
 }
@@ -130,6 +133,7 @@ public:
 
     /// Listens on 127.0.0.1. @param port 0 = any free one, see local_port().
     /// @throws std::system_error when the port is taken.
+    template <class = void>
     static tcp_socket listen_loopback(std::uint16_t port) {
         tcp_socket result = create();
 #ifndef _WIN32 // on Windows this option would let a second listener take the port over
@@ -145,6 +149,7 @@ public:
     }
 
     /// Connects to a port of 127.0.0.1. @throws std::system_error when nobody listens there.
+    template <class = void>
     static tcp_socket connect_loopback(std::uint16_t port) {
         tcp_socket result = create();
         sockaddr_in address = loopback(port);
@@ -156,6 +161,7 @@ public:
     }
 
     /// The next connection of a listening socket, or one that is not open when none came within @p timeout.
+    template <class = void>
     tcp_socket accept(std::chrono::milliseconds timeout) {
         if (!wait_readable(timeout)) return {};
 #if defined(__linux__)
@@ -173,6 +179,7 @@ public:
         return result;
     }
 
+    template <class = void>
     std::uint16_t local_port() const {
         sockaddr_in address{};
         socklen_t length = sizeof address;
@@ -183,6 +190,7 @@ public:
     }
 
     /// Whether read() would return at once (bytes, end of stream or an error) within @p timeout.
+    template <class = void>
     bool wait_readable(std::chrono::milliseconds timeout) const {
         const int result = detail::poll_one(handle_, POLLIN, static_cast<int>(timeout.count()));
         return result > 0;
@@ -190,6 +198,7 @@ public:
 
     /// Reads what is there, at least one byte; blocks until then. 0 = the peer ended its side.
     /// @throws std::system_error when the connection broke.
+    template <class = void>
     std::size_t read(char* buffer, std::size_t capacity) {
         for (;;) {
 #ifdef _WIN32
@@ -204,6 +213,7 @@ public:
 
     /// Writes all bytes; blocks until the system has taken them.
     /// @throws std::system_error when the connection broke.
+    template <class = void>
     void write(std::string_view bytes) {
         while (!bytes.empty()) {
 #ifdef _WIN32
@@ -229,6 +239,7 @@ public:
     }
 
     /// Closes with a reset instead of an orderly end, as a crashed peer's system does.
+    template <class = void>
     void reset() {
         if (!is_open()) return;
         linger option{};
@@ -237,11 +248,13 @@ public:
         close();
     }
 
+    template <class = void>
     void close() {
         if (is_open()) detail::close_handle(std::exchange(handle_, detail::no_socket));
     }
 
 private:
+    template <class = void>
     static tcp_socket create() {
         detail::start_sockets();
 #if defined(__linux__)
@@ -254,6 +267,7 @@ private:
         detail::send_unpaced(result.handle_);
         return result;
     }
+    template <class = void>
     static sockaddr_in loopback(std::uint16_t port) {
         sockaddr_in address{};
         address.sin_family = AF_INET;
@@ -261,6 +275,7 @@ private:
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         return address;
     }
+    template <class = void>
     void keep_from_children() {
 #if !defined(_WIN32) && !defined(__linux__)
         ::fcntl(handle_, F_SETFD, FD_CLOEXEC);
@@ -270,6 +285,7 @@ private:
         ::setsockopt(handle_, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
     }
+    template <class = void>
     void send_at_once() {
         const int on = 1;
         ::setsockopt(handle_, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<const char*>(&on), sizeof on);

@@ -57,7 +57,8 @@ inline std::string error_text(int error) {
     return std::system_category().message(error);
 }
 
-inline bool would_block(int error) {
+template <class = void>
+bool would_block(int error) {
 #ifdef _WIN32
     return error == WSAEWOULDBLOCK;
 #else
@@ -65,6 +66,7 @@ inline bool would_block(int error) {
 #endif
 }
 
+template <class = void>
 [[noreturn]] inline void throw_lost(int error) {
     throw client_error(error_kind::connect, "the connection was lost: " + error_text(error),
                        client_error::progress::maybe_sent);
@@ -74,7 +76,8 @@ inline bool would_block(int error) {
 
 /// Waits until the socket can be read or written, is broken or shut down, or @p limit is over (negative: no limit).
 /// Returns whether there is something to do.
-inline bool wait_ready(detail::socket_handle handle, bool readable, bool writable, std::chrono::milliseconds limit) {
+template <class = void>
+bool wait_ready(detail::socket_handle handle, bool readable, bool writable, std::chrono::milliseconds limit) {
     const auto events = static_cast<short>((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
     const int timeout =
         limit.count() < 0 ? -1 : static_cast<int>((std::min)(limit.count(), decltype(limit.count())(1000'000'000)));
@@ -93,6 +96,7 @@ public:
     void restart() { start_ = exchange_context::clock::now(); }
 
     /// Waits for the socket. @throws client_error{timeout, cancelled or closed}
+    template <class = void>
     void wait(detail::socket_handle handle, bool readable, bool writable) const {
         constexpr std::chrono::milliseconds slice(50); // no socket call can be woken the same way on all systems
         for (;;) {
@@ -112,6 +116,7 @@ public:
             if (wait_ready(handle, readable, writable, left)) return;
         }
     }
+    template <class = void>
     void wait(detail::socket_handle handle, io_state state) const {
         wait(handle, state == io_state::wants_read, state == io_state::wants_write);
     }

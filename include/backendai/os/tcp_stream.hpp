@@ -26,6 +26,7 @@ struct socket_address {
     socklen_t size = 0;
     int family() const { return storage.ss_family; }
     /// Whether it is one of this machine that no other can reach.
+    template <class = void>
     bool is_loopback() const {
         if (storage.ss_family == AF_INET6) {
             const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
@@ -36,7 +37,8 @@ struct socket_address {
 };
 
 /// @throws client_error{argument} when @p host is not a numeric address.
-inline socket_address numeric_address(const std::string& host, std::uint16_t port) {
+template <class = void>
+socket_address numeric_address(const std::string& host, std::uint16_t port) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
@@ -51,7 +53,8 @@ inline socket_address numeric_address(const std::string& host, std::uint16_t por
     return address;
 }
 
-inline bool set_non_blocking(socket_handle handle) noexcept {
+template <class = void>
+bool set_non_blocking(socket_handle handle) noexcept {
 #ifdef _WIN32
     u_long on = 1;
     return ::ioctlsocket(handle, FIONBIO, &on) == 0;
@@ -62,7 +65,8 @@ inline bool set_non_blocking(socket_handle handle) noexcept {
 }
 
 /// For a connection to or at @p address.
-inline socket_handle new_socket(const socket_address& address) {
+template <class = void>
+socket_handle new_socket(const socket_address& address) {
     start_sockets();
 #if defined(__linux__)
     const socket_handle handle = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -84,7 +88,8 @@ inline socket_handle new_socket(const socket_address& address) {
     return handle;
 }
 
-inline bool is_in_progress(int error) {
+template <class = void>
+bool is_in_progress(int error) {
 #ifdef _WIN32
     return error == WSAEWOULDBLOCK;
 #else
@@ -92,7 +97,8 @@ inline bool is_in_progress(int error) {
 #endif
 }
 
-inline long receive_from(socket_handle handle, char* buffer, std::size_t capacity) {
+template <class = void>
+long receive_from(socket_handle handle, char* buffer, std::size_t capacity) {
 #ifdef _WIN32
     return ::recv(handle, buffer, static_cast<int>((std::min)(capacity, std::size_t{1} << 30)), 0);
 #else
@@ -100,7 +106,8 @@ inline long receive_from(socket_handle handle, char* buffer, std::size_t capacit
 #endif
 }
 
-inline long send_to(socket_handle handle, const char* bytes, std::size_t size) {
+template <class = void>
+long send_to(socket_handle handle, const char* bytes, std::size_t size) {
     size = (std::min)(size, std::size_t{1} << 30);
 #ifdef _WIN32
     return ::send(handle, bytes, static_cast<int>(size), 0);
@@ -109,7 +116,8 @@ inline long send_to(socket_handle handle, const char* bytes, std::size_t size) {
 #endif
 }
 
-inline io_result read_now(socket_handle handle, char* buffer, std::size_t capacity) {
+template <class = void>
+io_result read_now(socket_handle handle, char* buffer, std::size_t capacity) {
     for (;;) {
         const long count = receive_from(handle, buffer, capacity);
         if (count > 0) return {io_state::done, static_cast<std::size_t>(count)};
@@ -120,7 +128,8 @@ inline io_result read_now(socket_handle handle, char* buffer, std::size_t capaci
     }
 }
 
-inline io_result write_now(socket_handle handle, std::string_view bytes) {
+template <class = void>
+io_result write_now(socket_handle handle, std::string_view bytes) {
     for (;;) {
         const long count = send_to(handle, bytes.data(), bytes.size());
         if (count >= 0) return {io_state::done, static_cast<std::size_t>(count)};
@@ -150,6 +159,7 @@ class tcp_stream final : public byte_stream {
 public:
     /// Takes over a connected socket and makes it non-blocking. @throws client_error{connect} when that fails, and the
     /// socket stays the caller's
+    template <class = void>
     explicit tcp_stream(detail::socket_handle handle) : handle_(handle) {
         if (!detail::set_non_blocking(handle)) {
             throw client_error(error_kind::connect, "no socket: " + detail::error_text(detail::last_socket_error()));
@@ -159,6 +169,7 @@ public:
 
     /// Looks @p host up and connects to the first of its addresses that answers; look-up and each attempt have the
     /// context's connect_timeout. @throws client_error{connect, timeout, cancelled or closed}
+    template <class = void>
     static std::unique_ptr<tcp_stream> connect(const std::string& host, std::uint16_t port,
                                                const exchange_context& context) {
         const std::vector<std::string> addresses = resolve(host, context);
@@ -175,6 +186,7 @@ public:
 
     /// Why connections to a numeric address do not come about, as the system says it, ": Connection refused"; empty
     /// when it says nothing within 100 ms. For libraries that keep the reason to themselves; makes one more attempt.
+    template <class = void>
     static std::string why_unreachable(const std::string& address, std::uint16_t port) {
         const detail::socket_address target = detail::numeric_address(address, port);
         const std::unique_ptr<tcp_stream> probe = own(detail::new_socket(target));
@@ -196,6 +208,7 @@ public:
     detail::socket_handle handle() const noexcept override { return handle_; }
 
 private:
+    template <class = void>
     static std::unique_ptr<tcp_stream> own(detail::socket_handle handle) {
         try {
             return std::make_unique<tcp_stream>(handle);
@@ -205,6 +218,7 @@ private:
         }
     }
 
+    template <class = void>
     static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
                                                   std::uint16_t port, const exchange_context& context) {
         const std::string peer =
@@ -239,7 +253,8 @@ struct tcp_listener {
 
 /// Listens on a numeric address of this machine, "127.0.0.1", "::1", "0.0.0.0". @param port 0 is any free one.
 /// @throws client_error{argument} when it is no address, io when it cannot be listened on
-inline tcp_listener listen_on(const std::string& address, std::uint16_t port) {
+template <class = void>
+tcp_listener listen_on(const std::string& address, std::uint16_t port) {
     const detail::socket_address local = detail::numeric_address(address, port);
     const detail::socket_handle handle = detail::new_socket(local);
     tcp_listener result{tcp_socket(handle), 0};

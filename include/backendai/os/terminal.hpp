@@ -45,6 +45,7 @@ struct terminal_size {
 
 namespace detail {
 
+template <class = void>
 [[noreturn]] inline void throw_terminal(const char* what) {
 #ifdef _WIN32
     const int error = static_cast<int>(GetLastError());
@@ -146,12 +147,14 @@ public:
         for (const int end : wake_) ::close(end);
     }
 
+    template <class = void>
     terminal_size size() const {
         winsize known{};
         if (!is_terminal_ || ::ioctl(input_, TIOCGWINSZ, &known) != 0) return {};
         return {known.ws_row, known.ws_col};
     }
     /// What was typed; empty when nothing came within @p limit or wake() was called; nothing at the end of the input.
+    template <class = void>
     std::optional<std::string> read_for(std::chrono::milliseconds limit) {
         pollfd both[] = {{input_, POLLIN, 0}, {wake_[0], POLLIN, 0}};
         if (::poll(both, 2, static_cast<int>(limit.count())) <= 0) return std::string();
@@ -163,6 +166,7 @@ public:
         if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
         return std::nullopt;
     }
+    template <class = void>
     void write(std::string_view bytes) {
         while (!bytes.empty()) {
             const ssize_t count = ::write(output_, bytes.data(), bytes.size());
@@ -177,6 +181,7 @@ public:
         }
     }
     /// Makes read_for() return, now or the next time.
+    template <class = void>
     void wake() noexcept {
         const char byte = 0;
         if (::write(wake_[1], &byte, 1) < 0) return; // full of wake-ups already

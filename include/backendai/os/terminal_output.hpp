@@ -22,7 +22,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace os {
 
 /// The columns of the terminal that standard error writes to; 0 when it is none.
-inline int error_terminal_width() {
+template <class = void>
+int error_terminal_width() {
 #ifdef _WIN32
     CONSOLE_SCREEN_BUFFER_INFO info{};
     if (!GetConsoleScreenBufferInfo(GetStdHandle(STD_ERROR_HANDLE), &info)) return 0;

@@ -25,6 +25,7 @@ class terminal_signals {
 public:
     /// @param terminal whose settings @p before are restored when the program ends
     /// @param wake descriptor of a non-blocking pipe that gets a byte when the size changes
+    template <class = void>
     terminal_signals(int terminal, const termios& before, int wake)
         : terminal_(terminal), before_(before), wake_(wake) {
         terminal_signals* none = nullptr;
@@ -53,11 +54,13 @@ private:
         bool taken = false;
     };
 
+    template <class = void>
     static std::atomic<terminal_signals*>& current() noexcept {
         static std::atomic<terminal_signals*> present{nullptr};
         return present;
     }
 
+    template <class = void>
     static void take(int number, void (*handler)(int), int flags, former& before) noexcept {
         if (::sigaction(number, nullptr, &before.action) != 0) return;
         const bool is_default = (before.action.sa_flags & SA_SIGINFO) == 0 && before.action.sa_handler == SIG_DFL;
@@ -74,17 +77,20 @@ private:
     }
 
     // From here on nothing but what POSIX allows in a signal handler.
+    template <class = void>
     static void restore() {
         if (const terminal_signals* const present = current().load()) {
             ::tcsetattr(present->terminal_, TCSANOW, &present->before_);
         }
     }
+    template <class = void>
     static void on_end(int number) {
         restore();
         // Blocked until this returns, then the end that it would have been: for a crash, where it happened.
         ::signal(number, SIG_DFL);
         ::raise(number);
     }
+    template <class = void>
     static void on_resize(int /*number*/) {
         const int error = errno;
         if (const terminal_signals* const present = current().load()) {

@@ -15,7 +15,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace os {
 
 /// TLS 1.2 at least, and no second handshake at a peer's wish.
-inline void restrict_tls(SSL_CTX* context) {
+template <class = void>
+void restrict_tls(SSL_CTX* context) {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
 #ifdef SSL_OP_NO_RENEGOTIATION
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
@@ -25,7 +26,8 @@ inline void restrict_tls(SSL_CTX* context) {
 /// The certificate must name @p host, which is a name or an address, in its SAN; OpenSSL would take one that stands in
 /// the subject's CN only.
 /// @returns whether it is an address
-inline bool expect_host(X509_VERIFY_PARAM* parameters, const std::string& host) {
+template <class = void>
+bool expect_host(X509_VERIFY_PARAM* parameters, const std::string& host) {
     X509_VERIFY_PARAM_set_hostflags(parameters,
                                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host.c_str()) == 1) return true;

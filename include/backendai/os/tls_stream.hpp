@@ -32,14 +32,16 @@ struct tls_settings {
 
 namespace detail {
 
-inline std::string tls_error_text() {
+template <class = void>
+std::string tls_error_text() {
     const unsigned long code = ERR_peek_error();
     const char* text = code != 0 ? ERR_reason_error_string(code) : nullptr;
     return text != nullptr ? std::string(": ") + text : std::string();
 }
 
 // OpenSSL's own socket BIO writes without MSG_NOSIGNAL: a peer that is gone would be a SIGPIPE.
-inline int bio_write(BIO* bio, const char* bytes, int size) {
+template <class = void>
+int bio_write(BIO* bio, const char* bytes, int size) {
     BIO_clear_retry_flags(bio);
     const auto& tcp = *static_cast<tcp_stream*>(BIO_get_data(bio));
     long count = 0;
@@ -49,7 +51,8 @@ inline int bio_write(BIO* bio, const char* bytes, int size) {
     if (count < 0 && would_block(last_socket_error())) BIO_set_retry_write(bio);
     return static_cast<int>(count);
 }
-inline int bio_read(BIO* bio, char* buffer, int size) {
+template <class = void>
+int bio_read(BIO* bio, char* buffer, int size) {
     BIO_clear_retry_flags(bio);
     const auto& tcp = *static_cast<tcp_stream*>(BIO_get_data(bio));
     long count = 0;
@@ -63,7 +66,8 @@ inline long bio_control(BIO*, int command, long, void*) {
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
-inline BIO_METHOD* bio_method() {
+template <class = void>
+BIO_METHOD* bio_method() {
     static BIO_METHOD* const method = [] {
         BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "backendai tcp");
         BIO_meth_set_write(made, bio_write);
@@ -80,6 +84,7 @@ inline BIO_METHOD* bio_method() {
 class tls_context {
 public:
     /// @throws client_error{tls} when a file cannot be used.
+    template <class = void>
     explicit tls_context(const tls_settings& settings) : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
         if (!context_) throw client_error(error_kind::tls, "TLS cannot be set up");
         SSL_CTX* const context = context_.get();
@@ -120,6 +125,7 @@ public:
     /// Performs the handshake, within the context's connect_timeout. The certificate must name @p host in its SAN.
     /// @throws client_error{tls} that says what is wrong with the certificate or the handshake; timeout, cancelled,
     /// closed
+    template <class = void>
     tls_stream(std::unique_ptr<tcp_stream> tcp, const tls_context& tls, const std::string& host,
                const exchange_context& context)
         : tcp_(std::move(tcp)), ssl_(SSL_new(tls.get()), SSL_free) {
@@ -161,12 +167,14 @@ public:
     detail::socket_handle handle() const noexcept override { return tcp_->handle(); }
 
 private:
+    template <class = void>
     void expect(const std::string& host) {
         if (expect_host(SSL_get0_param(ssl_.get()), host)) return;
         // The macro of OpenSSL casts const away in C's way.
         SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
     }
 
+    template <class = void>
     void handshake(const std::string& host, const exchange_context& context) {
         const phase_clock clock(context, context.connect_timeout, "the TLS handshake with " + host,
                                 client_error::progress::nothing_sent);
@@ -189,6 +197,7 @@ private:
         }
     }
 
+    template <class = void>
     io_result judge(int result, std::size_t count) {
         if (result == 1) return {io_state::done, count};
         const int system_error = detail::last_socket_error();

@@ -78,6 +78,7 @@ namespace detail {
 
 /// The exemplar: the least that is a transport, compiled so that the table above cannot drift from the trait.
 struct transport_exemplar {
+    template <class = void>
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) {
         context.check();
         response_head head;
@@ -90,6 +91,7 @@ static_assert(is_transport_v<transport_exemplar> && !is_websocket_transport_v<tr
 
 /// The same with the second capability: the least that also opens websockets, here by refusing all of them.
 struct websocket_transport_exemplar : transport_exemplar {
+    template <class = void>
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
         context.check();
         websocket_opening opening;

@@ -42,6 +42,7 @@ class curl_transport {
 public:
     /// Takes the connection part of a resolved configuration: time limits, CA and client certificate files, the skip
     /// flag, the number of idle connections. @throws client_error{argument} when one of the files cannot be read
+    template <class = void>
     explicit curl_transport(const api_config& config) : shared_(std::make_unique<shared>(config)) {
         for (const std::string* file : {&config.ca_file, &config.client_certificate_file, &config.client_key_file}) {
             if (!file->empty() && !std::ifstream(*file)) {
@@ -51,6 +52,7 @@ public:
     }
 
     /// See transport/concept.hpp.
+    template <class = void>
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) {
         context.check();
         connection_pool& pool = pool_of(request.url.origin());
@@ -70,6 +72,7 @@ public:
     }
 
     /// See transport/concept.hpp.
+    template <class = void>
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
         context.check();
         const std::optional<detail::proxy_server> proxy = detail::find_proxy(shared_->config, request.url);
@@ -83,6 +86,7 @@ private:
     using connection_pool = detail::slot_pool<detail::curl_connection>;
 
     struct shared {
+        template <class = void>
         explicit shared(const api_config& c) : config(c), websockets(c) {}
         const api_config config;
         const detail::websocket_upgrader websockets;
@@ -91,6 +95,7 @@ private:
     };
 
     // One pool an origin; origins are few and never go away, so that a reference stays good.
+    template <class = void>
     connection_pool& pool_of(const std::string& origin) {
         {
             const std::shared_lock<std::shared_mutex> lock(shared_->mutex);

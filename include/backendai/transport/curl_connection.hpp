@@ -51,6 +51,7 @@ void curl_set(CURL* easy, CURLoption option, T value) {
 /// Strings in libcurl's form.
 class curl_list {
 public:
+    template <class = void>
     void add(const std::string& text) {
         curl_slist* longer = curl_slist_append(list_.get(), text.c_str());
         if (longer == nullptr) throw std::bad_alloc();
@@ -64,7 +65,8 @@ private:
 };
 
 /// Applies what @p config says about TLS to a handle that will connect to @p url.
-inline void curl_set_up_tls(CURL* easy, const api_config& config) {
+template <class = void>
+void curl_set_up_tls(CURL* easy, const api_config& config) {
     const bool verify = !config.skip_sslcert_validation.value_or(false);
     curl_set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     curl_set(easy, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
@@ -86,14 +88,16 @@ inline void curl_set_up_tls(CURL* easy, const api_config& config) {
 }
 
 /// Whether @p library is what libcurl does TLS with.
-inline bool curl_uses(std::string_view library) {
+template <class = void>
+bool curl_uses(std::string_view library) {
     return std::string_view(curl_version_info(CURLVERSION_NOW)->ssl_version).find(library) == 0;
 }
 
 /// Whether a fresh connection's certificate names hosts in its subjectAltName. libcurl falls back to the subject's CN
 /// where a certificate has none, which RFC 9110 section 4.3.4 forbids. Only OpenSSL and its relatives show extensions;
 /// with another backend the answer is true, and the backend's own rule stands.
-inline bool curl_has_alternative_names(CURL* easy) {
+template <class = void>
+bool curl_has_alternative_names(CURL* easy) {
     const bool shows_extensions =
         curl_uses("OpenSSL") || curl_uses("LibreSSL") || curl_uses("BoringSSL") || curl_uses("AWS-LC");
     curl_certinfo* certificates = nullptr;
@@ -119,6 +123,7 @@ inline CURLcode curl_watch_tls(CURL* /*easy*/, void* context, void* /*user*/) {
 class curl_connection {
 public:
     /// @throws client_error{argument}, std::bad_alloc
+    template <class = void>
     curl_connection(const api_config& config, const codec::url& url)
         : multi_(initialised() ? curl_multi_init() : nullptr), easy_(curl_easy_init()) {
         if (!multi_ || !easy_) throw std::bad_alloc();
@@ -158,7 +163,10 @@ public:
 
     /// How many sockets were opened in the current exchange.
     int opened() const noexcept { return opened_; }
-    std::uint64_t bytes_received() { return handle_.bytes_received(); }
+    template <class = void>
+    std::uint64_t bytes_received() {
+        return handle_.bytes_received();
+    }
     /// libcurl's words on what went wrong; may be empty.
     std::string_view error_text() const noexcept { return error_; }
 
@@ -167,6 +175,7 @@ public:
         error_[0] = '\0';
     }
     /// After a whole answer, the easy handle still being in the multi handle: whether the connection can be kept.
+    template <class = void>
     bool keep(exchange_context::clock::time_point now) {
         curl_socket_t socket = CURL_SOCKET_BAD;
         curl_easy_getinfo(easy(), CURLINFO_ACTIVESOCKET, &socket);
@@ -177,15 +186,20 @@ public:
     }
     /// Whether the end of the peer's data, just met on this thread, was its own. libcurl takes a TLS connection that is
     /// cut for one that ends; where its TLS is not OpenSSL's there is nothing to tell them apart by.
-    static bool end_is_announced() { return !curl_uses("OpenSSL") || tls_events::of_this_thread().end_is_announced(); }
+    template <class = void>
+    static bool end_is_announced() {
+        return !curl_uses("OpenSSL") || tls_events::of_this_thread().end_is_announced();
+    }
     bool is_open() const { return last_used_ != exchange_context::clock::time_point(); }
     /// Servers close what idles, and a connection that is about to be closed is where requests get lost. Bytes that
     /// nobody asked for would be taken for the next answer: libcurl looks for an end of the stream only.
+    template <class = void>
     bool is_reusable(exchange_context::clock::time_point now) {
         return now - last_used_ < std::chrono::seconds(15) && handle_.is_quiet();
     }
 
 private:
+    template <class = void>
     static bool initialised() {
         // Once a process and never undone: other code may use libcurl too.
         static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);

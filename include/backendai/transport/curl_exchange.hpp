@@ -36,6 +36,7 @@ public:
 
     /// Performs the exchange; @p addresses are those of the host, or of the proxy, when it was looked up. Returns
     /// whether the connection can be kept. @throws as transport/concept.hpp says
+    template <class = void>
     bool run(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         connection_.begin_exchange();
         tls_events::reset();
@@ -64,6 +65,7 @@ private:
         curl_set(connection_.easy(), option, value);
     }
 
+    template <class = void>
     void set_request(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         const codec::url& url = request_.url;
         set(CURLOPT_URL, (url.origin() + '/').c_str());
@@ -97,6 +99,7 @@ private:
         set(CURLOPT_FRESH_CONNECT, knows_start_ || request_.method == "GET" ? 0L : 1L);
     }
 
+    template <class = void>
     void set_body() {
         set(CURLOPT_POSTFIELDS, static_cast<char*>(nullptr)); // which makes it a POST, hence first
         set(CURLOPT_HTTPGET, 1L);                             // forgets the method of the exchange before
@@ -126,6 +129,7 @@ private:
         }
     }
 
+    template <class = void>
     CURLcode wait_for_end() {
         for (;;) {
             int running = 0;
@@ -145,6 +149,7 @@ private:
     }
 
     // How long to wait for the socket, in milliseconds. @throws client_error{timeout} when the peer has stalled
+    template <class = void>
     int next_look() const {
         using std::chrono::milliseconds;
         milliseconds longest = context_.within(milliseconds(1000));
@@ -163,6 +168,7 @@ private:
         return static_cast<int>(longest.count());
     }
 
+    template <class = void>
     progress sent() const {
         bool started = started_;
         if (!knows_start_) {
@@ -172,6 +178,7 @@ private:
         return started ? progress::maybe_sent : progress::nothing_sent;
     }
 
+    template <class = void>
     [[noreturn]] void fail(CURLcode code) {
         const std::string peer = request_.url.host_header();
         const std::string_view words = connection_.error_text();
@@ -199,6 +206,7 @@ private:
 
     // Whether bytes of an answer came that did not make a line; the end of the peer's data counts as a byte, too. What
     // TLS carries cannot be told from its own records.
+    template <class = void>
     bool answered() {
         return started_ && !request_.url.is_tls() && connection_.bytes_received() > received_before_ + 1;
     }
@@ -242,6 +250,7 @@ private:
     }
 #endif
 
+    template <class = void>
     void start() {
         const std::string peer = request_.url.host_header();
         if (started_) {
@@ -255,6 +264,7 @@ private:
         last_byte_ = clock::now();
     }
 
+    template <class = void>
     void take_line(std::string_view line) {
         if (framing_) { // a trailer
             trailer_bytes_ += line.size();
@@ -269,6 +279,7 @@ private:
         sink_.on_head(reader_.head());
     }
 
+    template <class = void>
     void take_data(std::string_view data) {
         context_.check(progress::maybe_sent);
         if (!framing_) {
@@ -279,6 +290,7 @@ private:
         if (!data.empty()) sink_.on_data(data);
     }
 
+    template <class = void>
     std::size_t give_data(char* buffer, std::size_t capacity) {
         context_.check(progress::maybe_sent);
         const auto wanted = static_cast<std::size_t>((std::min)(static_cast<std::uint64_t>(capacity), left_));

@@ -22,6 +22,7 @@ namespace detail {
 
 /// Puts the easy handle into its multi handle for as long as it lives.
 struct curl_attachment {
+    template <class = void>
     explicit curl_attachment(curl_connection& c) : connection(c) {
         if (curl_multi_add_handle(connection.multi(), connection.easy()) != CURLM_OK) throw std::bad_alloc();
     }
@@ -31,7 +32,8 @@ struct curl_attachment {
     curl_connection& connection;
 };
 
-inline void curl_set_proxy(CURL* easy, const std::optional<proxy_server>& proxy) {
+template <class = void>
+void curl_set_proxy(CURL* easy, const std::optional<proxy_server>& proxy) {
     if (!proxy) {
         curl_set(easy, CURLOPT_PROXY, ""); // not what environment variables say to libcurl
         return;
@@ -46,15 +48,17 @@ inline void curl_set_proxy(CURL* easy, const std::optional<proxy_server>& proxy)
     curl_set(easy, CURLOPT_PROXYPASSWORD, proxy->password.c_str());
 }
 
-inline void curl_set_connect_timeout(CURL* easy, std::chrono::milliseconds limit) {
+template <class = void>
+void curl_set_connect_timeout(CURL* easy, std::chrono::milliseconds limit) {
     const long longest = 0x7fffffffL; // 24 days: to libcurl 0 means five minutes
     const bool limited = limit.count() > 0 && limit.count() < longest;
     curl_set(easy, CURLOPT_CONNECTTIMEOUT_MS, limited ? static_cast<long>(limit.count()) : longest);
 }
 
 /// Adds an entry for CURLOPT_RESOLVE, so that libcurl looks up nothing itself.
-inline void curl_add_addresses(curl_list& entries, const std::string& host, std::uint16_t port,
-                               const std::vector<std::string>& addresses) {
+template <class = void>
+void curl_add_addresses(curl_list& entries, const std::string& host, std::uint16_t port,
+                        const std::vector<std::string>& addresses) {
     std::string list;
     for (const std::string& address : addresses) {
         if (address == host || address.find('%') != std::string::npos) continue;
@@ -65,7 +69,8 @@ inline void curl_add_addresses(curl_list& entries, const std::string& host, std:
 }
 
 /// See curl_has_alternative_names(). @throws client_error{tls}
-inline void curl_require_names(CURL* easy, const std::string& peer) {
+template <class = void>
+void curl_require_names(CURL* easy, const std::string& peer) {
     if (curl_has_alternative_names(easy)) return;
     throw client_error(error_kind::tls, "the certificate of " + peer +
                                             " was refused: it names no host in its subjectAltName, and a name "
@@ -73,8 +78,9 @@ inline void curl_require_names(CURL* easy, const std::string& peer) {
 }
 
 /// Throws what a result means that says that there is no connection; for other results returns.
-inline void curl_throw_if_unconnected(CURLcode code, CURL* easy, const std::string& peer, const std::string& why,
-                                      client_error::progress sent) {
+template <class = void>
+void curl_throw_if_unconnected(CURLcode code, CURL* easy, const std::string& peer, const std::string& why,
+                               client_error::progress sent) {
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT: {
         curl_off_t time = 0;

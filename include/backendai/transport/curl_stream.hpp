@@ -36,6 +36,7 @@ class curl_stream final : public os::byte_stream {
 public:
     /// Connects within the context's connect_timeout, which covers a proxy's answer and the TLS handshake too.
     /// @throws client_error{connect, tls, timeout, cancelled or closed}, nothing sent
+    template <class = void>
     curl_stream(const api_config& config, const codec::url& url, const std::optional<proxy_server>& proxy,
                 const std::vector<std::string>& addresses, const exchange_context& context)
         : is_tls_(url.is_tls()), connection_(config, url) {
@@ -87,6 +88,7 @@ private:
         std::optional<os::sigpipe_guard> guard;
     };
 
+    template <class = void>
     void connect(const std::string& peer, const exchange_context& context) {
         const pipe_guard guard(is_tls_);
         const cancel_token::listener on_cancel(context.cancel, [this] { connection_.wake_up(); });
@@ -120,6 +122,7 @@ private:
         socket_ = socket;
     }
 
+    template <class = void>
     [[noreturn]] static void lost(CURLcode code) {
         // With TLS 1.3 a server that misses a client certificate says so after the handshake, by an alert.
         if (const tls_events& events = tls_events::of_this_thread(); events.is_refused()) {

@@ -20,6 +20,7 @@ namespace detail {
 class body_framing {
 public:
     /// @throws client_error{protocol} when the head leaves the body's length in doubt or is out of bounds
+    template <class = void>
     body_framing(const response_head& head, const std::string& method) {
         if (head.status < 200 || head.status > 599)
             bad("the status " + std::to_string(head.status) + " was not asked for");
@@ -67,6 +68,7 @@ public:
     void count(std::uint64_t bytes) noexcept { received_ += bytes; }
 
     /// @throws client_error{protocol} when the body is not as long as the head said
+    template <class = void>
     void finish() const {
         if (expected_ && *expected_ != received_) {
             bad("its body is cut short: " + std::to_string(received_) + " of " + std::to_string(*expected_) + " bytes");
@@ -74,6 +76,7 @@ public:
     }
 
 private:
+    template <class = void>
     [[noreturn]] static void bad(const std::string& what) {
         throw client_error(error_kind::protocol, "the answer is not usable: " + what,
                            client_error::progress::maybe_sent);

@@ -24,6 +24,7 @@ public:
 
     /// Takes the next line with or without its line end. Returns whether the final head is complete, after which no
     /// line must follow. @throws client_error{protocol} when it is not HTTP/1 or is out of bounds
+    template <class = void>
     bool add_line(std::string_view line) {
         bytes_ += line.size();
         if (bytes_ > max_bytes) bad("its head is larger than 256 KiB");
@@ -53,6 +54,7 @@ public:
     bool started() const noexcept { return bytes_ != 0; }
 
 private:
+    template <class = void>
     [[noreturn]] static void bad(const std::string& what) {
         throw client_error(error_kind::protocol, "the answer is not usable: " + what,
                            client_error::progress::maybe_sent);
@@ -60,6 +62,7 @@ private:
     static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
     // HTTP/1.x SP 3DIGIT SP [ reason ]; that the second space is missing when there is no reason is common.
+    template <class = void>
     void add_status_line(std::string_view line) {
         const bool version = line.size() >= 12 && line.substr(0, 7) == "HTTP/1." && is_digit(line[7]) && line[8] == ' ';
         if (!version) bad("its status line is not HTTP/1");
@@ -70,6 +73,7 @@ private:
         if (line.size() > 13) head_.reason = std::string(line.substr(13));
     }
 
+    template <class = void>
     void add_field(std::string_view line) {
         if (line.front() == ' ' || line.front() == '\t') { // obs-fold: RFC 9112 section 5.2 has it read as a space
             if (fields_.empty()) bad("its first header line is a continuation");

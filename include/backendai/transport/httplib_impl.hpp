@@ -83,7 +83,8 @@ inline int& refused_certificate() {
     thread_local int code = X509_V_OK;
     return code;
 }
-inline int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
+template <class = void>
+int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
     if (accepted == 0) refused_certificate() = X509_STORE_CTX_get_error(context);
     return accepted;
 }
@@ -92,6 +93,7 @@ inline int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
 /// One httplib client, which is one connection at most, and the handle that can break it off.
 class httplib_connection final : public interruptible {
 public:
+    template <class = void>
     httplib_connection(const api_config& config, const codec::url& url, std::optional<proxy_server> proxy)
         : proxy_(std::move(proxy)),
           client_(origin(url, proxy_), config.client_certificate_file, config.client_key_file) {
@@ -123,12 +125,14 @@ public:
     const std::optional<proxy_server>& proxy() const {
         return proxy_;
     }
+    template <class = void>
     bool is_reusable(exchange_context::clock::time_point now) {
         // Servers close what idles; a connection that is about to be closed is where requests get lost.
         return now - last_used_ < std::chrono::seconds(15) && handle_.is_quiet() && client_.is_socket_open() != 0 &&
                !holds_bytes();
     }
     /// After an exchange on this thread.
+    template <class = void>
     void mark_used(exchange_context::clock::time_point now) {
         last_used_ = now;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -141,6 +145,7 @@ public:
 
 private:
     // Through a tunnel httplib connects to the proxy's port while it takes it for the server's: see dig_tunnel().
+    template <class = void>
     static std::string origin(const codec::url& url, const std::optional<proxy_server>& proxy) {
         if (!proxy || !url.is_tls()) return url.origin();
         codec::url through = url;
@@ -159,6 +164,7 @@ private:
     }
 
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+    template <class = void>
     void set_up_tls(const api_config& config, const std::string& host) {
         SSL_CTX* context = native_tls<httplib::Client>::context(client_);
         if (context == nullptr) {
@@ -179,6 +185,7 @@ private:
 
     // Whether bytes that nobody asked for are decrypted already, where the socket does not show them any more: they
     // would be taken for the next answer. The connection must be open.
+    template <class = void>
     bool holds_bytes() const {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         return ssl_ != nullptr && SSL_has_pending(ssl_) == 1;
@@ -206,10 +213,12 @@ public:
         : connection_(connection), request_(request), sink_(sink), context_(context), proxy_(connection.proxy()) {}
 
     /// Whether @p error means that no connection came about at this address, so that another may be tried.
+    template <class = void>
     static bool is_unreachable(httplib::Error error) {
         return error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout;
     }
 
+    template <class = void>
     httplib::Error run() {
         set_limits();
         httplib::Request wire;
@@ -276,6 +285,7 @@ public:
     }
 
     /// @param address that of the last attempt to connect, when there was one
+    template <class = void>
     [[noreturn]] void fail(httplib::Error error, const std::string& address) {
         using progress = client_error::progress;
         const bool unsent = error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout ||
@@ -335,6 +345,7 @@ public:
     }
 
 private:
+    template <class = void>
     static void split(std::chrono::milliseconds limit, time_t& seconds, time_t& microseconds) {
         // "No limit" as 20 days: httplib counts milliseconds in an int.
         if (limit.count() <= 0 || limit > std::chrono::hours(480)) limit = std::chrono::hours(480);
@@ -343,6 +354,7 @@ private:
     }
 
     // httplib does not tell what the system said.
+    template <class = void>
     std::string why_unreachable(const std::string& address) const {
         if (address.empty()) return {};
         const std::string where = proxy_ ? " by the proxy at " + address + ", port " + std::to_string(proxy_->port)
@@ -350,6 +362,7 @@ private:
         return where + os::tcp_stream::why_unreachable(address, proxy_ ? proxy_->port : request_.url.port);
     }
 
+    template <class = void>
     void set_limits() {
         time_t seconds = 0;
         time_t microseconds = 0;
@@ -364,6 +377,7 @@ private:
     // httplib's own CONNECT waits for ever when the proxy ends the connection with its answer (0.11.4), takes a refusal
     // for a tunnel or for the server's answer, and shows the proxy's password to the server. So httplib is told nothing
     // of the proxy, connects to it as if it were the server, and the tunnel is made when it is about to begin with TLS.
+    template <class = void>
     void dig_tunnel(SSL* ssl) {
         const bool made = guarded([&] {
             os::borrowed_stream stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
@@ -378,6 +392,7 @@ private:
     }
 #endif
 
+    template <class = void>
     void provide_body(httplib::Request& wire) {
         const std::uint64_t size = request_.source->size();
         if (size > (std::numeric_limits<std::size_t>::max)()) {
@@ -399,6 +414,7 @@ private:
         };
     }
 
+    template <class = void>
     void take_head(const httplib::Response& answer) {
         last_byte_ = exchange_context::clock::now();
         head_.status = answer.status;
@@ -437,6 +453,7 @@ private:
         return host_mismatch(error);
     }
 
+    template <class = void>
     static std::string tls_reason() {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         if (const unsigned long code = ERR_peek_error()) {
@@ -445,6 +462,7 @@ private:
 #endif
         return {};
     }
+    template <class = void>
     static std::string verify_reason() {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         const int code = refused_certificate();
@@ -471,6 +489,7 @@ private:
 
 class httplib_transport::implementation {
 public:
+    template <class = void>
     explicit implementation(api_config config) : config_(std::move(config)), websockets_(config_) {
         for (const std::string* file : {&config_.ca_file, &config_.client_certificate_file, &config_.client_key_file}) {
             if (!file->empty() && !std::ifstream(*file)) {
@@ -479,6 +498,7 @@ public:
         }
     }
 
+    template <class = void>
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) {
         context.check();
         auto& pool = pool_of(request.url.origin());
@@ -497,6 +517,7 @@ public:
                            pool, request, sink, context);
     }
 
+    template <class = void>
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
         return websockets_.open(request, context);
     }
@@ -504,6 +525,7 @@ public:
 private:
     using connection_pool = detail::slot_pool<detail::httplib_connection>;
 
+    template <class = void>
     response_head exchange_on(std::unique_ptr<detail::httplib_connection> connection, connection_pool& pool,
                               http_request& request, body_sink& sink, const exchange_context& context) {
         std::vector<std::string> addresses; // of the proxy or the server; a connection that is open is there
@@ -531,6 +553,7 @@ private:
         }
     }
 
+    template <class = void>
     static void set_route(detail::httplib_connection& connection, const http_request& request,
                           const std::string& address) {
         if (connection.proxy() && !request.url.is_tls()) {
@@ -541,6 +564,7 @@ private:
     }
 
     // One pool an origin; origins are few and never go away, so that a reference stays good.
+    template <class = void>
     connection_pool& pool_of(const std::string& origin) {
         {
             const std::shared_lock<std::shared_mutex> lock(mutex_);
@@ -566,10 +590,12 @@ BACKENDAI_HTTPLIB_INLINE httplib_transport::httplib_transport(httplib_transport&
 BACKENDAI_HTTPLIB_INLINE httplib_transport& httplib_transport::operator=(httplib_transport&&) noexcept = default;
 BACKENDAI_HTTPLIB_INLINE httplib_transport::~httplib_transport() = default;
 
+template <class>
 BACKENDAI_HTTPLIB_INLINE response_head httplib_transport::exchange(http_request& request, body_sink& sink,
                                                                    const exchange_context& context) {
     return implementation_->exchange(request, sink, context);
 }
+template <class>
 BACKENDAI_HTTPLIB_INLINE websocket_opening httplib_transport::open_websocket(http_request& request,
                                                                              const exchange_context& context) {
     return implementation_->open_websocket(request, context);

@@ -27,6 +27,7 @@ struct proxy_server {
     std::uint16_t port = 0;
     std::string user, password; ///< empty: none
 
+    template <class = void>
     std::string authorization() const {
         return user.empty() && password.empty() ? std::string()
                                                 : "Basic " + codec::base64_encode(user + ':' + password);
@@ -35,7 +36,8 @@ struct proxy_server {
 
 /// Reads "http://user:password@host:port", or without the scheme. @throws client_error{argument}; the message holds no
 /// credentials
-inline proxy_server parse_proxy(std::string_view text) {
+template <class = void>
+proxy_server parse_proxy(std::string_view text) {
     proxy_server proxy;
     std::string address(text);
     if (address.find("://") == std::string::npos) address.insert(0, "http://");
@@ -61,7 +63,8 @@ inline proxy_server parse_proxy(std::string_view text) {
 }
 
 /// Whether a list as of NO_PROXY ("*", "host", ".domain", "domain:port") takes this URL out.
-inline bool is_excluded(std::string_view list, const codec::url& url) {
+template <class = void>
+bool is_excluded(std::string_view list, const codec::url& url) {
     for (std::string item : split_list(list)) {
         if (item == "*") return true;
         for (char& c : item) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
@@ -83,14 +86,16 @@ inline bool is_excluded(std::string_view list, const codec::url& url) {
     return false;
 }
 
-inline bool is_this_machine(const std::string& host) {
+template <class = void>
+bool is_this_machine(const std::string& host) {
     return host == "localhost" || host == "::1" || host.compare(0, 4, "127.") == 0;
 }
 
 /// The proxy for a URL. api_config::proxy, when set, holds for everything (empty: none); else the environment's
 /// HTTPS_PROXY, for plain http http_proxy (the upper-case name can be set by a web server's caller), then ALL_PROXY,
 /// less NO_PROXY and this machine. @throws client_error{argument} for one that cannot be read
-inline std::optional<proxy_server> find_proxy(const api_config& config, const codec::url& url) {
+template <class = void>
+std::optional<proxy_server> find_proxy(const api_config& config, const codec::url& url) {
     if (config.proxy) {
         if (config.proxy->empty()) return {};
         return parse_proxy(*config.proxy);
@@ -109,8 +114,9 @@ inline std::optional<proxy_server> find_proxy(const api_config& config, const co
 }
 
 /// Asks a proxy, to which @p stream leads, for a tunnel to @p url. @throws client_error{connect} when it refuses
-inline void connect_through(os::byte_stream& stream, const proxy_server& proxy, const codec::url& url,
-                            const exchange_context& context) {
+template <class = void>
+void connect_through(os::byte_stream& stream, const proxy_server& proxy, const codec::url& url,
+                     const exchange_context& context) {
     const std::string target =
         (url.host.find(':') == std::string::npos ? url.host : '[' + url.host + ']') + ':' + std::to_string(url.port);
     std::string head = "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n";

@@ -32,9 +32,13 @@ struct tls_events {
         return events;
     }
     static void reset() { of_this_thread() = tls_events(); }
-    static void watch(SSL_CTX* context) { SSL_CTX_set_info_callback(context, &note); }
+    template <class = void>
+    static void watch(SSL_CTX* context) {
+        SSL_CTX_set_info_callback(context, &note);
+    }
 
 private:
+    template <class = void>
     static void note(const SSL* ssl, int where, int value) {
         tls_events& events = of_this_thread();
         // A server may ask for another handshake at any time; that one is none of the caller's business.

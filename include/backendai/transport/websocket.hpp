@@ -69,6 +69,7 @@ class websocket final : public message_stream, private ticked {
 
 public:
     /// @param early bytes that came behind the handshake's answer
+    template <class = void>
     websocket(std::unique_ptr<os::byte_stream> stream, std::string early, std::string protocol,
               const websocket_options& options, const exchange_context& context,
               std::shared_ptr<websocket_keeper> keeper)
@@ -143,11 +144,13 @@ private:
 
     // --- receiving: all of this under reading_ -----------------------------------------------------------------------
 
+    template <class = void>
     std::optional<stream_message> receive_until(clock::time_point deadline) {
         const std::lock_guard<std::mutex> reader(reading_);
         return next_until(deadline);
     }
 
+    template <class = void>
     std::optional<stream_message> next_until(clock::time_point deadline) {
         for (;;) {
             check();
@@ -160,6 +163,7 @@ private:
         }
     }
 
+    template <class = void>
     stream_message take_kept() {
         stream_message message = std::move(kept_.front());
         kept_.pop_front();
@@ -168,6 +172,7 @@ private:
     }
 
     // Appends the binary messages that are there already. What ends the stream is left for the next call.
+    template <class = void>
     void join(stream_message& message, std::size_t size) {
         try {
             while (message.data.size() < size && !kept_.empty() && kept_.front().is_binary()) {
@@ -188,6 +193,7 @@ private:
         }
     }
 
+    template <class = void>
     void keep(stream_message message) {
         const std::size_t cost = cost_of(message);
         kept_.push_back(std::move(message));
@@ -195,12 +201,14 @@ private:
     }
 
     // Of the last event.
+    template <class = void>
     stream_message to_message(const codec::websocket_event& event) {
         const bool is_text = event.opcode == codec::websocket_opcode::text;
         return {is_text ? stream_message::type::text : stream_message::type::binary, codec_.take(), 0};
     }
 
     // The next message of what has been read; a close frame sets closed_.
+    template <class = void>
     std::optional<stream_message> decode() {
         try {
             if (const std::optional<codec::websocket_event> event = decode_data()) return to_message(*event);
@@ -211,6 +219,7 @@ private:
         }
     }
 
+    template <class = void>
     std::optional<codec::websocket_event> decode_data() {
         try {
             while (const std::optional<codec::websocket_event> event = codec_.decode(input_)) {
@@ -234,6 +243,7 @@ private:
         stream_->shut_down();
     }
 
+    template <class = void>
     void answer(const codec::websocket_event& event) {
         const bool is_close = event.opcode == codec::websocket_opcode::close;
         if (is_close) closed_ = stream_message{stream_message::type::closed, std::string(event.payload), event.code};
@@ -248,6 +258,7 @@ private:
         }
     }
 
+    template <class = void>
     [[noreturn]] void refuse(const codec::websocket_error& error) {
         broken_.emplace(error_kind::protocol, error.what(), client_error::progress::maybe_sent);
         {
@@ -278,6 +289,7 @@ private:
     }
 
     // Reads some bytes. False when there were none until the deadline (or at once, with @p wait false).
+    template <class = void>
     bool fill(clock::time_point deadline, bool wait) {
         for (;;) {
             const os::io_result got = read_some();
@@ -305,6 +317,7 @@ private:
         }
     }
 
+    template <class = void>
     os::io_result read_some() {
         try {
             buffer_.prepare();
@@ -318,6 +331,7 @@ private:
         }
     }
 
+    template <class = void>
     void end_of_stream() {
         check();
         {
@@ -334,6 +348,7 @@ private:
 
     // --- sending: under state_ ---------------------------------------------------------------------------------------
 
+    template <class = void>
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         std::unique_lock<std::mutex> lock(state_);
         await_turn(lock);
@@ -359,6 +374,7 @@ private:
     }
 
     // Writes what waits; with @p wait all of it. The lock is open while the stream works.
+    template <class = void>
     void flush(std::unique_lock<std::mutex>& lock, bool wait) {
         if (unwritable_) throw *unwritable_;
         flushing_ = true;
@@ -405,6 +421,7 @@ private:
 
     os::io_result write_some() { return stream_->write(std::string_view(sending_).substr(sent_)); }
 
+    template <class = void>
     void await_writable(os::io_state state, clock::time_point last_progress) {
         std::chrono::milliseconds limit(-1);
         if (options_.send_timeout.count() > 0) {
@@ -422,10 +439,12 @@ private:
         os::wait_ready(stream_->handle(), state == os::io_state::wants_read, state == os::io_state::wants_write, limit);
     }
 
+    template <class = void>
     bool has_unsent() {
         const std::lock_guard<std::mutex> lock(state_);
         return !flushing_ && !unwritable_ && (sent_ != sending_.size() || !out_.empty());
     }
+    template <class = void>
     void flush_quietly() {
         std::unique_lock<std::mutex> lock(state_);
         if (flushing_ || unwritable_) return;
@@ -438,14 +457,17 @@ private:
 
     // --- the end, and the keeper -------------------------------------------------------------------------------------
 
+    template <class = void>
     void check() {
         const std::lock_guard<std::mutex> lock(state_);
         if (failure_) throw_failure();
     }
+    template <class = void>
     [[noreturn]] void throw_failure() const {
         throw client_error(failure_->kind, failure_->message, client_error::progress::maybe_sent);
     }
 
+    template <class = void>
     void fail(error_kind kind, const char* message) noexcept {
         {
             const std::lock_guard<std::mutex> lock(state_);
@@ -481,6 +503,7 @@ private:
     }
 
     // Reads ahead a little while nobody receives, so that pings and pongs are seen. False when it may not.
+    template <class = void>
     bool drain() noexcept {
         const std::unique_lock<std::mutex> reader(reading_, std::try_to_lock);
         if (!reader.owns_lock()) return true; // somebody receives

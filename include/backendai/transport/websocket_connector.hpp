@@ -30,9 +30,11 @@ namespace detail {
 /// it.
 class websocket_connector {
 public:
+    template <class = void>
     explicit websocket_connector(api_config config) : config_(std::move(config)), upgrader_(config_) {}
 
     /// See transport/concept.hpp. The stream stays bound to the context's cancel tokens, not to its deadline.
+    template <class = void>
     websocket_opening open(http_request& request, const exchange_context& context) {
         context.check();
         const std::optional<proxy_server> proxy = find_proxy(config_, request.url);
@@ -51,6 +53,7 @@ public:
 
 private:
 #ifdef BACKENDAI_WEBSOCKET_TLS
+    template <class = void>
     std::unique_ptr<os::byte_stream> secure(std::unique_ptr<os::tcp_stream> tcp, const std::string& host,
                                             const exchange_context& context) {
         {

@@ -43,6 +43,7 @@ public:
     }
 
     /// @throws client_error{io} when no thread can be started, std::bad_alloc; it is not looked after then
+    template <class = void>
     void add(ticked& item, std::chrono::milliseconds period) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -52,6 +53,7 @@ public:
         changed_.notify_all();
     }
     /// After this @p item is not touched any more.
+    template <class = void>
     void remove(ticked& item) {
         const std::lock_guard<std::mutex> lock(mutex_);
         items_.erase(&item);
@@ -63,6 +65,7 @@ private:
         clock::time_point next;
     };
 
+    template <class = void>
     void run() {
         std::unique_lock<std::mutex> lock(mutex_);
         while (!stopping_) {

@@ -27,9 +27,10 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// Performs the handshake of RFC 6455 section 4.1 on a fresh stream.
-inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
-                                     const websocket_options& options, const exchange_context& context,
-                                     std::shared_ptr<websocket_keeper> keeper) {
+template <class = void>
+websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
+                              const websocket_options& options, const exchange_context& context,
+                              std::shared_ptr<websocket_keeper> keeper) {
     std::array<unsigned char, 16> nonce{};
     if (RAND_bytes(nonce.data(), static_cast<int>(nonce.size())) != 1) {
         throw client_error(error_kind::io, "no random numbers");
@@ -114,6 +115,7 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
 /// What all websockets of a transport share. They may outlive it. Thread-safe.
 class websocket_upgrader {
 public:
+    template <class = void>
     explicit websocket_upgrader(const api_config& config) : keeper_(std::make_shared<websocket_keeper>()) {
         options_.limits.max_message_size = config.max_websocket_message;
         options_.ping_interval = config.websocket_ping_interval;
@@ -121,6 +123,7 @@ public:
     }
 
     /// Turns a fresh connection into a websocket, see transport/concept.hpp.
+    template <class = void>
     websocket_opening upgrade(std::unique_ptr<os::byte_stream> stream, const http_request& request,
                               const exchange_context& context) const {
         websocket_options options = options_;
