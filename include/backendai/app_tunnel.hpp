@@ -29,15 +29,17 @@ namespace detail {
 /// The listening side of a tunnel: one thread that accepts, and the connections.
 class tunnel {
 public:
+    using opener = std::unique_ptr<message_stream> (*)(const call_scope& scope, call what);
+
     template <class = void>
-    tunnel(call_scope scope, const std::string& kernel_id, const std::string& app, tunnel_options options)
+    tunnel(call_scope scope, opener open, const std::string& kernel_id, const std::string& app, tunnel_options options)
         : options_(std::move(options)) {
         require_single_name(app, "the service's name");
         call what = stream_call(kernel_id, options_.protocol == tunnel_protocol::http ? "/httpproxy" : "/tcpproxy");
         what.query.emplace_back("app", app);
         on_cancel_ = std::make_unique<cancel_token::listener>(scope.options.cancel, [this] { interrupt(); });
         scope.options.cancel = stopping_.token();
-        open_ = [scope = std::move(scope), what = std::move(what)] { return scope.open_websocket(what); };
+        open_ = [scope = std::move(scope), what = std::move(what), open] { return open(scope, what); };
         os::tcp_listener listener = os::listen_on(options_.bind, options_.port);
         listener_ = std::move(listener.socket);
         port_ = listener.port;
@@ -138,7 +140,12 @@ public:
     template <class Transport, class Mode>
     app_tunnel(const basic_session_view<Transport, Mode>& session, const std::string& kernel_id, const std::string& app,
                tunnel_options options = {})
-        : tunnel_(std::make_unique<detail::tunnel>(session.scope(), kernel_id, app, std::move(options))) {
+        : tunnel_(std::make_unique<detail::tunnel>(
+              session.scope(),
+              [](const detail::call_scope& scope, detail::call what) {
+                  return scope.open_websocket<Transport>(std::move(what));
+              },
+              kernel_id, app, std::move(options))) {
         static_assert(is_websocket_transport_v<Transport>,
                       "backendai: app_tunnel needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");

@@ -64,6 +64,15 @@ struct secret_texts {
     std::vector<std::string> all;
 };
 
+class any_transport;
+
+/// How a transport opens a websocket, and the stream that came of it. Named by the calls that open one, so that
+/// programs without such a call hold no code for websockets.
+struct websocket_call {
+    websocket_opening (*open)(any_transport&, http_request&, const exchange_context&);
+    std::unique_ptr<message_stream> stream = {};
+};
+
 /// One call as an API function describes it.
 struct call {
     std::string method = "GET";
@@ -74,12 +83,12 @@ struct call {
     std::string body;
     std::shared_ptr<codec::byte_source> source;
     retry_class retry = retry_class::safe;
-    bool waits_for_compute = false;                             ///< compute_timeout in place of read_timeout
-    bool check_status = true;                                   ///< throw api_error unless the status is 2xx
-    body_receiver receiver;                                     ///< takes the body of a 2xx answer piece by piece
-    head_receiver on_head;                                      ///< sees the head of a 2xx answer before that
-    std::shared_ptr<std::unique_ptr<message_stream>> websocket; ///< when set: a handshake, whose stream goes there
-    bool negotiates = true;                                     ///< wait until the protocol version is known
+    bool waits_for_compute = false;            ///< compute_timeout in place of read_timeout
+    bool check_status = true;                  ///< throw api_error unless the status is 2xx
+    body_receiver receiver;                    ///< takes the body of a 2xx answer piece by piece
+    head_receiver on_head;                     ///< sees the head of a 2xx answer before that
+    std::shared_ptr<websocket_call> websocket; ///< when set: a handshake, whose stream goes there
+    bool negotiates = true;                    ///< wait until the protocol version is known
     /// A whole URL in place of path and query, for what is not part of the API (a storage proxy): it gets no
     /// signature, no cookie and no version, whatever its origin.
     std::optional<codec::url> elsewhere;
@@ -102,7 +111,6 @@ public:
     any_transport& operator=(const any_transport&) = delete;
     virtual ~any_transport() = default;
     virtual response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) = 0;
-    virtual websocket_opening open_websocket(http_request& request, const exchange_context& context) = 0;
 };
 
 template <class Transport>
@@ -113,21 +121,16 @@ public:
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) override {
         return transport_.exchange(request, sink, context);
     }
-    websocket_opening open_websocket(http_request& request, const exchange_context& context) override {
-        if constexpr (is_websocket_transport_v<Transport>) {
-            return transport_.open_websocket(request, context);
-        } else {
-            // The calls that need one do not compile with such a transport.
-            (void)request;
-            (void)context;
-            throw client_error(error_kind::argument, "this transport opens no websockets");
-        }
-    }
     Transport& transport() { return transport_; }
 
 private:
     Transport transport_;
 };
+
+template <class Transport>
+websocket_opening open_websocket_by(any_transport& transport, http_request& request, const exchange_context& context) {
+    return static_cast<transport_holder<Transport>&>(transport).transport().open_websocket(request, context);
+}
 
 /// What the asynchronous mode adds to one call: a cancel of its own, which the caller's token triggers too, and the
 /// time from which its limit counts.
@@ -534,10 +537,10 @@ private:
     template <class = void>
     response_head open_websocket(http_request& request, const call& what, response_sink& sink,
                                  const exchange_context& context) {
-        websocket_opening opening = transport_->open_websocket(request, context);
+        websocket_opening opening = what.websocket->open(*transport_, request, context);
         sink.on_head(opening.head);
         if (!opening.body.empty()) sink.on_data(opening.body);
-        *what.websocket = std::move(opening.stream);
+        what.websocket->stream = std::move(opening.stream);
         return std::move(opening.head);
     }
 
@@ -653,16 +656,17 @@ struct call_scope {
     dialect negotiate() const {
         return state->negotiate(options, task.get());
     }
-    /// Opens a websocket. Retry class: safe, as a handshake has no effect. @throws api_error when it is refused
-    template <class = void>
+    /// Opens a websocket by the session's transport. Retry class: safe, as a handshake has no effect. @throws api_error
+    /// when it is refused
+    template <class Transport>
     std::unique_ptr<message_stream> open_websocket(call what) const {
         what.method = "GET";
         what.content_type = "application/octet-stream";
         what.retry = retry_class::safe;
         what.check_status = true;
-        what.websocket = std::make_shared<std::unique_ptr<message_stream>>();
+        what.websocket = std::make_shared<websocket_call>(websocket_call{&open_websocket_by<Transport>});
         state->perform(what, options, task.get());
-        return std::move(*what.websocket);
+        return std::move(what.websocket->stream);
     }
     /// The same limits, for handles that outlive the call which makes them.
     call_scope outside_task() const { return {state, options}; }

@@ -138,7 +138,7 @@ public:
         what.body.clear();
         what.source.reset();
         return Mode::run(scope_, [what = std::move(what)](const detail::call_scope& scope) {
-            return Mode::wrap(scope, scope.open_websocket(what));
+            return Mode::wrap(scope, scope.template open_websocket<Transport>(what));
         });
     }
 

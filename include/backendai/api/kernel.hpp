@@ -355,9 +355,9 @@ public:
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
         return invoke([code = std::move(code), mode, options = std::move(options)](const detail::call_scope& scope,
                                                                                    const std::string& id) {
-            return detail::open_execute_stream<Mode>(scope, id, code, mode, options, [state = scope.state, id] {
-                detail::kernel_interrupt_briefly(state, id);
-            });
+            return detail::open_execute_stream<Transport, Mode>(
+                scope, id, code, mode, options,
+                [state = scope.state, id] { detail::kernel_interrupt_briefly(state, id); });
         });
     }
     /// Runs the clean, build and exec commands over a websocket.
@@ -380,7 +380,7 @@ public:
                       "backendai: stream_pty needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
         return invoke([](const detail::call_scope& scope, const std::string& id) {
-            return detail::open_pty_stream<Mode>(scope, id);
+            return detail::open_pty_stream<Transport, Mode>(scope, id);
         });
     }
 

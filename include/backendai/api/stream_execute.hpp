@@ -208,7 +208,7 @@ using execute_stream = basic_execute_stream<blocking>;
 
 namespace detail {
 
-template <class Mode>
+template <class Transport, class Mode>
 basic_execute_stream<Mode> open_execute_stream(const call_scope& scope, const std::string& kernel_id,
                                                const std::string& code, execute_mode mode, const json& options,
                                                std::function<void()> interrupt) {
@@ -218,7 +218,7 @@ basic_execute_stream<Mode> open_execute_stream(const call_scope& scope, const st
     if (!options.is_object()) throw client_error(error_kind::argument, "the options are not a JSON object");
     const json command = {{"mode", mode_name(mode)}, {"code", code}, {"options", options}};
     call().set_json(command); // finds text that is not UTF-8 before anything is sent
-    return {scope, scope.open_websocket(stream_call(kernel_id, "/execute")), command, std::move(interrupt)};
+    return {scope, scope.open_websocket<Transport>(stream_call(kernel_id, "/execute")), command, std::move(interrupt)};
 }
 
 } // namespace detail

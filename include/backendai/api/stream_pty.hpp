@@ -147,9 +147,9 @@ using pty_stream = basic_pty_stream<blocking>;
 
 namespace detail {
 
-template <class Mode>
+template <class Transport, class Mode>
 basic_pty_stream<Mode> open_pty_stream(const call_scope& scope, const std::string& kernel_id) {
-    return {scope, scope.open_websocket(stream_call(kernel_id, "/pty"))};
+    return {scope, scope.open_websocket<Transport>(stream_call(kernel_id, "/pty"))};
 }
 
 } // namespace detail
