@@ -66,10 +66,11 @@ struct secret_texts {
 
 class any_transport;
 
-/// How a transport opens a websocket, and the stream that came of it. Named by the calls that open one, so that
-/// programs without such a call hold no code for websockets.
+/// How the session's transport opens a websocket, and the stream that comes of it. Named by the calls that open one, so
+/// that programs without such a call hold no code for websockets.
 struct websocket_call {
-    websocket_opening (*open)(any_transport&, http_request&, const exchange_context&);
+    /// A handshake as an exchange: a refusal is an answer like any other.
+    response_head (*open)(websocket_call&, any_transport&, http_request&, body_sink&, const exchange_context&);
     std::unique_ptr<message_stream> stream = {};
 };
 
@@ -128,8 +129,14 @@ private:
 };
 
 template <class Transport>
-websocket_opening open_websocket_by(any_transport& transport, http_request& request, const exchange_context& context) {
-    return static_cast<transport_holder<Transport>&>(transport).transport().open_websocket(request, context);
+response_head open_websocket(websocket_call& call, any_transport& transport, http_request& request, body_sink& sink,
+                             const exchange_context& context) {
+    auto& holder = static_cast<transport_holder<Transport>&>(transport);
+    websocket_opening opening = holder.transport().open_websocket(request, context);
+    sink.on_head(opening.head);
+    if (!opening.body.empty()) sink.on_data(opening.body);
+    call.stream = std::move(opening.stream);
+    return std::move(opening.head);
 }
 
 /// What the asynchronous mode adds to one call: a cancel of its own, which the caller's token triggers too, and the
@@ -506,8 +513,9 @@ private:
         };
         try {
             for (int redirects = 0;; ++redirects) {
-                const response_head head = what.websocket ? open_websocket(request, what, sink, context)
-                                                          : transport_->exchange(request, sink, context);
+                const response_head head =
+                    what.websocket ? what.websocket->open(*what.websocket, *transport_, request, sink, context)
+                                   : transport_->exchange(request, sink, context);
                 record.status = head.status;
                 if (cookies_ && !what.elsewhere) cookies_->absorb(head, request.url, now());
                 const auto next = redirects < 5 ? redirect_target(request, head) : std::nullopt;
@@ -531,17 +539,6 @@ private:
             throw;
         }
         finish();
-    }
-
-    // A handshake as an exchange: a refusal is an answer like any other.
-    template <class = void>
-    response_head open_websocket(http_request& request, const call& what, response_sink& sink,
-                                 const exchange_context& context) {
-        websocket_opening opening = what.websocket->open(*transport_, request, context);
-        sink.on_head(opening.head);
-        if (!opening.body.empty()) sink.on_data(opening.body);
-        what.websocket->stream = std::move(opening.stream);
-        return std::move(opening.head);
     }
 
     // Also before the first attempt: a source may have been read before, by an earlier call with the same request.
@@ -664,7 +661,7 @@ struct call_scope {
         what.content_type = "application/octet-stream";
         what.retry = retry_class::safe;
         what.check_status = true;
-        what.websocket = std::make_shared<websocket_call>(websocket_call{&open_websocket_by<Transport>});
+        what.websocket = std::make_shared<websocket_call>(websocket_call{&detail::open_websocket<Transport>});
         state->perform(what, options, task.get());
         return std::move(what.websocket->stream);
     }
