@@ -90,11 +90,15 @@ private:
 /// that.
 class async_message_stream {
 public:
+    template <class = void>
     async_message_stream(std::shared_ptr<detail::executor> threads, std::unique_ptr<message_stream> stream)
         : io_(std::move(threads), std::move(stream)) {}
 
     /// See message_stream, also for the errors, which come out of the futures.
-    future<stream_message> receive() const { return io_.read(); }
+    template <class = void>
+    future<stream_message> receive() const {
+        return io_.read();
+    }
     /// Nothing when no message came within @p limit.
     template <class = void>
     future<std::optional<stream_message>> receive_for(std::chrono::milliseconds limit) const {
@@ -114,8 +118,14 @@ public:
         return io_.write([code, reason = std::move(reason)](body& on) { on.stream().close(code, reason); });
     }
     /// Breaks the connection off: calls that run and later ones end with client_error{cancelled}.
-    void cancel() const noexcept { io_.body().cancel(); }
-    const std::string& protocol() const noexcept { return io_.body().stream().protocol(); }
+    template <class = void>
+    void cancel() const noexcept {
+        io_.body().cancel();
+    }
+    template <class = void>
+    const std::string& protocol() const noexcept {
+        return io_.body().stream().protocol();
+    }
 
 private:
     using body = detail::message_stream_body;
