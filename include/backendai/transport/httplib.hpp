@@ -34,10 +34,8 @@ public:
     ~httplib_transport();
 
     /// See transport/concept.hpp.
-    template <class = void>
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context);
     /// See transport/concept.hpp. By sockets and OpenSSL of our own: cpp-httplib has no part in it.
-    template <class = void>
     websocket_opening open_websocket(http_request& request, const exchange_context& context);
 
 private:

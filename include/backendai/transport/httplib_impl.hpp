@@ -590,12 +590,10 @@ BACKENDAI_HTTPLIB_INLINE httplib_transport::httplib_transport(httplib_transport&
 BACKENDAI_HTTPLIB_INLINE httplib_transport& httplib_transport::operator=(httplib_transport&&) noexcept = default;
 BACKENDAI_HTTPLIB_INLINE httplib_transport::~httplib_transport() = default;
 
-template <class>
 BACKENDAI_HTTPLIB_INLINE response_head httplib_transport::exchange(http_request& request, body_sink& sink,
                                                                    const exchange_context& context) {
     return implementation_->exchange(request, sink, context);
 }
-template <class>
 BACKENDAI_HTTPLIB_INLINE websocket_opening httplib_transport::open_websocket(http_request& request,
                                                                              const exchange_context& context) {
     return implementation_->open_websocket(request, context);
