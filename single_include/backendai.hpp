@@ -64,6 +64,11 @@
 // Symbols carry the version, so that two versions linked into one program never share a function by accident.
 #define BACKENDAI_ABI v0_1_0
 
+// Functions with a body that costs something are `template <class = void>`, here and in every header, members of classes
+// included: a compiler then reads the body of one that a file does not call, but generates no code for it and for what
+// it uses, which halves the time that the umbrella takes (tests/bench/compile_cost.py). What stays as it is: virtual and
+// special members, operators, functions whose address is taken, and one-liners that call none of the others.
+
 #define BACKENDAI_NAMESPACE_BEGIN \
     namespace backendai { \
     inline namespace BACKENDAI_ABI {
@@ -106,7 +111,8 @@ namespace detail {
 
 /// Whether it takes a look at every byte to know that a text keeps to the limits: not where it is short and has few
 /// brackets, which is quickly seen of nearly every answer.
-inline bool may_exceed_limits(std::string_view text) {
+template <class = void>
+bool may_exceed_limits(std::string_view text) {
     if (text.size() >= max_json_values) return true;
     std::size_t brackets = 0;
     for (const char open : {'{', '['}) {
@@ -118,7 +124,8 @@ inline bool may_exceed_limits(std::string_view text) {
 }
 
 /// Brackets and commas outside strings bound depth and values from above; broken text is left to the parser.
-inline void check_limits(std::string_view text) {
+template <class = void>
+void check_limits(std::string_view text) {
     std::size_t depth = 0, values = 1;
     bool in_string = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -148,7 +155,8 @@ inline void check_limits(std::string_view text) {
 /// Parses @p text.
 /// @throws decode_error when it is not JSON (UTF-8 included), is nested deeper than max_json_depth or holds too many
 /// values.
-inline nlohmann::json parse_json(std::string_view text) {
+template <class = void>
+nlohmann::json parse_json(std::string_view text) {
     if (detail::may_exceed_limits(text)) detail::check_limits(text);
     try {
         return nlohmann::json::parse(text.begin(), text.end());
@@ -189,7 +197,8 @@ struct utf8_character {
 
 /// Decodes the first character of `text` (not empty) by RFC 3629: overlong forms, surrogates and values above U+10FFFF
 /// are not UTF-8.
-inline utf8_character decode_utf8_character(std::string_view text) noexcept {
+template <class = void>
+utf8_character decode_utf8_character(std::string_view text) noexcept {
     const auto byte = [&](std::size_t i) { return static_cast<std::uint32_t>(static_cast<unsigned char>(text[i])); };
     const std::uint32_t lead = byte(0);
     if (lead < 0x80) return {lead, 1};
@@ -223,7 +232,8 @@ inline bool is_control_character(std::uint32_t code_point) noexcept {
 
 namespace detail {
 
-inline std::string escape_for_display(std::string_view text, std::size_t limit, std::string_view also_escaped) {
+template <class = void>
+std::string escape_for_display(std::string_view text, std::size_t limit, std::string_view also_escaped) {
     static constexpr char digits[] = "0123456789abcdef";
     std::string result;
     std::size_t position = 0;
@@ -252,12 +262,14 @@ inline std::string escape_for_display(std::string_view text, std::size_t limit, 
 
 /// `text` in single quotes, fit for a message or a terminal: control characters, backslashes, single quotes and bytes
 /// that are not UTF-8 become `\xNN`; a text longer than `limit` bytes is cut and ends in `...`.
-inline std::string printable(std::string_view text, std::size_t limit = 256) {
+template <class = void>
+std::string printable(std::string_view text, std::size_t limit = 256) {
     return '\'' + detail::escape_for_display(text, limit, "\\'") + (text.size() > limit ? "'..." : "'");
 }
 
 /// The same for prose, without quotes: only control characters and bytes that are not UTF-8 are spelled out.
-inline std::string printable_text(std::string_view text, std::size_t limit) {
+template <class = void>
+std::string printable_text(std::string_view text, std::size_t limit) {
     return detail::escape_for_display(text, limit, {}) + (text.size() > limit ? "..." : "");
 }
 
@@ -308,7 +320,8 @@ enum class error_kind {
     io         ///< a local file, device or other resource (threads, say) failed
 };
 
-inline const char* to_string(error_kind kind) {
+template <class = void>
+const char* to_string(error_kind kind) {
     switch (kind) {
     case error_kind::argument: return "argument";
     case error_kind::timeout: return "timeout";
@@ -329,6 +342,7 @@ public:
     /// twice be tried again.
     enum class progress { nothing_sent, maybe_sent };
 
+    template <class = void>
     client_error(error_kind kind, const std::string& message, progress sent = progress::nothing_sent)
         : error(std::string(to_string(kind)) + ": " + message), kind_(kind), sent_(sent) {}
 
@@ -336,6 +350,7 @@ public:
     progress sent() const noexcept { return sent_; }
     const client_error* as_client_error() const noexcept override { return this; }
     /// The same error, of a call that had begun to send when it failed.
+    template <class = void>
     client_error after_sending() const {
         client_error result(*this);
         result.sent_ = progress::maybe_sent;
@@ -363,6 +378,7 @@ public:
         std::string retry_after; ///< the Retry-After header as received
     };
 
+    template <class = void>
     explicit api_error(details what) : api_error(std::make_shared<const details>(std::move(what))) {}
 
     int status() const noexcept { return details_->status; }
@@ -376,10 +392,12 @@ public:
     const api_error* as_api_error() const noexcept override { return this; }
 
 private:
+    template <class = void>
     explicit api_error(std::shared_ptr<const details> what) : error(message_of(*what)), details_(std::move(what)) {}
 
     // For people, on terminals and in logs: the server's words are cut to a size and cannot command the terminal. The
     // members hold them as they came.
+    template <class = void>
     static std::string message_of(const details& what) {
         constexpr std::size_t limit = 512;
         std::string text = std::to_string(what.status);
@@ -424,6 +442,7 @@ struct graphql_problem {
     json raw;
 
     /// The path in one text, "keypair.user_id"; empty when there is none.
+    template <class = void>
     std::string path_text() const {
         std::string text;
         if (!path.is_array()) return text;
@@ -439,6 +458,7 @@ struct graphql_problem {
 /// path and place. A mutation that the server answers with `ok: false` is one too: its message is the server's `msg`.
 class graphql_error : public api_error {
 public:
+    template <class = void>
     graphql_error(details what, std::vector<graphql_problem> problems)
         : api_error(std::move(what)),
           problems_(std::make_shared<const std::vector<graphql_problem>>(std::move(problems))),
@@ -450,6 +470,7 @@ public:
 private:
     // The first line of each message: servers add the statement that failed, with the values in it, a new key pair's
     // secret key among them.
+    template <class = void>
     static std::string describe(std::string text, const std::vector<graphql_problem>& problems) {
         constexpr std::size_t limit = 512;
         for (const graphql_problem& problem : problems) {
@@ -503,6 +524,7 @@ class field_checker {
 public:
     explicit field_checker(std::string_view text) : text_(text) {}
 
+    template <class = void>
     std::string check() {
         std::string out = field(0);
         skip();
@@ -513,18 +535,21 @@ public:
 private:
     static constexpr int max_depth = 16;
 
+    template <class = void>
     [[noreturn]] void refuse() const {
         throw client_error(error_kind::argument, "not a field: a field is a name of letters, digits and _, with { } "
                                                  "around names inside it (the text has " +
                                                      std::to_string(text_.size()) + " bytes, byte " +
                                                      std::to_string(at_) + " is wrong)");
     }
+    template <class = void>
     void skip() {
         while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n' || text_[at_] == '\t' ||
                                       text_[at_] == '\r' || (text_[at_] == ',' && at_ > 0))) {
             ++at_;
         }
     }
+    template <class = void>
     std::string field(int depth) {
         skip();
         if (at_ == text_.size() || !is_name_start(text_[at_]) || depth > max_depth) refuse();
@@ -553,7 +578,8 @@ private:
 };
 
 /// The fields of a selection, checked and joined; @p fallback when the list is empty.
-inline std::string select_fields(const field_list& fields, std::string_view fallback) {
+template <class = void>
+std::string select_fields(const field_list& fields, std::string_view fallback) {
     if (fields.empty()) return std::string(fallback);
     std::string out;
     for (const std::string& field : fields) {
@@ -570,6 +596,7 @@ public:
     /// @param operation "query" or "mutation"
     graphql_text(const char* operation, const char* field) : operation_(operation), field_(field) {}
 
+    template <class = void>
     graphql_text& argument(const char* name, const std::string& type, json value, const char* variable = nullptr) {
         if (variable == nullptr) variable = name;
         const char* comma = definitions_.empty() ? "" : ", ";
@@ -584,6 +611,7 @@ public:
         return *this;
     }
 
+    template <class = void>
     std::string text() const {
         std::string out = operation_;
         if (!definitions_.empty()) out += '(' + definitions_ + ')';
@@ -601,7 +629,8 @@ private:
 
 /// Whether a document may change something: it holds a mutation (or what this cannot read), outside of braces, strings
 /// and comments.
-inline bool may_mutate(std::string_view document) {
+template <class = void>
+bool may_mutate(std::string_view document) {
     int depth = 0;
     for (std::size_t i = 0; i < document.size(); ++i) {
         const char c = document[i];
@@ -628,7 +657,8 @@ inline bool may_mutate(std::string_view document) {
     return depth != 0;
 }
 
-inline std::vector<graphql_problem> read_problems(const json& list) {
+template <class = void>
+std::vector<graphql_problem> read_problems(const json& list) {
     std::vector<graphql_problem> problems;
     if (!list.is_array()) return problems;
     for (const json& item : list) {
@@ -657,7 +687,8 @@ inline std::vector<graphql_problem> read_problems(const json& list) {
 }
 
 /// The fields that servers send as JSON inside a text.
-inline bool holds_json_text(std::string_view field) {
+template <class = void>
+bool holds_json_text(std::string_view field) {
     for (const std::string_view known :
          {"available_slots", "occupied_slots", "occupied_shares", "service_ports", "requested_slots", "live_stat",
           "status_data", "resource_opts", "total_resource_slots", "hardware_metadata", "compute_plugins"}) {
@@ -668,7 +699,8 @@ inline bool holds_json_text(std::string_view field) {
 }
 
 /// Replaces such texts by what they hold, inside nested items too. A text that is not JSON stays as it is.
-inline void decode_json_texts(json& value) {
+template <class = void>
+void decode_json_texts(json& value) {
     if (value.is_array()) {
         for (json& item : value) decode_json_texts(item);
     } else if (value.is_object()) {
@@ -727,7 +759,8 @@ struct protocol_version {
 };
 
 /// Reads `v<number>.<eight digits>`; nothing for any other text.
-inline std::optional<protocol_version> parse_protocol_version(std::string_view text) {
+template <class = void>
+std::optional<protocol_version> parse_protocol_version(std::string_view text) {
     const std::size_t dot = text.find('.');
     if (text.empty() || text[0] != 'v' || dot == std::string_view::npos || text.size() - dot != 9) return {};
     const auto number = [](std::string_view digits) -> std::optional<std::uint32_t> {
@@ -1089,11 +1122,13 @@ inline constexpr std::string_view default_protocol_version = "v4.20190315";
 struct dialect : dialect_rules {
     std::string version;
 
+    template <class = void>
     bool knows(feature what) const {
         const auto first = parse_protocol_version(entry_of(what).since);
         return first && !(number() < *first);
     }
     /// @throws client_error{argument} that says since when there is such a thing
+    template <class = void>
     void require(feature what) const {
         if (knows(what)) return;
         const feature_entry& entry = entry_of(what);
@@ -1102,10 +1137,12 @@ struct dialect : dialect_rules {
     }
 
 private:
+    template <class = void>
     protocol_version number() const {
         const auto told = parse_protocol_version(version);
         return told ? *told : *parse_protocol_version(since);
     }
+    template <class = void>
     static const feature_entry& entry_of(feature what) {
         for (const feature_entry& entry : feature_table) {
             if (entry.what == what) return entry;
@@ -1116,7 +1153,8 @@ private:
 
 /// The dialect of @p version, which is sent as it is. Versions older than the table get its first entry, and so do
 /// texts that are no version: they come from the user, who knows why.
-inline dialect dialect_of(std::string version) {
+template <class = void>
+dialect dialect_of(std::string version) {
     const dialect_rules* rules = &dialect_table.front();
     if (const auto wanted = parse_protocol_version(version)) {
         for (const dialect_rules& entry : dialect_table) {
@@ -1129,7 +1167,8 @@ inline dialect dialect_of(std::string version) {
 
 /// What to speak with a server whose newest version is @p announced: the lower of that and @p highest, which is the
 /// highest that the SDK speaks; the default when it is no version.
-inline std::string choose_version(std::string_view announced, std::string_view highest = dialect_table.back().since) {
+template <class = void>
+std::string choose_version(std::string_view announced, std::string_view highest = dialect_table.back().since) {
     const auto theirs = parse_protocol_version(announced);
     const auto ours = parse_protocol_version(highest);
     if (!theirs || !ours) return std::string(default_protocol_version);
@@ -1227,6 +1266,7 @@ class cancel_state {
 public:
     bool cancelled() const noexcept { return cancelled_.load(std::memory_order_acquire); }
 
+    template <class = void>
     void cancel() {
         const std::lock_guard<std::recursive_mutex> running(running_);
         std::unique_lock<std::mutex> lock(mutex_);
@@ -1241,6 +1281,7 @@ public:
     }
 
     // Calls the hook at once, and returns false, when already cancelled.
+    template <class = void>
     bool add(cancel_hook& hook) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -1256,6 +1297,7 @@ public:
         return false;
     }
 
+    template <class = void>
     void remove(cancel_hook& hook) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -1265,6 +1307,7 @@ public:
     }
 
 private:
+    template <class = void>
     void take_out(cancel_hook& hook) {
         (hook.before != nullptr ? hook.before->after : first_) = hook.after;
         (hook.after != nullptr ? hook.after->before : last_) = hook.before;
@@ -1292,6 +1335,7 @@ public:
     public:
         listener() = default;
         /// @p call must not throw; it runs on the thread that cancels, or here and now if that has happened already.
+        template <class = void>
         listener(const cancel_token& token, std::function<void()> call) : state_(token.state_) {
             if (!state_) return;
             hook_.call = std::move(call);
@@ -1318,7 +1362,10 @@ private:
 class cancel_source {
 public:
     cancel_source() : state_(std::make_shared<detail::cancel_state>()) {}
-    void cancel() const { state_->cancel(); }
+    template <class = void>
+    void cancel() const {
+        state_->cancel();
+    }
     bool cancelled() const noexcept { return state_->cancelled(); }
     cancel_token token() const { return cancel_token(state_); }
 
@@ -1432,17 +1479,20 @@ struct url {
     bool is_tls() const { return scheme == "https"; }
     bool has_default_port() const { return port == (is_tls() ? 443 : 80); }
     /// The value of the Host header: brackets around IPv6, the port only when it is not the scheme's default.
+    template <class = void>
     std::string host_header() const {
         std::string text = host.find(':') == std::string::npos ? host : '[' + host + ']';
         if (!has_default_port()) text += ':' + std::to_string(port);
         return text;
     }
     /// "scheme://host:port", port included: what connections are kept under and what credentials are bound to.
+    template <class = void>
     std::string origin() const {
         const std::string name = host.find(':') == std::string::npos ? host : '[' + host + ']';
         return scheme + "://" + name + ':' + std::to_string(port);
     }
     /// What stands on the request line: path (at least "/") and query.
+    template <class = void>
     std::string target() const {
         std::string text = path.empty() ? "/" : path;
         if (!query.empty()) text += '?' + query;
@@ -1455,7 +1505,8 @@ using query_list = std::vector<std::pair<std::string, std::string>>;
 
 namespace detail {
 
-inline bool is_unreserved(unsigned char c) {
+template <class = void>
+bool is_unreserved(unsigned char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
            c == '_' || c == '~';
 }
@@ -1470,27 +1521,31 @@ constexpr std::string_view raw_in_value = "!$'()*,:@/?";
 constexpr std::string_view structure_of_path = "/+";
 constexpr std::string_view structure_of_query = "&=+;";
 
-inline void put_escaped(std::string& out, unsigned char c) {
+template <class = void>
+void put_escaped(std::string& out, unsigned char c) {
     constexpr char digits[] = "0123456789ABCDEF";
     out += '%';
     out += digits[c >> 4];
     out += digits[c & 15];
 }
-inline int hex_value(char c) {
+template <class = void>
+int hex_value(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     if (c >= 'a' && c <= 'f') return c - 'a' + 10;
     if (c >= 'A' && c <= 'F') return c - 'A' + 10;
     return -1;
 }
 // The byte of an escape that begins at text[at], or -1 when there is none.
-inline int escape_at(std::string_view text, std::size_t at) {
+template <class = void>
+int escape_at(std::string_view text, std::size_t at) {
     if (text[at] != '%' || at + 2 >= text.size()) return -1;
     const int high = hex_value(text[at + 1]);
     const int low = hex_value(text[at + 2]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-inline std::string escape(std::string_view text, std::string_view raw, bool space_as_plus) {
+template <class = void>
+std::string escape(std::string_view text, std::string_view raw, bool space_as_plus) {
     std::string out;
     out.reserve(text.size());
     for (const char c : text) {
@@ -1505,7 +1560,8 @@ inline std::string escape(std::string_view text, std::string_view raw, bool spac
     return out;
 }
 
-inline std::string canonical(std::string_view text, std::string_view raw, std::string_view structure, bool in_query) {
+template <class = void>
+std::string canonical(std::string_view text, std::string_view raw, std::string_view structure, bool in_query) {
     std::string out;
     out.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -1527,7 +1583,8 @@ inline std::string canonical(std::string_view text, std::string_view raw, std::s
     return out;
 }
 
-inline void refuse_dot_segments(std::string_view path) {
+template <class = void>
+void refuse_dot_segments(std::string_view path) {
     while (!path.empty()) {
         const std::size_t slash = path.find('/');
         const std::string_view segment = path.substr(0, slash);
@@ -1540,17 +1597,20 @@ inline void refuse_dot_segments(std::string_view path) {
 } // namespace detail
 
 /// Escapes @p text as one path segment: a '/' in it is escaped too.
-inline std::string escape_segment(std::string_view text) {
+template <class = void>
+std::string escape_segment(std::string_view text) {
     return detail::escape(text, detail::raw_in_segment, false);
 }
 
 /// Escapes @p text as a name or value of a query, with '+' for a space.
-inline std::string escape_query(std::string_view text) {
+template <class = void>
+std::string escape_query(std::string_view text) {
     return detail::escape(text, detail::raw_in_value, true);
 }
 
 /// Joins names and values to a query text in canonical spelling, without '?'.
-inline std::string make_query(const query_list& items) {
+template <class = void>
+std::string make_query(const query_list& items) {
     std::string text;
     for (const auto& item : items) {
         if (!text.empty()) text += '&';
@@ -1561,7 +1621,8 @@ inline std::string make_query(const query_list& items) {
 
 /// Brings a path, escaped or not, to the canonical spelling.
 /// @throws decode_error on NUL, line breaks and dot segments.
-inline std::string canonical_path(std::string_view path) {
+template <class = void>
+std::string canonical_path(std::string_view path) {
     std::string text = detail::canonical(path, detail::raw_in_segment, detail::structure_of_path, false);
     detail::refuse_dot_segments(text);
     return text;
@@ -1569,12 +1630,14 @@ inline std::string canonical_path(std::string_view path) {
 
 /// Brings a query text ("a=b&c=d", escaped or not) to the canonical spelling.
 /// @throws decode_error on NUL and line breaks.
-inline std::string canonical_query(std::string_view query) {
+template <class = void>
+std::string canonical_query(std::string_view query) {
     return detail::canonical(query, detail::raw_in_value, detail::structure_of_query, true);
 }
 
 /// Replaces escapes by their bytes, and '+' by a space when @p plus_is_space.
-inline std::string unescape(std::string_view text, bool plus_is_space) {
+template <class = void>
+std::string unescape(std::string_view text, bool plus_is_space) {
     std::string out;
     out.reserve(text.size());
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -1590,7 +1653,8 @@ inline std::string unescape(std::string_view text, bool plus_is_space) {
 }
 
 /// Splits a query text into unescaped names and values.
-inline query_list parse_query(std::string_view query) {
+template <class = void>
+query_list parse_query(std::string_view query) {
     query_list items;
     while (!query.empty()) {
         const std::size_t end = query.find('&');
@@ -1608,7 +1672,8 @@ inline query_list parse_query(std::string_view query) {
 
 /// Splits an absolute http or https URL.
 /// @throws decode_error saying what is wrong: relative, another scheme, user info, no host, a bad port or character.
-inline url parse_url(std::string_view text) {
+template <class = void>
+url parse_url(std::string_view text) {
     url result;
     const std::size_t scheme_end = text.find("://");
     if (scheme_end == std::string_view::npos) throw decode_error("URL: not absolute (no scheme such as https://)");
@@ -1678,7 +1743,8 @@ BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline bool equal_ignoring_case(std::string_view a, std::string_view b) {
+template <class = void>
+bool equal_ignoring_case(std::string_view a, std::string_view b) {
     if (a.size() != b.size()) return false;
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -1701,16 +1767,19 @@ public:
     void reserve(std::size_t count) { items_.reserve(count); }
     void add(std::string name, std::string value) { items_.emplace_back(std::move(name), std::move(value)); }
     /// Replaces all fields of that name by one.
+    template <class = void>
     void set(const std::string& name, std::string value) {
         remove(name);
         add(name, std::move(value));
     }
+    template <class = void>
     void remove(std::string_view name) {
         for (auto it = items_.begin(); it != items_.end();) {
             it = detail::equal_ignoring_case(it->first, name) ? items_.erase(it) : it + 1;
         }
     }
     /// The value of the first field of that name, or nullptr.
+    template <class = void>
     const std::string* find(std::string_view name) const {
         for (const value_type& item : items_) {
             if (detail::equal_ignoring_case(item.first, name)) return &item.second;
@@ -1718,10 +1787,12 @@ public:
         return nullptr;
     }
     /// The value of the first field of that name, or an empty string.
+    template <class = void>
     std::string get(std::string_view name) const {
         const std::string* value = find(name);
         return value != nullptr ? *value : std::string();
     }
+    template <class = void>
     std::size_t count(std::string_view name) const {
         std::size_t number = 0;
         for (const value_type& item : items_) number += detail::equal_ignoring_case(item.first, name) ? 1 : 0;
@@ -1771,7 +1842,8 @@ public:
 namespace detail {
 
 /// The moment when @p limit is over. More than a century is as good as no limit, max(), and would overflow the clock.
-inline std::chrono::steady_clock::time_point
+template <class = void>
+std::chrono::steady_clock::time_point
 time_after(std::chrono::milliseconds limit,
            std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now()) {
     if (limit >= std::chrono::hours(24 * 365 * 100)) return (std::chrono::steady_clock::time_point::max)();
@@ -1794,6 +1866,7 @@ struct exchange_context {
 
     /// @p limit (0: none) or what is left until the deadline, whichever is shorter, never less than 1 ms; 0 when there
     /// is neither.
+    template <class = void>
     std::chrono::milliseconds within(std::chrono::milliseconds limit) const {
         using std::chrono::milliseconds;
         if (!has_deadline()) return limit;
@@ -1803,6 +1876,7 @@ struct exchange_context {
     }
 
     /// @throws client_error{cancelled, closed or timeout} when the exchange must not go on.
+    template <class = void>
     void check(client_error::progress sent = client_error::progress::nothing_sent) const {
         if (cancel.cancelled()) throw client_error(error_kind::cancelled, "the call was cancelled", sent);
         if (closing.cancelled()) throw client_error(error_kind::closed, "the session was closed", sent);
@@ -1864,6 +1938,7 @@ public:
 
     /// Interrupts @p target at @p when, or earlier if it is watched already with an earlier time.
     /// @throws client_error{io} when the system gives no thread for it, std::bad_alloc; it is not watched then
+    template <class = void>
     void watch(interruptible& target, clock::time_point when) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -1879,6 +1954,7 @@ public:
         changed_.notify_all();
     }
     /// Interrupts @p target now and on until it is forgotten; where no thread can be had for that, once.
+    template <class = void>
     void break_off(interruptible& target) noexcept {
         try {
             watch(target, {});
@@ -1888,12 +1964,14 @@ public:
     }
 
     /// After this @p target is not touched any more.
+    template <class = void>
     void forget(interruptible& target) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (target.watched_) unlink(target);
     }
 
 private:
+    template <class = void>
     void link(interruptible& target) noexcept {
         target.before_ = nullptr;
         target.after_ = first_;
@@ -1901,12 +1979,14 @@ private:
         first_ = &target;
         target.watched_ = true;
     }
+    template <class = void>
     void unlink(interruptible& target) noexcept {
         (target.before_ != nullptr ? target.before_->after_ : first_) = target.after_;
         if (target.after_ != nullptr) target.after_->before_ = target.before_;
         target.watched_ = false;
     }
 
+    template <class = void>
     void run() {
         std::unique_lock<std::mutex> lock(mutex_);
         while (!stopping_) {
@@ -1938,6 +2018,7 @@ private:
 /// Watches @p target for the duration of one exchange: its deadline and both of its cancel tokens.
 class watched {
 public:
+    template <class = void>
     watched(watchdog& dog, interruptible& target, const exchange_context& context)
         : watch_{dog, target},
           on_cancel_(context.cancel, [this] { watch_.break_off(); }),
@@ -1953,10 +2034,12 @@ private:
         ~watch() {
             if (begun) dog.forget(target);
         }
+        template <class = void>
         void begin(watchdog::clock::time_point when) {
             begun = true;
             dog.watch(target, when);
         }
+        template <class = void>
         void break_off() noexcept {
             begun = true;
             dog.break_off(target);
@@ -2020,6 +2103,7 @@ public:
 
     /// Queues a task. @return false when the executor is stopped; the task was not touched then.
     /// @throws client_error{io} when the system gives not even one thread
+    template <class = void>
     bool submit(std::shared_ptr<work> task) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -2038,6 +2122,7 @@ public:
 
     /// Queues a continuation, which is run also while the executor stops. @return false when no thread is there to run
     /// it; it was not touched then.
+    template <class = void>
     bool resume(const std::shared_ptr<work>& continuation) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -2056,6 +2141,7 @@ public:
     }
 
     /// Refuses the tasks that wait, and all later ones. The threads end once their tasks and what continues them ended.
+    template <class = void>
     void stop() {
         std::list<std::shared_ptr<work>> refused; // a list: an empty one needs no memory, and stopping must not fail
         {
@@ -2076,6 +2162,7 @@ public:
     }
 
     /// Waits until the threads of a stopped executor have ended; on one of them it returns at once.
+    template <class = void>
     void join() {
         if (on_own_thread()) return;
         std::vector<std::thread> threads;
@@ -2088,9 +2175,13 @@ public:
     }
 
     /// Whether the caller is one of the threads.
-    bool on_own_thread() const noexcept { return current() == this; }
+    template <class = void>
+    bool on_own_thread() const noexcept {
+        return current() == this;
+    }
 
     /// The executor whose thread the caller is, or null.
+    template <class = void>
     static const executor*& current() noexcept {
         thread_local const executor* mine = nullptr;
         return mine;
@@ -2101,6 +2192,7 @@ public:
 
 private:
     // Under the lock. Fewer threads than allowed will do when the system gives no more.
+    template <class = void>
     void start_thread() {
         if (running_ >= limit_ || tasks_.size() + continuations_.size() <= idle_) return;
         threads_.reserve(threads_.size() + 1); // what could fail once there is a thread
@@ -2112,6 +2204,7 @@ private:
         }
     }
 
+    template <class = void>
     void serve() {
         current() = this;
         std::unique_lock<std::mutex> lock(mutex_);
@@ -2180,7 +2273,8 @@ struct civil_date {
 
 // Days since 1970-01-01 to the proleptic Gregorian calendar and back, in 400-year eras that begin on 1 March,
 // so that the leap day is the last one of its year. No time zone data base and no locale is involved.
-inline civil_date civil_from_days(std::int64_t days) {
+template <class = void>
+civil_date civil_from_days(std::int64_t days) {
     days += 719468;
     const std::int64_t era = (days >= 0 ? days : days - 146096) / 146097;
     const auto day_of_era = static_cast<unsigned>(days - era * 146097);
@@ -2192,7 +2286,8 @@ inline civil_date civil_from_days(std::int64_t days) {
             day_of_year - (153 * shifted_month + 2) / 5 + 1};
 }
 
-inline std::int64_t days_from_civil(civil_date date) {
+template <class = void>
+std::int64_t days_from_civil(civil_date date) {
     const std::int64_t year = date.year - (date.month <= 2 ? 1 : 0);
     const std::int64_t era = (year >= 0 ? year : year - 399) / 400;
     const auto year_of_era = static_cast<unsigned>(year - era * 400);
@@ -2201,7 +2296,8 @@ inline std::int64_t days_from_civil(civil_date date) {
     return era * 146097 + static_cast<std::int64_t>(day_of_era) - 719468;
 }
 
-inline void put_digits(std::string& text, std::int64_t value, int width) {
+template <class = void>
+void put_digits(std::string& text, std::int64_t value, int width) {
     const std::size_t end = text.size() + static_cast<std::size_t>(width);
     text.resize(end, '0');
     for (std::size_t at = end; width > 0; --width, value /= 10) text[--at] = static_cast<char>('0' + value % 10);
@@ -2211,6 +2307,7 @@ inline void put_digits(std::string& text, std::int64_t value, int width) {
 class digit_reader {
 public:
     explicit digit_reader(std::string_view text) : text_(text) {}
+    template <class = void>
     std::int64_t number(std::size_t width) {
         std::int64_t value = 0;
         if (text_.size() < width) return fail();
@@ -2221,6 +2318,7 @@ public:
         text_.remove_prefix(width);
         return value;
     }
+    template <class = void>
     void literal(std::string_view expected) {
         if (text_.substr(0, expected.size()) == expected) {
             text_.remove_prefix(expected.size());
@@ -2228,6 +2326,7 @@ public:
             fail();
         }
     }
+    template <class = void>
     std::size_t one_of(const std::array<std::string_view, 12>& words) {
         for (std::size_t i = 0; i < words.size(); ++i) {
             if (text_.substr(0, words[i].size()) == words[i]) {
@@ -2255,7 +2354,8 @@ struct time_of_day {
 };
 
 // Nothing for days and times that do not exist, a leap second apart, and for what the system's clock cannot hold.
-inline std::optional<utc_time> make_utc(civil_date date, time_of_day time) {
+template <class = void>
+std::optional<utc_time> make_utc(civil_date date, time_of_day time) {
     constexpr std::array<unsigned, 12> month_lengths = {31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     if (date.month < 1 || date.month > 12 || date.day < 1 || date.day > month_lengths[date.month - 1]) return {};
     const bool leap_year = (date.year % 4 == 0 && date.year % 100 != 0) || date.year % 400 == 0;
@@ -2273,7 +2373,8 @@ inline std::optional<utc_time> make_utc(civil_date date, time_of_day time) {
 } // namespace detail
 
 /// "2019-02-14T09:30:00.123456+00:00", the form of the Date header that the official client sends and signs.
-inline std::string format_date(utc_time time) {
+template <class = void>
+std::string format_date(utc_time time) {
     using namespace std::chrono;
     const std::int64_t micros = duration_cast<microseconds>(time.time_since_epoch()).count();
     std::int64_t seconds = micros / 1000000;
@@ -2310,7 +2411,8 @@ inline std::string format_date(utc_time time) {
 
 /// Reads an ISO 8601 date and time with an offset ("2019-02-14T09:30:00[.123456]+09:00", or "Z"); nothing when the
 /// text has another form.
-inline std::optional<utc_time> parse_iso_date(std::string_view text) {
+template <class = void>
+std::optional<utc_time> parse_iso_date(std::string_view text) {
     detail::digit_reader in(text);
     const std::int64_t year = in.number(4);
     in.literal("-");
@@ -2358,7 +2460,8 @@ inline std::optional<utc_time> parse_iso_date(std::string_view text) {
 
 /// Reads the preferred form of an HTTP date ("Sun, 06 Nov 1994 08:49:37 GMT", RFC 7231 section 7.1.1.1); nothing when
 /// the text has another form.
-inline std::optional<utc_time> parse_http_date(std::string_view text) {
+template <class = void>
+std::optional<utc_time> parse_http_date(std::string_view text) {
     static const std::array<std::string_view, 12> months = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                                             "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     const std::size_t comma = text.find(", ");
@@ -2418,7 +2521,8 @@ struct digest_name {
     const char* openssl; // the spelling of EVP_get_digestbyname
 };
 
-inline const std::array<digest_name, 11>& digest_names() {
+template <class = void>
+const std::array<digest_name, 11>& digest_names() {
     static const std::array<digest_name, 11> names = {{{"sha1", "SHA1"},
                                                        {"sha224", "SHA224"},
                                                        {"sha256", "SHA256"},
@@ -2433,14 +2537,16 @@ inline const std::array<digest_name, 11>& digest_names() {
     return names;
 }
 
-inline const EVP_MD* find_digest(std::string_view name) {
+template <class = void>
+const EVP_MD* find_digest(std::string_view name) {
     for (const digest_name& candidate : digest_names()) {
         if (name == candidate.python) return EVP_get_digestbyname(candidate.openssl);
     }
     return nullptr;
 }
 
-inline const EVP_MD* require_digest(std::string_view name) {
+template <class = void>
+const EVP_MD* require_digest(std::string_view name) {
     const EVP_MD* md = find_digest(name);
     if (md == nullptr) throw std::invalid_argument("unknown or unusable hash type: " + std::string(name));
     return md;
@@ -2449,12 +2555,14 @@ inline const EVP_MD* require_digest(std::string_view name) {
 } // namespace detail
 
 /// Whether @p name (Python's spelling: "sha256", "sha3_512", "blake2b" ...) can be used with HMAC here.
-inline bool has_digest(std::string_view name) {
+template <class = void>
+bool has_digest(std::string_view name) {
     return detail::find_digest(name) != nullptr;
 }
 
 /// Lower-case hexadecimal text of @p data.
-inline std::string to_hex(std::string_view data) {
+template <class = void>
+std::string to_hex(std::string_view data) {
     constexpr char digits[] = "0123456789abcdef";
     std::string text;
     text.reserve(data.size() * 2);
@@ -2468,7 +2576,8 @@ inline std::string to_hex(std::string_view data) {
 
 /// The raw digest of @p data.
 /// @throws std::invalid_argument when has_digest(algorithm) is false.
-inline std::string digest(std::string_view algorithm, std::string_view data) {
+template <class = void>
+std::string digest(std::string_view algorithm, std::string_view data) {
     std::string result(EVP_MAX_MD_SIZE, '\0');
     unsigned length = 0;
     if (EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(&result[0]), &length,
@@ -2485,6 +2594,7 @@ class hmac_key {
 public:
     /// @param algorithm Python's name of the hash.  @param key raw bytes of any length.
     /// @throws std::invalid_argument when has_digest(algorithm) is false.
+    template <class = void>
     hmac_key(std::string_view algorithm, std::string_view key) : md_(detail::require_digest(algorithm)) {
         const auto block = static_cast<std::size_t>(EVP_MD_block_size(md_));
         std::string padded(key.size() > block ? digest(algorithm, key) : std::string(key));
@@ -2514,6 +2624,7 @@ public:
 private:
     using context = std::unique_ptr<EVP_MD_CTX, void (*)(EVP_MD_CTX*)>;
 
+    template <class = void>
     context keyed(std::string block, unsigned char pad) const {
         for (char& c : block) c = static_cast<char>(static_cast<unsigned char>(c) ^ pad);
         context state(EVP_MD_CTX_new(), EVP_MD_CTX_free);
@@ -2555,7 +2666,8 @@ struct signed_fields {
 };
 
 /// "v4.20181215" and later sign the digest of nothing in place of the body's digest.
-inline bool signs_body(std::string_view version) {
+template <class = void>
+bool signs_body(std::string_view version) {
     const auto number = [](std::string_view text) {
         unsigned long value = 0;
         for (const char c : text) {
@@ -2571,7 +2683,8 @@ inline bool signs_body(std::string_view version) {
 }
 
 /// The media type of a Content-Type value in lower case, without parameters.
-inline std::string media_type(std::string_view content_type) {
+template <class = void>
+std::string media_type(std::string_view content_type) {
     content_type = content_type.substr(0, content_type.find(';'));
     while (!content_type.empty() && (content_type.back() == ' ' || content_type.back() == '\t')) {
         content_type.remove_suffix(1);
@@ -2583,11 +2696,13 @@ inline std::string media_type(std::string_view content_type) {
 
 namespace detail {
 
-inline bool counts_body(const signed_fields& fields) {
+template <class = void>
+bool counts_body(const signed_fields& fields) {
     return signs_body(fields.version) && media_type(fields.content_type).compare(0, 10, "multipart/") != 0;
 }
 
-inline std::string join_fields(const signed_fields& fields, std::string_view body_digest) {
+template <class = void>
+std::string join_fields(const signed_fields& fields, std::string_view body_digest) {
     std::string text;
     text.reserve(320 + fields.target.size());
     text.append(fields.method).append("\n").append(fields.target).append("\n").append(fields.date);
@@ -2598,7 +2713,8 @@ inline std::string join_fields(const signed_fields& fields, std::string_view bod
 } // namespace detail
 
 /// The text that is signed: seven fields, a line break between them.
-inline std::string string_to_sign(const signed_fields& fields, std::string_view hash_type) {
+template <class = void>
+std::string string_to_sign(const signed_fields& fields, std::string_view hash_type) {
     const std::string_view body = detail::counts_body(fields) ? fields.body : std::string_view();
     return detail::join_fields(fields, to_hex(digest(hash_type, body)));
 }
@@ -2608,6 +2724,7 @@ inline std::string string_to_sign(const signed_fields& fields, std::string_view 
 class signer {
 public:
     /// @throws std::invalid_argument for a hash type that has_digest() does not know.
+    template <class = void>
     signer(std::string access_key, std::string secret_key, std::string hash_type)
         : access_key_(std::move(access_key)),
           secret_key_(std::move(secret_key)),
@@ -2619,6 +2736,7 @@ public:
     }
 
     /// The value of the Authorization header for a request.
+    template <class = void>
     std::string sign(const signed_fields& fields) const {
         return prefix_ + to_hex((*day_key(fields.date, fields.host))(text_of(fields)));
     }
@@ -2629,11 +2747,13 @@ private:
         std::shared_ptr<const hmac_key> key;
     };
 
+    template <class = void>
     std::string text_of(const signed_fields& fields) const {
         return detail::counts_body(fields) ? string_to_sign(fields, hash_type_)
                                            : detail::join_fields(fields, empty_digest_);
     }
 
+    template <class = void>
     std::shared_ptr<const hmac_key> day_key(std::string_view date, std::string_view host) const {
         const std::string_view day = date.substr(0, 10);
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -2732,7 +2852,8 @@ struct retry_policy {
 };
 
 /// @throws client_error{argument} for a policy with values that cannot be meant.
-inline void check_retry_policy(const retry_policy& policy) {
+template <class = void>
+void check_retry_policy(const retry_policy& policy) {
     const auto require = [](bool good, const char* rule) {
         if (!good) throw client_error(error_kind::argument, std::string("retry policy: ") + rule);
     };
@@ -2759,6 +2880,7 @@ class retry_budget {
 public:
     explicit retry_budget(const retry_policy& policy) : policy_(policy), tokens_(policy.bucket_capacity) {}
     /// Takes the tokens of one retry; false when the budget is used up.
+    template <class = void>
     bool take(bool after_timeout) {
         const int cost = after_timeout ? policy_.timeout_cost : policy_.retry_cost;
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -2767,6 +2889,7 @@ public:
         return true;
     }
     /// Gives tokens back after a success.
+    template <class = void>
     void refund(bool was_retried) {
         const std::lock_guard<std::mutex> lock(mutex_);
         tokens_ =
@@ -2780,7 +2903,8 @@ private:
 };
 
 /// Reads a Retry-After header, seconds or an HTTP date, relative to @p now; nothing when it is neither.
-inline std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view text, codec::utc_time now) {
+template <class = void>
+std::optional<std::chrono::milliseconds> parse_retry_after(std::string_view text, codec::utc_time now) {
     if (text.empty()) return {};
     if (text.find_first_not_of("0123456789") == std::string_view::npos) {
         if (text.size() > 9) text = "999999999"; // more than the longest wait in any case
@@ -2799,8 +2923,9 @@ inline std::optional<std::chrono::milliseconds> parse_retry_after(std::string_vi
 
 /// How long to wait before attempt number @p attempt + 1 after @p failure, or nothing when the call must not be tried
 /// again. @p jitter is a random number in [0, 1): full jitter, as synchronous callers must not come back in step.
-inline std::optional<std::chrono::milliseconds> retry_delay(const retry_policy& policy, retry_class kind, int attempt,
-                                                            const error& failure, codec::utc_time now, double jitter) {
+template <class = void>
+std::optional<std::chrono::milliseconds> retry_delay(const retry_policy& policy, retry_class kind, int attempt,
+                                                     const error& failure, codec::utc_time now, double jitter) {
     using std::chrono::milliseconds;
     if (attempt >= policy.max_attempts) return {};
     milliseconds base = policy.base_delay;
@@ -2908,18 +3033,21 @@ namespace detail {
 inline constexpr std::string_view default_endpoint = "https://api.backend.ai";
 inline constexpr std::string_view default_hash_type = "sha256";
 
+template <class = void>
 [[noreturn]] inline void bad_config(const std::string& message) {
     throw client_error(error_kind::argument, message);
 }
 
-inline bool has_control_character(std::string_view text) {
+template <class = void>
+bool has_control_character(std::string_view text) {
     for (const char c : text) {
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return true;
     }
     return false;
 }
 
-inline std::vector<std::string> split_list(std::string_view text) {
+template <class = void>
+std::vector<std::string> split_list(std::string_view text) {
     std::vector<std::string> items;
     while (!text.empty()) {
         const std::size_t comma = text.find(',');
@@ -2933,14 +3061,16 @@ inline std::vector<std::string> split_list(std::string_view text) {
     return items;
 }
 
-inline std::optional<std::string> environment(const std::string& key) {
+template <class = void>
+std::optional<std::string> environment(const std::string& key) {
     for (const char* prefix : {"BACKEND_", "SORNA_"}) {
         if (const char* value = std::getenv((prefix + key).c_str())) return std::string(value);
     }
     return {};
 }
 
-inline std::string upper_case(std::string_view text) {
+template <class = void>
+std::string upper_case(std::string_view text) {
     std::string upper(text);
     for (char& c : upper) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     return upper;
@@ -2950,7 +3080,8 @@ inline std::string upper_case(std::string_view text) {
 
 /// Reads y/yes/t/true/1 and n/no/f/false/0 in any case.
 /// @throws client_error{argument} for anything else.
-inline bool parse_boolean(std::string_view text) {
+template <class = void>
+bool parse_boolean(std::string_view text) {
     const std::string word = detail::upper_case(text);
     for (const char* yes : {"Y", "YES", "T", "TRUE", "1"}) {
         if (word == yes) return true;
@@ -2964,8 +3095,9 @@ inline bool parse_boolean(std::string_view text) {
 
 /// The value of `BACKEND_<KEY>`, or `SORNA_<KEY>` when that is not set, or @p fallback; handed through @p clean.
 /// A variable that is set but empty counts as set. @p key is upper-cased.
-inline std::string get_env(std::string_view key, const std::string& fallback = {},
-                           const std::function<std::string(std::string)>& clean = {}) {
+template <class = void>
+std::string get_env(std::string_view key, const std::string& fallback = {},
+                    const std::function<std::string(std::string)>& clean = {}) {
     std::string value = detail::environment(detail::upper_case(key)).value_or(fallback);
     return clean ? clean(std::move(value)) : value;
 }
@@ -2973,7 +3105,8 @@ inline std::string get_env(std::string_view key, const std::string& fallback = {
 /// Fills what is not set in @p config from the environment and the defaults, and checks everything.
 /// @throws client_error{argument} that names the field and how to set it: relative or malformed endpoint, missing key,
 ///         unknown hash or boolean, characters that cannot stand in a header.
-inline api_config resolve_config(api_config config) {
+template <class = void>
+api_config resolve_config(api_config config) {
     const auto fill = [](std::optional<std::string>& field, const char* key, std::string_view fallback) {
         if (!field) field = detail::environment(key);
         if (!field) field = std::string(fallback);
@@ -3019,6 +3152,10 @@ inline api_config resolve_config(api_config config) {
         }
     }
 
+    if (config.endpoint->empty()) {
+        detail::bad_config("endpoint (BACKEND_ENDPOINT) is set, but empty: it takes the server's URL, such as " +
+                           std::string(detail::default_endpoint) + ", which is the default where it is not set");
+    }
     try {
         const codec::url endpoint = codec::parse_url(*config.endpoint);
         if (!endpoint.query.empty()) detail::bad_config("endpoint (BACKEND_ENDPOINT) must not have a query");
@@ -3079,7 +3216,8 @@ inline process_config& the_process_config() {
 
 /// The process-wide configuration: what set_config() was given, or else one made now from environment and defaults.
 /// Every field of the result is filled. @throws client_error{argument} as resolve_config(). Thread-safe.
-inline api_config get_config() {
+template <class = void>
+api_config get_config() {
     detail::process_config& process = detail::the_process_config();
     api_config config;
     {
@@ -3090,7 +3228,8 @@ inline api_config get_config() {
 }
 
 /// Sets the configuration that sessions made without one use from now on. Thread-safe.
-inline void set_config(api_config config) {
+template <class = void>
+void set_config(api_config config) {
     detail::process_config& process = detail::the_process_config();
     const std::lock_guard<std::mutex> lock(process.mutex);
     process.value = std::move(config);
@@ -3151,19 +3290,22 @@ struct cookie {
 
 namespace detail {
 
-inline std::string_view trim_spaces(std::string_view text) {
+template <class = void>
+std::string_view trim_spaces(std::string_view text) {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
     while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
     return text;
 }
 
-inline std::string lower_ascii(std::string_view text) {
+template <class = void>
+std::string lower_ascii(std::string_view text) {
     std::string lower(text);
     for (char& c : lower) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
     return lower;
 }
 
-inline bool is_cookie_text(std::string_view text, std::string_view forbidden) {
+template <class = void>
+bool is_cookie_text(std::string_view text, std::string_view forbidden) {
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
         if (byte < 0x20 || byte >= 0x7f || forbidden.find(c) != std::string_view::npos) return false;
@@ -3172,7 +3314,8 @@ inline bool is_cookie_text(std::string_view text, std::string_view forbidden) {
 }
 
 /// Max-Age in seconds: digits, perhaps after a minus; more than nine of them are more than a program lives.
-inline std::optional<std::chrono::seconds> parse_max_age(std::string_view text) {
+template <class = void>
+std::optional<std::chrono::seconds> parse_max_age(std::string_view text) {
     const bool negative = !text.empty() && text.front() == '-';
     if (negative) text.remove_prefix(1);
     if (text.empty() || text.find_first_not_of("0123456789") != std::string_view::npos) return {};
@@ -3183,7 +3326,8 @@ inline std::optional<std::chrono::seconds> parse_max_age(std::string_view text) 
 }
 
 /// Also with dashes in the date, as many servers write it: "Mon, 30-Nov-2026 15:34:00 GMT".
-inline std::optional<utc_time> parse_cookie_date(std::string_view text) {
+template <class = void>
+std::optional<utc_time> parse_cookie_date(std::string_view text) {
     std::string date(text);
     for (char& c : date) c = c == '-' ? ' ' : c;
     return parse_http_date(date);
@@ -3193,7 +3337,8 @@ inline std::optional<utc_time> parse_cookie_date(std::string_view text) {
 
 /// Reads the value of a Set-Cookie field; nothing when it is none, or holds characters that could not be sent back.
 /// Attributes that are unknown or cannot be read are passed over. @param now what Max-Age counts from
-inline std::optional<cookie> parse_set_cookie(std::string_view text, utc_time now) {
+template <class = void>
+std::optional<cookie> parse_set_cookie(std::string_view text, utc_time now) {
     const std::size_t end = text.find(';');
     const std::string_view pair = text.substr(0, end);
     const std::size_t equals = pair.find('=');
@@ -3231,7 +3376,8 @@ inline std::optional<cookie> parse_set_cookie(std::string_view text, utc_time no
 }
 
 /// Whether a request to @p path is below a cookie's path (RFC 6265 section 5.1.4).
-inline bool cookie_path_matches(std::string_view cookie_path, std::string_view path) {
+template <class = void>
+bool cookie_path_matches(std::string_view cookie_path, std::string_view path) {
     if (path.substr(0, cookie_path.size()) != cookie_path) return false;
     return path.size() == cookie_path.size() || cookie_path.back() == '/' || path[cookie_path.size()] == '/';
 }
@@ -3588,7 +3734,8 @@ private:
     int number_;
 };
 
-inline file_kind kind_of_mode(mode_t mode) noexcept {
+template <class = void>
+file_kind kind_of_mode(mode_t mode) noexcept {
     if (S_ISREG(mode)) return file_kind::regular;
     if (S_ISDIR(mode)) return file_kind::directory;
     return S_ISLNK(mode) ? file_kind::symbolic_link : file_kind::other;
@@ -3605,11 +3752,13 @@ public:
     bool is_open() const noexcept { return descriptor_.get() >= 0; }
 
     /// Up to @p capacity bytes; 0 at the end.
+    template <class = void>
     std::size_t read(char* buffer, std::size_t capacity) {
         const ssize_t count = detail::retry_interrupted([&] { return ::read(descriptor_.get(), buffer, capacity); });
         if (count < 0) detail::throw_errno(errno, "read");
         return static_cast<std::size_t>(count);
     }
+    template <class = void>
     void write(std::string_view bytes) {
         while (!bytes.empty()) {
             const ssize_t count =
@@ -3618,9 +3767,16 @@ public:
             bytes.remove_prefix(static_cast<std::size_t>(count));
         }
     }
-    std::uint64_t size() const { return static_cast<std::uint64_t>(status().st_size); }
+    template <class = void>
+    std::uint64_t size() const {
+        return static_cast<std::uint64_t>(status().st_size);
+    }
     /// The nine permission bits.
-    unsigned permissions() const { return static_cast<unsigned>(status().st_mode) & 0777U; }
+    template <class = void>
+    unsigned permissions() const {
+        return static_cast<unsigned>(status().st_mode) & 0777U;
+    }
+    template <class = void>
     file_time modified() const {
         const struct stat data = status();
 #ifdef __APPLE__
@@ -3630,18 +3786,22 @@ public:
 #endif
     }
     /// Where the next read or write is, from the file's beginning.
+    template <class = void>
     void seek(std::uint64_t position) {
         if (::lseek(descriptor_.get(), static_cast<off_t>(position), SEEK_SET) < 0) detail::throw_errno(errno, "seek");
     }
     /// Cuts the file off.
+    template <class = void>
     void resize(std::uint64_t size) {
         if (detail::retry_interrupted([&] { return ::ftruncate(descriptor_.get(), static_cast<off_t>(size)); }) != 0)
             detail::throw_errno(errno, "truncate");
     }
     /// @param mode the nine permission bits
+    template <class = void>
     void set_mode(unsigned mode) {
         if (::fchmod(descriptor_.get(), static_cast<mode_t>(mode & 0777U)) != 0) detail::throw_errno(errno, "chmod");
     }
+    template <class = void>
     void set_modified(file_time time) {
         struct timespec times[2] = {};
         times[0].tv_nsec = UTIME_OMIT; // the time of access
@@ -3650,6 +3810,7 @@ public:
         if (::futimens(descriptor_.get(), times) != 0) detail::throw_errno(errno, "setting the time");
     }
     /// Reports what the system kept back until now (a network file system's full disk, say).
+    template <class = void>
     void close() {
         if (descriptor_.release() != 0 && errno != EINTR) detail::throw_errno(errno, "close");
     }
@@ -3658,6 +3819,7 @@ private:
     friend class directory;
     friend class file_lock;
 
+    template <class = void>
     struct stat status() const {
         struct stat data {};
         if (::fstat(descriptor_.get(), &data) != 0) detail::throw_errno(errno, "fstat");
@@ -3673,6 +3835,7 @@ class file_lock {
 public:
     file_lock() = default;
     /// Does not wait when the file is held: see is_held().
+    template <class = void>
     explicit file_lock(const open_file& file) : descriptor_(::fcntl(file.descriptor_.get(), F_DUPFD_CLOEXEC, 0)) {
         if (!is_held()) detail::throw_errno(errno, "dup");
         if (detail::retry_interrupted([&] { return ::flock(descriptor_.get(), LOCK_EX | LOCK_NB); }) == 0) return;
@@ -3689,7 +3852,8 @@ private:
 };
 
 /// Opens a regular file, through links. @throws std::system_error also when it is no regular file.
-inline open_file open_for_reading(const std::filesystem::path& path) {
+template <class = void>
+open_file open_for_reading(const std::filesystem::path& path) {
     // O_NONBLOCK: opening a FIFO must not wait for a writer. It has no effect on regular files.
     const int descriptor =
         detail::retry_interrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); });
@@ -3710,6 +3874,7 @@ public:
 
     bool is_open() const noexcept { return descriptor_.get() >= 0; }
 
+    template <class = void>
     file_kind kind_of(const std::string& name) const {
         struct stat data {};
         if (::fstatat(descriptor_.get(), name.c_str(), &data, AT_SYMLINK_NOFOLLOW) == 0)
@@ -3722,12 +3887,14 @@ public:
         return directory(descriptor_.get(), name.c_str(), O_NOFOLLOW);
     }
     /// False when there is something of that name.
+    template <class = void>
     bool make_child(const std::string& name) const {
         if (::mkdirat(descriptor_.get(), name.c_str(), 0777) == 0) return true;
         if (errno == EEXIST) return false;
         detail::throw_errno(errno, "mkdir");
     }
     /// Creates a file that must not exist. @param mode of the new file, less the process's umask
+    template <class = void>
     open_file create(const std::string& name, unsigned mode) const {
         const int flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC;
         const int descriptor = detail::retry_interrupted(
@@ -3736,10 +3903,17 @@ public:
         return open_file(descriptor);
     }
     /// Opens a file that exists. @throws std::system_error also when it is a link or no regular file.
-    open_file open_file_for_reading(const std::string& name) const { return open_regular(name, O_RDONLY); }
+    template <class = void>
+    open_file open_file_for_reading(const std::string& name) const {
+        return open_regular(name, O_RDONLY);
+    }
     /// The same, to write into it from its beginning on.
-    open_file open_file_for_writing(const std::string& name) const { return open_regular(name, O_WRONLY); }
+    template <class = void>
+    open_file open_file_for_writing(const std::string& name) const {
+        return open_regular(name, O_WRONLY);
+    }
     /// Whether the name still is that of the file that was opened under it.
+    template <class = void>
     bool has(const std::string& name, const open_file& file) const {
         const struct stat opened = file.status();
         struct stat data {};
@@ -3749,11 +3923,13 @@ public:
         detail::throw_errno(errno, "stat");
     }
     /// Gives a file another name, in place of the file or link of that name, if any.
+    template <class = void>
     void rename(const std::string& from, const std::string& to) const {
         if (::renameat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str()) != 0)
             detail::throw_errno(errno, "rename");
     }
     /// Gives a file another name unless that is taken; false when it is.
+    template <class = void>
     bool rename_new(const std::string& from, const std::string& to) const {
         if (::linkat(descriptor_.get(), from.c_str(), descriptor_.get(), to.c_str(), 0) == 0) {
             remove_file(from);
@@ -3769,11 +3945,13 @@ public:
         return ::unlinkat(descriptor_.get(), name.c_str(), 0) == 0;
     }
     /// Removes an empty directory.
+    template <class = void>
     bool remove_directory(const std::string& name) const noexcept {
         return ::unlinkat(descriptor_.get(), name.c_str(), AT_REMOVEDIR) == 0;
     }
     directory duplicate() const { return open_child("."); }
     /// Mode and time of the directory itself.
+    template <class = void>
     void set_metadata(unsigned mode, file_time modified) const {
         open_file self(::fcntl(descriptor_.get(), F_DUPFD_CLOEXEC, 0));
         if (!self.is_open()) detail::throw_errno(errno, "dup");
@@ -3788,6 +3966,7 @@ private:
         if (!is_open()) detail::throw_errno(errno, "open");
     }
 
+    template <class = void>
     open_file open_regular(const std::string& name, int how) const {
         const int flags = how | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK; // see open_for_reading
         const int descriptor =
@@ -3813,13 +3992,15 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace os {
 
 /// A path as UTF-8 with `/` between its components: what goes into requests and messages.
-inline std::string path_text(const std::filesystem::path& path) {
+template <class = void>
+std::string path_text(const std::filesystem::path& path) {
     const auto text = path.generic_u8string(); // std::u8string from C++20 on
     return std::string(text.begin(), text.end());
 }
 
 /// The path that UTF-8 text means.
-inline std::filesystem::path text_path(std::string_view text) {
+template <class = void>
+std::filesystem::path text_path(std::string_view text) {
 #if defined(__cpp_char8_t)
     return std::filesystem::path(std::u8string(text.begin(), text.end()));
 #else
@@ -3846,7 +4027,8 @@ namespace os {
 
 namespace detail {
 
-inline std::filesystem::path folder_of(const std::filesystem::path& file) {
+template <class = void>
+std::filesystem::path folder_of(const std::filesystem::path& file) {
     return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
 }
 
@@ -3855,7 +4037,8 @@ inline std::filesystem::path folder_of(const std::filesystem::path& file) {
 /// The content of a file; nothing when there is none.
 /// @throws std::system_error{EACCES} when others may read or write it (not on Windows, which has no such bits);
 ///         {EFBIG} when it is larger than @p limit bytes
-inline std::optional<std::string> read_private_file(const std::filesystem::path& path, std::size_t limit) {
+template <class = void>
+std::optional<std::string> read_private_file(const std::filesystem::path& path, std::size_t limit) {
     const directory folder(detail::folder_of(path));
     const std::string name = path_text(path.filename());
     if (folder.kind_of(name) == file_kind::none) return {};
@@ -3873,7 +4056,8 @@ inline std::optional<std::string> read_private_file(const std::filesystem::path&
 }
 
 /// Replaces a file, or makes it, with mode 0600: at every moment it has the old content or the new one.
-inline void write_private_file(const std::filesystem::path& path, std::string_view content) {
+template <class = void>
+void write_private_file(const std::filesystem::path& path, std::string_view content) {
     const directory folder(detail::folder_of(path));
     const std::string temporary = ".backendai-" + std::to_string(std::random_device{}()) + ".tmp";
     open_file file = folder.create(temporary, 0600);
@@ -3911,12 +4095,14 @@ class cookie_jar {
 public:
     /// With a file that is no cookie file nobody is logged in; the next login replaces it.
     /// @throws client_error{io} when the file cannot be read, or others than its owner may read it
+    template <class = void>
     cookie_jar(const codec::url& endpoint, std::filesystem::path file)
         : origin_(endpoint.origin()), host_(endpoint.host), is_tls_(endpoint.is_tls()), file_(std::move(file)) {
         if (!file_.empty()) load();
     }
 
     /// The value of the Cookie header for a request; empty when there is none to send.
+    template <class = void>
     std::string header(const codec::url& place, codec::utc_time now) const {
         if (place.origin() != origin_) return {};
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -3932,6 +4118,7 @@ public:
 
     /// Takes what an answer sets. A file that cannot be written does not fail the call that has just succeeded: the
     /// cookies stay in memory, and every later answer tries to write them again.
+    template <class = void>
     void absorb(const response_head& head, const codec::url& place, codec::utc_time now) {
         if (place.origin() != origin_) return;
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -3949,18 +4136,21 @@ public:
     }
 
     /// From now on the file holds what the jar holds. @throws client_error{io}
+    template <class = void>
     void keep() {
         const std::lock_guard<std::mutex> lock(mutex_);
         kept_ = !file_.empty();
         if (kept_) save();
     }
     /// Forgets all cookies; the file stays as it is.
+    template <class = void>
     void clear() {
         const std::lock_guard<std::mutex> lock(mutex_);
         cookies_.clear();
         kept_ = unsaved_ = false;
     }
     /// Forgets all cookies, those in the file too. @throws client_error{io}
+    template <class = void>
     void discard() {
         clear();
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -3974,10 +4164,12 @@ private:
     // Of cookies within those limits, each byte escaped.
     static constexpr std::size_t largest_file = most_cookies * (6 * largest_cookie + 256);
 
+    template <class = void>
     static bool is_too_large(const codec::cookie& item) {
         return item.name.size() + item.value.size() + item.path.size() > largest_cookie;
     }
 
+    template <class = void>
     bool put(codec::cookie item, codec::utc_time now) {
         const bool ours =
             item.domain.empty() || item.domain == host_ ||
@@ -4005,10 +4197,12 @@ private:
         return true;
     }
 
+    template <class = void>
     [[noreturn]] void failure(const std::string& why) const {
         throw client_error(error_kind::io, "the cookie file " + os::path_text(file_) + ": " + why);
     }
 
+    template <class = void>
     void load() {
         try {
             const auto text = os::read_private_file(file_, largest_file);
@@ -4036,6 +4230,7 @@ private:
         }
     }
 
+    template <class = void>
     void save() {
         json content = {{"endpoint", origin_}, {"cookies", json::array()}};
         for (const codec::cookie& item : cookies_) {
@@ -4162,7 +4357,8 @@ struct probe_result {
 
 /// What a probe means that ended with @p failure: the default version, or the failure itself where the call that waits
 /// for the probe could not do better. @param out_of_time the call's time limit is over
-inline probe_result judge_probe_failure(const error& failure, bool out_of_time) {
+template <class = void>
+probe_result judge_probe_failure(const error& failure, bool out_of_time) {
     probe_result result;
     if (const auto* refused = failure.as_api_error()) {
         const int status = refused->status();
@@ -4220,16 +4416,19 @@ public:
     }
 
     /// What is known now.
+    template <class = void>
     std::optional<dialect> look() const {
         const std::lock_guard<std::mutex> lock(mutex_);
         return known_;
     }
 
     /// The newest version of the server as it told it; empty when it was not asked or told none.
+    template <class = void>
     std::string announced() const {
         const std::lock_guard<std::mutex> lock(mutex_);
         return announced_;
     }
+    template <class = void>
     void note_announced(const std::string& version) {
         const std::lock_guard<std::mutex> lock(mutex_);
         announced_ = version;
@@ -4291,8 +4490,12 @@ public:
     const std::string& reason() const noexcept { return head_.reason; }
     const header_list& headers() const noexcept { return head_.headers; }
     /// The media type in lower case without parameters; empty when the server named none.
-    std::string content_type() const { return codec::media_type(head_.headers.get("Content-Type")); }
+    template <class = void>
+    std::string content_type() const {
+        return codec::media_type(head_.headers.get("Content-Type"));
+    }
     /// The Content-Length header's number; nothing when there is none.
+    template <class = void>
     std::optional<std::uint64_t> content_length() const {
         const std::string* text = head_.headers.find("Content-Length");
         if (text == nullptr || text->empty() || text->size() > 18) return {};
@@ -4307,6 +4510,7 @@ public:
     const std::string& text() const& noexcept { return body_; }
     std::string text() && noexcept { return std::move(body_); }
     /// The body parsed as JSON. @throws client_error{protocol} when it is not JSON or is nested too deep.
+    template <class = void>
     backendai::json json() const {
         try {
             return codec::parse_json(body_);
@@ -4334,6 +4538,7 @@ inline constexpr std::size_t max_error_body = 64 * 1024;
 /// hold it. Its functions return whether there was any.
 class redactor {
 public:
+    template <class = void>
     explicit redactor(const std::vector<std::string>& secrets) {
         for (const std::string& secret : secrets) {
             if (secret.size() < 4) continue;
@@ -4345,6 +4550,7 @@ public:
         }
     }
 
+    template <class = void>
     bool redact(std::string& text) const {
         bool found = false;
         for (const std::string& secret : spellings_) {
@@ -4354,6 +4560,7 @@ public:
         return found;
     }
     /// In every text of a document, names of members too.
+    template <class = void>
     bool redact(json& value) const {
         if (value.is_string()) return redact(value.get_ref<std::string&>());
         bool found = false;
@@ -4372,6 +4579,7 @@ public:
         return found;
     }
     /// A body keeps its form, unless JSON in it hides a secret in a spelling of its own.
+    template <class = void>
     void redact_body(std::string& body) const {
         redact(body);
         try {
@@ -4381,6 +4589,7 @@ public:
             // Not JSON: no other spellings.
         }
     }
+    template <class = void>
     void redact(api_error::details& what) const {
         for (std::string* text : {&what.reason, &what.type, &what.title, &what.retry_after}) redact(*text);
         for (json* value : {&what.data, &what.agent_details}) redact(*value);
@@ -4393,8 +4602,8 @@ private:
 
 /// What an answer with a failure status means; never fails, whatever the body holds.
 /// @param secrets of the request: a server or proxy that echoes requests must not bring them into a log
-inline api_error make_api_error(const response_head& head, std::string body,
-                                const std::vector<std::string>& secrets = {}) {
+template <class = void>
+api_error make_api_error(const response_head& head, std::string body, const std::vector<std::string>& secrets = {}) {
     api_error::details what;
     what.status = head.status;
     what.reason = head.reason;
@@ -4551,6 +4760,7 @@ namespace detail {
 
 /// The exemplar: the least that is a transport, compiled so that the table above cannot drift from the trait.
 struct transport_exemplar {
+    template <class = void>
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) {
         context.check();
         response_head head;
@@ -4563,6 +4773,7 @@ static_assert(is_transport_v<transport_exemplar> && !is_websocket_transport_v<tr
 
 /// The same with the second capability: the least that also opens websockets, here by refusing all of them.
 struct websocket_transport_exemplar : transport_exemplar {
+    template <class = void>
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
         context.check();
         websocket_opening opening;
@@ -4607,7 +4818,8 @@ struct call_options {
 namespace detail {
 
 /// The JSON text of an argument. @throws client_error{argument} when a text in it is not UTF-8
-inline std::string json_text(const json& value) {
+template <class = void>
+std::string json_text(const json& value) {
     try {
         return value.dump();
     } catch (const json::exception&) {
@@ -4623,6 +4835,16 @@ struct secret_texts {
     std::vector<std::string> all;
 };
 
+class any_transport;
+
+/// How the session's transport opens a websocket, and the stream that comes of it. Named by the calls that open one, so
+/// that programs without such a call hold no code for websockets.
+struct websocket_call {
+    /// A handshake as an exchange: a refusal is an answer like any other.
+    response_head (*open)(websocket_call&, any_transport&, http_request&, body_sink&, const exchange_context&);
+    std::unique_ptr<message_stream> stream = {};
+};
+
 /// One call as an API function describes it.
 struct call {
     std::string method = "GET";
@@ -4633,12 +4855,12 @@ struct call {
     std::string body;
     std::shared_ptr<codec::byte_source> source;
     retry_class retry = retry_class::safe;
-    bool waits_for_compute = false;                             ///< compute_timeout in place of read_timeout
-    bool check_status = true;                                   ///< throw api_error unless the status is 2xx
-    body_receiver receiver;                                     ///< takes the body of a 2xx answer piece by piece
-    head_receiver on_head;                                      ///< sees the head of a 2xx answer before that
-    std::shared_ptr<std::unique_ptr<message_stream>> websocket; ///< when set: a handshake, whose stream goes there
-    bool negotiates = true;                                     ///< wait until the protocol version is known
+    bool waits_for_compute = false;            ///< compute_timeout in place of read_timeout
+    bool check_status = true;                  ///< throw api_error unless the status is 2xx
+    body_receiver receiver;                    ///< takes the body of a 2xx answer piece by piece
+    head_receiver on_head;                     ///< sees the head of a 2xx answer before that
+    std::shared_ptr<websocket_call> websocket; ///< when set: a handshake, whose stream goes there
+    bool negotiates = true;                    ///< wait until the protocol version is known
     /// A whole URL in place of path and query, for what is not part of the API (a storage proxy): it gets no
     /// signature, no cookie and no version, whatever its origin.
     std::optional<codec::url> elsewhere;
@@ -4646,6 +4868,7 @@ struct call {
     /// Writes what depends on the server's generation (path, names of members) once that is known.
     std::function<void(call&, const dialect&)> complete;
 
+    template <class = void>
     void set_json(const json& value) {
         body = json_text(value);
         content_type = "application/json";
@@ -4660,7 +4883,6 @@ public:
     any_transport& operator=(const any_transport&) = delete;
     virtual ~any_transport() = default;
     virtual response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) = 0;
-    virtual websocket_opening open_websocket(http_request& request, const exchange_context& context) = 0;
 };
 
 template <class Transport>
@@ -4671,21 +4893,22 @@ public:
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) override {
         return transport_.exchange(request, sink, context);
     }
-    websocket_opening open_websocket(http_request& request, const exchange_context& context) override {
-        if constexpr (is_websocket_transport_v<Transport>) {
-            return transport_.open_websocket(request, context);
-        } else {
-            // The calls that need one do not compile with such a transport.
-            (void)request;
-            (void)context;
-            throw client_error(error_kind::argument, "this transport opens no websockets");
-        }
-    }
     Transport& transport() { return transport_; }
 
 private:
     Transport transport_;
 };
+
+template <class Transport>
+response_head open_websocket(websocket_call& call, any_transport& transport, http_request& request, body_sink& sink,
+                             const exchange_context& context) {
+    auto& holder = static_cast<transport_holder<Transport>&>(transport);
+    websocket_opening opening = holder.transport().open_websocket(request, context);
+    sink.on_head(opening.head);
+    if (!opening.body.empty()) sink.on_data(opening.body);
+    call.stream = std::move(opening.stream);
+    return std::move(opening.head);
+}
 
 /// What the asynchronous mode adds to one call: a cancel of its own, which the caller's token triggers too, and the
 /// time from which its limit counts.
@@ -4696,12 +4919,14 @@ struct task_control {
 };
 
 /// When a call that began at @p start and has that limit must be over; max() when there is no limit.
-inline exchange_context::clock::time_point deadline_of(std::chrono::milliseconds limit,
-                                                       exchange_context::clock::time_point start) {
+template <class = void>
+exchange_context::clock::time_point deadline_of(std::chrono::milliseconds limit,
+                                                exchange_context::clock::time_point start) {
     return limit.count() > 0 ? time_after(limit, start) : (exchange_context::clock::time_point::max)();
 }
 
-inline bool is_token(std::string_view text) {
+template <class = void>
+bool is_token(std::string_view text) {
     if (text.empty()) return false;
     for (const char c : text) {
         if (!codec::detail::is_unreserved(static_cast<unsigned char>(c)) &&
@@ -4712,13 +4937,15 @@ inline bool is_token(std::string_view text) {
     return true;
 }
 
-inline void require_field_value(std::string_view text, const char* what) {
+template <class = void>
+void require_field_value(std::string_view text, const char* what) {
     if (text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
         throw client_error(error_kind::argument, std::string(what) + " holds a line break or NUL");
     }
 }
 
-inline double random_fraction() {
+template <class = void>
+double random_fraction() {
     thread_local std::mt19937_64 generator{std::random_device{}()};
     return std::uniform_real_distribution<double>(0.0, 1.0)(generator);
 }
@@ -4729,12 +4956,14 @@ struct thread_call {
     const void* state;
     const thread_call* outer;
 };
-inline const thread_call*& innermost_call() {
+template <class = void>
+const thread_call*& innermost_call() {
     thread_local const thread_call* innermost = nullptr;
     return innermost;
 }
 /// Whether a call of @p state runs on this thread right now.
-inline bool calls_on_this_thread(const void* state) {
+template <class = void>
+bool calls_on_this_thread(const void* state) {
     for (const thread_call* each = innermost_call(); each != nullptr; each = each->outer) {
         if (each->state == state) return true;
     }
@@ -4744,6 +4973,7 @@ inline bool calls_on_this_thread(const void* state) {
 /// What a session, its views and its handles share. Thread-safe.
 class session_state {
 public:
+    template <class = void>
     session_state(api_config config, std::unique_ptr<any_transport> transport)
         : config_(std::move(config)),
           pinned_(config_.version ? std::optional<dialect>(dialect_of(*config_.version)) : std::nullopt),
@@ -4768,6 +4998,7 @@ public:
 
     /// Ends running calls with client_error{closed} and waits for them, and for the threads of the asynchronous mode:
     /// unless it is called by one of them or from a hook of a running call, which would be waiting for itself.
+    template <class = void>
     void close() {
         closing_.cancel();
         std::unique_lock<std::mutex> lock(mutex_);
@@ -4782,6 +5013,7 @@ public:
     }
 
     /// The threads of the asynchronous mode, made when first asked for; stopped when the session is closed.
+    template <class = void>
     std::shared_ptr<executor> threads() {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (!executor_) {
@@ -4792,6 +5024,7 @@ public:
     }
 
     /// Performs a call: the whole pipeline. @p task is that of the asynchronous mode, or null.
+    template <class = void>
     response perform(call& what, const call_options& options, task_control* task = nullptr) {
         const running_call guard(*this);
         if (options.retry) check_retry_policy(*options.retry);
@@ -4810,11 +5043,13 @@ public:
 
     /// How to speak with the server: as the configuration says, else as negotiated, now if need be. Errors as
     /// perform().
+    template <class = void>
     dialect negotiate(const call_options& options, task_control* task = nullptr) {
         const running_call guard(*this);
         return negotiated(make_context(call(), options, task), options.retry ? *options.retry : config_.retry);
     }
     /// What is known of that now; the default while nothing is.
+    template <class = void>
     dialect present_dialect() const {
         if (pinned_) return *pinned_;
         const auto known = negotiation_.look();
@@ -4828,6 +5063,7 @@ public:
 
     /// Waits before another attempt of what ended with @p failure; false when there must be none. @param attempt the
     /// number of the one that failed @throws client_error when the waiting is cancelled, closed or out of time
+    template <class = void>
     bool wait_for_retry(const error& failure, int attempt, const call_options& options, task_control* task = nullptr) {
         const running_call guard(*this);
         const retry_policy& policy = options.retry ? *options.retry : config_.retry;
@@ -4838,6 +5074,7 @@ public:
         return true;
     }
     /// Waits. @throws as wait_for_retry()
+    template <class = void>
     void wait(std::chrono::milliseconds time, const call_options& options, task_control* task = nullptr) {
         const running_call guard(*this);
         pause(time, make_context(call(), options, task));
@@ -4845,10 +5082,14 @@ public:
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
     /// A part of a delay, 0 to 1.
-    double jitter() const { return config_.jitter ? config_.jitter() : random_fraction(); }
+    template <class = void>
+    double jitter() const {
+        return config_.jitter ? config_.jitter() : random_fraction();
+    }
 
     /// The headers that identify and authorise a request to @p target with @p content_type.
     /// @param version empty for the present one
+    template <class = void>
     header_list signed_headers(const http_request& request, const std::string& content_type,
                                std::string version = {}) const {
         if (version.empty()) version = present_dialect().version;
@@ -4874,6 +5115,7 @@ private:
     // Counts a call in and out, so that close() can wait for it.
     class running_call {
     public:
+        template <class = void>
         explicit running_call(session_state& state) : state_(state) {
             ++state_.running_; // before the look: close() sees either the call or its refusal
             if (state_.closed()) {
@@ -4891,6 +5133,7 @@ private:
 
     private:
         // Only close() waits for the last one, so that calls need no lock before it.
+        template <class = void>
         void end() {
             if (--state_.running_ != 0 || !state_.closed()) return;
             const std::lock_guard<std::mutex> lock(state_.mutex_);
@@ -4901,6 +5144,7 @@ private:
         const thread_call link_{&state_, innermost_call()};
     };
 
+    template <class = void>
     exchange_context make_context(const call& what, const call_options& options, task_control* task) const {
         exchange_context context;
         const auto limit = options.timeout.value_or(config_.timeout);
@@ -4914,12 +5158,14 @@ private:
         return context;
     }
 
+    template <class = void>
     dialect negotiated(const exchange_context& context, const retry_policy& policy) {
         if (pinned_) return *pinned_;
         return negotiation_.get(context, [&] { return probe(context, policy); });
     }
 
     // `GET /` under the limits of the call that wants to know.
+    template <class = void>
     probe_result probe(const exchange_context& call_context, const retry_policy& policy) {
         exchange_context context = call_context;
         context.read_timeout = config_.read_timeout;
@@ -4941,6 +5187,7 @@ private:
     }
 
     // Sends the request until there is an answer to give back, or no more patience.
+    template <class = void>
     response make_attempts(http_request& request, const call& what, const exchange_context& context,
                            const retry_policy& policy, const std::string& version) {
         for (int attempt = 1;; ++attempt) {
@@ -4974,6 +5221,7 @@ private:
     }
 
     // Takes the body out of the call.
+    template <class = void>
     http_request make_request(call& what) const {
         http_request request;
         if (!is_token(what.method))
@@ -5003,6 +5251,7 @@ private:
         return request;
     }
 
+    template <class = void>
     void set_place(http_request& request, const call& what) const {
         request.url = endpoint_;
         const std::size_t question = what.path.find('?');
@@ -5014,6 +5263,7 @@ private:
         if (question != std::string::npos) request.url.query = codec::canonical_query(what.path.substr(question + 1));
     }
 
+    template <class = void>
     void attempt_once(http_request& request, const call& what, response_sink& sink, const exchange_context& context,
                       int attempt, const std::string& version) {
         if (request.source) rewind(*request.source);
@@ -5034,8 +5284,9 @@ private:
         };
         try {
             for (int redirects = 0;; ++redirects) {
-                const response_head head = what.websocket ? open_websocket(request, what, sink, context)
-                                                          : transport_->exchange(request, sink, context);
+                const response_head head =
+                    what.websocket ? what.websocket->open(*what.websocket, *transport_, request, sink, context)
+                                   : transport_->exchange(request, sink, context);
                 record.status = head.status;
                 if (cookies_ && !what.elsewhere) cookies_->absorb(head, request.url, now());
                 const auto next = redirects < 5 ? redirect_target(request, head) : std::nullopt;
@@ -5061,17 +5312,8 @@ private:
         finish();
     }
 
-    // A handshake as an exchange: a refusal is an answer like any other.
-    response_head open_websocket(http_request& request, const call& what, response_sink& sink,
-                                 const exchange_context& context) {
-        websocket_opening opening = transport_->open_websocket(request, context);
-        sink.on_head(opening.head);
-        if (!opening.body.empty()) sink.on_data(opening.body);
-        *what.websocket = std::move(opening.stream);
-        return std::move(opening.head);
-    }
-
     // Also before the first attempt: a source may have been read before, by an earlier call with the same request.
+    template <class = void>
     static void rewind(codec::byte_source& source) {
         try {
             source.rewind();
@@ -5080,6 +5322,7 @@ private:
         }
     }
 
+    template <class = void>
     void sign(http_request& request, const call& what, const std::string& version) const {
         if (what.elsewhere) {
             request.headers = {{"User-Agent", *config_.user_agent}};
@@ -5091,6 +5334,7 @@ private:
     }
 
     // What a server or proxy that echoes requests must not bring into a log.
+    template <class = void>
     static std::vector<std::string> secrets_of(const http_request& request, const call& what) {
         const std::string header = request.headers.get("Authorization");
         std::vector<std::string> secrets = what.secret.all;
@@ -5105,6 +5349,7 @@ private:
     }
 
     // Where a redirect leads when it may be followed: a GET without a body that stays on the same origin.
+    template <class = void>
     static std::optional<codec::url> redirect_target(const http_request& request, const response_head& head) {
         const int status = head.status;
         const bool redirect = status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
@@ -5121,15 +5366,18 @@ private:
         }
     }
 
+    template <class = void>
     static bool ends_before(const exchange_context& context, std::chrono::milliseconds delay) {
         return context.has_deadline() && exchange_context::clock::now() + delay >= context.deadline;
     }
 
+    template <class = void>
     void pause(std::chrono::milliseconds delay, const exchange_context& context) const {
         wait(delay, context);
         context.check(client_error::progress::maybe_sent);
     }
 
+    template <class = void>
     void wait(std::chrono::milliseconds delay, const exchange_context& context) const {
         if (config_.sleeper) {
             config_.sleeper(delay);
@@ -5168,17 +5416,25 @@ struct call_scope {
     call_options options;
     std::shared_ptr<task_control> task = {}; ///< of the asynchronous call that is running
 
-    response perform(call what) const { return state->perform(what, options, task.get()); }
-    dialect negotiate() const { return state->negotiate(options, task.get()); }
-    /// Opens a websocket. Retry class: safe, as a handshake has no effect. @throws api_error when it is refused
+    template <class = void>
+    response perform(call what) const {
+        return state->perform(what, options, task.get());
+    }
+    template <class = void>
+    dialect negotiate() const {
+        return state->negotiate(options, task.get());
+    }
+    /// Opens a websocket by the session's transport. Retry class: safe, as a handshake has no effect. @throws api_error
+    /// when it is refused
+    template <class Transport>
     std::unique_ptr<message_stream> open_websocket(call what) const {
         what.method = "GET";
         what.content_type = "application/octet-stream";
         what.retry = retry_class::safe;
         what.check_status = true;
-        what.websocket = std::make_shared<std::unique_ptr<message_stream>>();
+        what.websocket = std::make_shared<websocket_call>(websocket_call{&detail::open_websocket<Transport>});
         state->perform(what, options, task.get());
-        return std::move(*what.websocket);
+        return std::move(what.websocket->stream);
     }
     /// The same limits, for handles that outlive the call which makes them.
     call_scope outside_task() const { return {state, options}; }
@@ -5207,12 +5463,14 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
+template <class = void>
 [[noreturn]] inline void bad_answer(const std::string& what) {
     throw client_error(error_kind::protocol, "the answer is not usable: " + what, client_error::progress::maybe_sent);
 }
 
 /// Whether the server's refusal is of a type: the last part of its URI, "object-not-found".
-inline bool is_problem(const api_error& refused, std::string_view id) {
+template <class = void>
+bool is_problem(const api_error& refused, std::string_view id) {
     const std::string& type = refused.type();
     return type.size() > id.size() && type.compare(type.size() - id.size(), id.size(), id) == 0 &&
            type[type.size() - id.size() - 1] == '/';
@@ -5222,30 +5480,42 @@ inline bool is_problem(const api_error& refused, std::string_view id) {
 class wire_object {
 public:
     /// @param value must be an object, else a protocol error that names @p what.
+    template <class = void>
     wire_object(const json& value, std::string what) : value_(value), what_(std::move(what)) {
         if (!value_.is_object()) bad_answer(what_ + " is not an object");
     }
 
     /// The member, or nullptr when it is absent or null.
+    template <class = void>
     const json* find(const char* key) const {
         const auto it = value_.find(key);
         return it == value_.end() || it->is_null() ? nullptr : &*it;
     }
+    template <class = void>
     const json& require(const char* key) const {
         const json* member = find(key);
         if (member == nullptr) bad_answer(what_ + " has no \"" + key + '"');
         return *member;
     }
-    std::string string(const char* key) const { return as_string(require(key), key); }
+    template <class = void>
+    std::string string(const char* key) const {
+        return as_string(require(key), key);
+    }
+    template <class = void>
     std::string string_or(const char* key, std::string_view fallback) const {
         const json* member = find(key);
         return member == nullptr ? std::string(fallback) : as_string(*member, key);
     }
-    std::int64_t integer(const char* key) const { return as_integer(require(key), key); }
+    template <class = void>
+    std::int64_t integer(const char* key) const {
+        return as_integer(require(key), key);
+    }
+    template <class = void>
     std::int64_t integer_or(const char* key, std::int64_t fallback) const {
         const json* member = find(key);
         return member == nullptr ? fallback : as_integer(*member, key);
     }
+    template <class = void>
     std::optional<int> optional_int(const char* key) const {
         const json* member = find(key);
         if (member == nullptr) return {};
@@ -5253,12 +5523,14 @@ public:
         if (value < INT32_MIN || value > INT32_MAX) bad_answer(what_ + ": \"" + key + "\" is out of range");
         return static_cast<int>(value);
     }
+    template <class = void>
     double number_or(const char* key, double fallback) const {
         const json* member = find(key);
         if (member == nullptr) return fallback;
         if (!member->is_number()) bad_answer(what_ + ": \"" + key + "\" is not a number");
         return member->get<double>();
     }
+    template <class = void>
     bool boolean_or(const char* key, bool fallback) const {
         const json* member = find(key);
         if (member == nullptr) return fallback;
@@ -5266,6 +5538,7 @@ public:
         return member->get<bool>();
     }
     /// The elements of an array member; none when it is absent or null.
+    template <class = void>
     const json::array_t& array_or_empty(const char* key) const {
         static const json::array_t none;
         const json* member = find(key);
@@ -5273,13 +5546,18 @@ public:
         if (!member->is_array()) bad_answer(what_ + ": \"" + key + "\" is not a list");
         return member->get_ref<const json::array_t&>();
     }
-    wire_object object(const char* key) const { return wire_object(require(key), what_ + "." + key); }
+    template <class = void>
+    wire_object object(const char* key) const {
+        return wire_object(require(key), what_ + "." + key);
+    }
 
 private:
+    template <class = void>
     std::string as_string(const json& member, const char* key) const {
         if (!member.is_string()) bad_answer(what_ + ": \"" + key + "\" is not a text");
         return member.get<std::string>();
     }
+    template <class = void>
     std::int64_t as_integer(const json& member, const char* key) const {
         // Servers send some counts as floats (an age in milliseconds, say).
         if (member.is_number_float()) {
@@ -5312,7 +5590,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// Servers from 26.3 on have the envelope at the old path too: exactly `data` and `errors`.
-inline bool is_graphql_envelope(const json& answer) {
+template <class = void>
+bool is_graphql_envelope(const json& answer) {
     if (!answer.is_object() || answer.size() != 2 || !answer.contains("data") || !answer.contains("errors"))
         return false;
     const json& errors = answer["errors"];
@@ -5321,7 +5600,8 @@ inline bool is_graphql_envelope(const json& answer) {
 }
 
 /// Sends a GraphQL request and returns the data, in whichever envelope they come.
-inline json admin_query(const call_scope& scope, const std::string& query, const json& variables) {
+template <class = void>
+json admin_query(const call_scope& scope, const std::string& query, const json& variables) {
     if (query.empty()) throw client_error(error_kind::argument, "the GraphQL query is empty");
     if (!variables.is_object() && !variables.is_null()) {
         throw client_error(error_kind::argument, "the variables of a GraphQL query must be an object");
@@ -5360,7 +5640,8 @@ inline json admin_query(const call_scope& scope, const std::string& query, const
 }
 
 /// Runs a query of the SDK and returns its one field, decoded; null stays null.
-inline json query_field(const call_scope& scope, const graphql_text& text) {
+template <class = void>
+json query_field(const call_scope& scope, const graphql_text& text) {
     const json data = admin_query(scope, text.text(), text.variables());
     const json* found = wire_object(data, "the answer").find(text.field().c_str());
     json value = found == nullptr ? json() : *found;
@@ -5369,7 +5650,8 @@ inline json query_field(const call_scope& scope, const graphql_text& text) {
 }
 
 /// The same for a field that is a list of objects; null counts as an empty one.
-inline std::vector<json> query_list(const call_scope& scope, const graphql_text& text) {
+template <class = void>
+std::vector<json> query_list(const call_scope& scope, const graphql_text& text) {
     json value = query_field(scope, text);
     if (value.is_null()) return {};
     if (!value.is_array()) bad_answer('"' + text.field() + "\" is not a list");
@@ -5377,7 +5659,8 @@ inline std::vector<json> query_list(const call_scope& scope, const graphql_text&
 }
 
 /// Runs a mutation that answers {ok, msg, ...}; `ok: false` comes with status 200 and without `errors`.
-inline json run_mutation(const call_scope& scope, const graphql_text& text) {
+template <class = void>
+json run_mutation(const call_scope& scope, const graphql_text& text) {
     json value = query_field(scope, text);
     const wire_object fields(value, '"' + text.field() + '"');
     if (!fields.boolean_or("ok", false)) {
@@ -5533,7 +5816,8 @@ struct listing {
     std::function<std::string(const dialect&)> selection;
 };
 
-inline void check_page_query(const page_query& wanted) {
+template <class = void>
+void check_page_query(const page_query& wanted) {
     if (wanted.page_size < 1 || wanted.page_size > 100)
         throw client_error(error_kind::argument, "page_size is not from 1 to 100");
     if (wanted.offset < 0 || wanted.offset > INT32_MAX) // GraphQL's Int
@@ -5546,7 +5830,8 @@ inline void check_page_query(const page_query& wanted) {
     if (!good) throw client_error(error_kind::argument, "order is not a field with + or - before it");
 }
 
-inline void write_order(graphql_text& text, const page_query& wanted, page_order order) {
+template <class = void>
+void write_order(graphql_text& text, const page_query& wanted, page_order order) {
     if (order == page_order::expressions) {
         if (wanted.filter) text.argument("filter", "String", *wanted.filter);
         if (wanted.order) text.argument("order", "String", *wanted.order);
@@ -5557,7 +5842,8 @@ inline void write_order(graphql_text& text, const page_query& wanted, page_order
 }
 
 /// The whole list of a server without pages, from the offset on.
-inline page_result read_plain(std::vector<json> items, std::int64_t offset) {
+template <class = void>
+page_result read_plain(std::vector<json> items, std::int64_t offset) {
     page_result result;
     result.total_count = static_cast<std::int64_t>(items.size());
     const auto skipped = (std::min)(offset, result.total_count);
@@ -5567,7 +5853,8 @@ inline page_result read_plain(std::vector<json> items, std::int64_t offset) {
 }
 
 /// Fetches one page; all of the rest where there are no pages.
-inline page_result fetch_page(const call_scope& scope, const listing& what, const page_query& wanted) {
+template <class = void>
+page_result fetch_page(const call_scope& scope, const listing& what, const page_query& wanted) {
     check_page_query(wanted);
     const dialect language = scope.negotiate();
     const page_order order = language.*what.order;
@@ -5595,7 +5882,8 @@ inline page_result fetch_page(const call_scope& scope, const listing& what, cons
 }
 
 /// The page that was asked for and no more, also where the server gives the whole list.
-inline page_result fetch_single_page(const call_scope& scope, const listing& what, const page_query& wanted) {
+template <class = void>
+page_result fetch_single_page(const call_scope& scope, const listing& what, const page_query& wanted) {
     page_result result = fetch_page(scope, what, wanted);
     if (result.items.size() > static_cast<std::size_t>(wanted.page_size))
         result.items.resize(static_cast<std::size_t>(wanted.page_size));
@@ -5607,6 +5895,7 @@ class page_cursor {
 public:
     page_cursor(listing what, page_query wanted) : what_(std::move(what)), wanted_(std::move(wanted)) {}
 
+    template <class = void>
     std::optional<json> next(const call_scope& scope) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (at_ == page_.items.size()) {
@@ -5713,7 +6002,8 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-inline void require_single_name(const std::string& text, const char* what) {
+template <class = void>
+void require_single_name(const std::string& text, const char* what) {
     if (text.empty() || has_control_character(text)) {
         throw client_error(error_kind::argument, std::string(what) + " is empty or holds a control character");
     }
@@ -5721,8 +6011,9 @@ inline void require_single_name(const std::string& text, const char* what) {
 
 /// A call about a session. Its path depends on the server's generation and is written at the end, with what @p more
 /// adds then.
-inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix = "",
-                        std::function<void(call&, const dialect&)> more = {}) {
+template <class = void>
+call kernel_call(const char* method, const std::string& kernel_id, const char* suffix = "",
+                 std::function<void(call&, const dialect&)> more = {}) {
     require_single_name(kernel_id, "the session id");
     call what;
     what.method = method;
@@ -5735,7 +6026,8 @@ inline call kernel_call(const char* method, const std::string& kernel_id, const 
 }
 
 /// The same for a function that not every server has.
-inline call kernel_call(const char* method, const std::string& kernel_id, const char* suffix, feature needed) {
+template <class = void>
+call kernel_call(const char* method, const std::string& kernel_id, const char* suffix, feature needed) {
     return kernel_call(method, kernel_id, suffix,
                        [needed](call& /*request*/, const dialect& language) { language.require(needed); });
 }
@@ -5842,7 +6134,8 @@ struct kernel_creation {
 namespace detail {
 
 // Client token: 4 to 64 characters, letters, digits and `_` at both ends, `.` and `-` allowed inside.
-inline void check_client_token(const std::string& token) {
+template <class = void>
+void check_client_token(const std::string& token) {
     const auto word = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
     };
@@ -5854,7 +6147,8 @@ inline void check_client_token(const std::string& token) {
     }
 }
 
-inline std::string random_token() {
+template <class = void>
+std::string random_token() {
     std::random_device device;
     std::string text;
     for (int i = 0; i < 4; ++i) {
@@ -5895,15 +6189,17 @@ private:
     const dialect& language_;
 };
 
-inline json write_amounts(const std::map<std::string, resource_amount>& amounts) {
+template <class = void>
+json write_amounts(const std::map<std::string, resource_amount>& amounts) {
     json object = json::object();
     for (const auto& [name, amount] : amounts) object[name] = amount.value;
     return object;
 }
 
 /// The body of a creation. @param mounts those of the configuration included
-inline json write_creation(const std::string& image, const create_options& options,
-                           const std::vector<std::string>& mounts, const dialect& language) {
+template <class = void>
+json write_creation(const std::string& image, const create_options& options, const std::vector<std::string>& mounts,
+                    const dialect& language) {
     const optional_members maybe(language);
     json config = {{"mounts", mounts}, {"environ", options.envs}, {"resources", write_amounts(options.resources)}};
     if (!options.resource_opts.empty()) config["resource_opts"] = write_amounts(options.resource_opts);
@@ -5940,7 +6236,8 @@ inline json write_creation(const std::string& image, const create_options& optio
 }
 
 /// A port of a service: a number, or the first one of a list.
-inline int first_port(const wire_object& fields, const char* number, const char* list) {
+template <class = void>
+int first_port(const wire_object& fields, const char* number, const char* list) {
     if (const auto port = fields.optional_int(number)) return *port;
     const json::array_t& ports = fields.array_or_empty(list);
     if (ports.empty()) return 0;
@@ -5950,7 +6247,8 @@ inline int first_port(const wire_object& fields, const char* number, const char*
 
 // {name, protocol, container_port, host_port} in 19.03, {name, protocol, ports} later, {..., container_ports,
 // host_ports} of sessions that are reused.
-inline service_port read_service_port(const json& value) {
+template <class = void>
+service_port read_service_port(const json& value) {
     const wire_object fields(value, "a service port");
     service_port port;
     port.name = fields.string("name");
@@ -5963,7 +6261,8 @@ inline service_port read_service_port(const json& value) {
 }
 
 /// @param id_key the member that holds the session's id
-inline kernel_creation read_creation(json answer, const std::string& id_key) {
+template <class = void>
+kernel_creation read_creation(json answer, const std::string& id_key) {
     kernel_creation made;
     const wire_object fields(answer, "the created session");
     made.kernel_id = fields.string(id_key.c_str());
@@ -5979,7 +6278,8 @@ inline kernel_creation read_creation(json answer, const std::string& id_key) {
     return made;
 }
 
-inline void check_create_options(const std::string& lang, const create_options& options) {
+template <class = void>
+void check_create_options(const std::string& lang, const create_options& options) {
     require_single_name(lang, "the image name");
     if (options.client_token) check_client_token(*options.client_token);
     if (options.cluster_size < 1) throw client_error(error_kind::argument, "cluster_size must be at least 1");
@@ -5987,8 +6287,8 @@ inline void check_create_options(const std::string& lang, const create_options& 
     for (const std::string& mount : options.mounts) require_single_name(mount, "a mount");
 }
 
-inline kernel_creation kernel_get_or_create(const call_scope& scope, const std::string& lang,
-                                            const create_options& options) {
+template <class = void>
+kernel_creation kernel_get_or_create(const call_scope& scope, const std::string& lang, const create_options& options) {
     check_create_options(lang, options);
     std::vector<std::string> mounts = *scope.state->config().vfolder_mounts;
     for (const std::string& mount : options.mounts) {
@@ -6035,7 +6335,8 @@ struct session_match {
 
 namespace detail {
 
-inline std::vector<session_match> kernel_match(const call_scope& scope, const std::string& id) {
+template <class = void>
+std::vector<session_match> kernel_match(const call_scope& scope, const std::string& id) {
     require_single_name(id, "the session id");
     call what;
     what.query.emplace_back("id", id);
@@ -6070,7 +6371,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace codec {
 
 /// Whether the text is a UUID: 36 characters, hexadecimal digits in any case and four dashes.
-inline bool is_uuid(std::string_view text) {
+template <class = void>
+bool is_uuid(std::string_view text) {
     if (text.size() != 36) return false;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const bool dash = i == 8 || i == 13 || i == 18 || i == 23;
@@ -6111,7 +6413,8 @@ struct session_filter {
 namespace detail {
 
 /// The selection of session fields: old names come as aliases of what took their place.
-inline std::string select_session_fields(const field_list& fields, std::string_view fallback, const dialect& language) {
+template <class = void>
+std::string select_session_fields(const field_list& fields, std::string_view fallback, const dialect& language) {
     if (fields.empty()) return std::string(fallback);
     std::string out;
     for (const std::string& field : fields) {
@@ -6124,8 +6427,9 @@ inline std::string select_session_fields(const field_list& fields, std::string_v
     return out;
 }
 
-inline void filter_by_group(graphql_text& text, const dialect& language, const std::optional<std::string>& domain_name,
-                            const std::optional<std::string>& group_id) {
+template <class = void>
+void filter_by_group(graphql_text& text, const dialect& language, const std::optional<std::string>& domain_name,
+                     const std::optional<std::string>& group_id) {
     if (domain_name) {
         language.require(feature::list_domain);
         text.argument("domain_name", "String", *domain_name);
@@ -6136,7 +6440,8 @@ inline void filter_by_group(graphql_text& text, const dialect& language, const s
     }
 }
 
-inline listing session_listing(session_filter filter) {
+template <class = void>
+listing session_listing(session_filter filter) {
     listing what{"compute_session_list", "compute_sessions", &dialect_rules::session_pages, {}, {}};
     what.selection = [fields = filter.fields](const dialect& language) {
         return select_session_fields(fields, language.sessions_fields, language);
@@ -6150,14 +6455,16 @@ inline listing session_listing(session_filter filter) {
     return what;
 }
 
-inline json session_by_uuid(const call_scope& scope, const std::string& id, const std::string& selection) {
+template <class = void>
+json session_by_uuid(const call_scope& scope, const std::string& id, const std::string& selection) {
     graphql_text text("query", "compute_session");
     text.argument("id", "UUID!", id).select(selection);
     return query_field(scope, text);
 }
 
-inline json session_by_name(const call_scope& scope, const std::string& name, const std::string& selection,
-                            const dialect& language) {
+template <class = void>
+json session_by_name(const call_scope& scope, const std::string& name, const std::string& selection,
+                     const dialect& language) {
     check_client_token(name); // and so nothing that means something in a filter
     if (language.session_pages == page_order::expressions) {
         listing what{"compute_session_list", "", &dialect_rules::session_pages, [](graphql_text&, const dialect&) {},
@@ -6175,7 +6482,8 @@ inline json session_by_name(const call_scope& scope, const std::string& name, co
     return {};
 }
 
-inline json session_info(const call_scope& scope, const std::string& kernel_id, const field_list& fields) {
+template <class = void>
+json session_info(const call_scope& scope, const std::string& kernel_id, const field_list& fields) {
     const dialect language = scope.negotiate();
     const std::string selection = select_session_fields(fields, language.session_fields, language);
     if (language.session_by_uuid) {
@@ -6218,7 +6526,8 @@ struct vfolder_filter {
 
 namespace detail {
 
-inline listing vfolder_listing(vfolder_filter filter) {
+template <class = void>
+listing vfolder_listing(vfolder_filter filter) {
     listing what{"vfolder_list", "vfolders", &dialect_rules::folder_pages, {}, {}};
     what.selection = [fields = filter.fields](const dialect&) {
         return select_fields(fields, "name created_at last_used max_files max_size");
@@ -6320,15 +6629,17 @@ namespace detail {
 
 inline constexpr const char* default_agent_fields = "id addr status first_contact mem_slots cpu_slots gpu_slots";
 
-inline std::vector<json> agent_list(const call_scope& scope, const std::optional<std::string>& status,
-                                    const field_list& fields) {
+template <class = void>
+std::vector<json> agent_list(const call_scope& scope, const std::optional<std::string>& status,
+                             const field_list& fields) {
     graphql_text text("query", "agents");
     text.argument("status", "String", status ? json(*status) : json());
     text.select(select_fields(fields, default_agent_fields));
     return query_list(scope, text);
 }
 
-inline listing agent_listing(agent_filter filter) {
+template <class = void>
+listing agent_listing(agent_filter filter) {
     listing what{"agent_list", "agents", &dialect_rules::agent_pages, {}, {}};
     what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_agent_fields); };
     what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
@@ -6341,7 +6652,8 @@ inline listing agent_listing(agent_filter filter) {
     return what;
 }
 
-inline json agent_info(const call_scope& scope, const std::string& agent_id, const field_list& fields) {
+template <class = void>
+json agent_info(const call_scope& scope, const std::string& agent_id, const field_list& fields) {
     graphql_text text("query", "agent");
     text.argument("agent_id", "String!", agent_id);
     text.select(select_fields(fields, default_agent_fields));
@@ -6425,25 +6737,29 @@ BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline std::vector<json> image_list(const call_scope& scope, const field_list& fields) {
+template <class = void>
+std::vector<json> image_list(const call_scope& scope, const field_list& fields) {
     graphql_text text("query", "images");
     text.select(select_fields(fields, "name tag hash"));
     return query_list(scope, text);
 }
 
-inline void image_rescan(const call_scope& scope, const std::optional<std::string>& registry) {
+template <class = void>
+void image_rescan(const call_scope& scope, const std::optional<std::string>& registry) {
     graphql_text text("mutation", "rescan_images");
     text.argument("registry", "String", registry ? json(*registry) : json()).select("ok msg");
     run_mutation(scope, text);
 }
 
-inline void image_alias(const call_scope& scope, const std::string& alias, const std::string& target) {
+template <class = void>
+void image_alias(const call_scope& scope, const std::string& alias, const std::string& target) {
     graphql_text text("mutation", "alias_image");
     text.argument("alias", "String!", alias).argument("target", "String!", target).select("ok msg");
     run_mutation(scope, text);
 }
 
-inline void image_dealias(const call_scope& scope, const std::string& alias) {
+template <class = void>
+void image_dealias(const call_scope& scope, const std::string& alias) {
     graphql_text text("mutation", "dealias_image");
     text.argument("alias", "String!", alias).select("ok msg");
     run_mutation(scope, text);
@@ -6586,6 +6902,7 @@ public:
 
 private:
     // U+FEFF may stand before everything else.
+    template <class = void>
     void skip_mark(std::string_view& bytes) {
         static constexpr std::string_view mark = "\xEF\xBB\xBF";
         while (mark_seen_ < mark.size() && !bytes.empty()) {
@@ -6631,6 +6948,7 @@ private:
         sink(sse_event{name.empty() ? "message" : std::move(name), std::move(data), id_});
     }
 
+    template <class = void>
     void set_retry(std::string_view value) {
         if (value.empty() || value.size() > 9 || value.find_first_not_of("0123456789") != std::string_view::npos)
             return;
@@ -6679,6 +6997,7 @@ public:
 
     /// Opens the stream and returns when the server's answer has begun, within the limits of @p scope; its cancel token
     /// holds on. @throws what the call throws; client_error{io} when no thread can be started
+    template <class = void>
     event_pump(const call_scope& scope, call what, int max_reconnects)
         : scope_(scope.outside_task()),
           what_(std::move(what)),
@@ -6717,6 +7036,7 @@ public:
     }
 
     /// The next event, or nothing: when none came until @p limit, or, and then @p over is set, when there are no more.
+    template <class = void>
     std::optional<codec::sse_event> take(clock::time_point limit, bool& over) {
         std::unique_lock<std::mutex> lock(mutex_);
         const auto ready = [this] { return cancelled_ || !events_.empty() || ended_; };
@@ -6741,6 +7061,7 @@ public:
         return event;
     }
 
+    template <class = void>
     void cancel() noexcept {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -6754,6 +7075,7 @@ private:
     // That wait to be taken; one more event comes in below these.
     static constexpr std::size_t most_events = 256, most_bytes = 4U << 20U;
 
+    template <class = void>
     static std::size_t cost_of(const codec::sse_event& event) {
         return sizeof event + event.name.size() + event.data.size() + event.id.size();
     }
@@ -6762,6 +7084,7 @@ private:
     struct end_of_stream {};
 
     // Of this object's own waits; transports end theirs by the tokens.
+    template <class = void>
     void stop_waiting() {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -6770,6 +7093,7 @@ private:
         changed_.notify_all();
     }
 
+    template <class = void>
     void wait_for_opening(clock::time_point deadline) {
         std::unique_lock<std::mutex> lock(mutex_);
         const auto ready = [this] { return opened_ || ended_; };
@@ -6784,6 +7108,7 @@ private:
 
     // --- the thread --------------------------------------------------------------------------------------------------
 
+    template <class = void>
     void run() noexcept {
         std::exception_ptr failure;
         try {
@@ -6814,6 +7139,7 @@ private:
     }
 
     // One connection from its beginning to its end. Returns why it ended; null when the server wants no other.
+    template <class = void>
     std::exception_ptr connect() {
         is_final_ = true;
         codec::sse_parser next;
@@ -6841,6 +7167,7 @@ private:
         }
     }
 
+    template <class = void>
     void begin(const response_head& head) {
         if (head.status == 204) throw end_of_stream(); // how the standard says "do not come again"
         const std::string type = codec::media_type(head.headers.get("Content-Type"));
@@ -6855,6 +7182,7 @@ private:
         changed_.notify_all();
     }
 
+    template <class = void>
     void receive(std::string_view bytes) {
         try {
             parser_->feed(bytes, [this](codec::sse_event event) { put(std::move(event)); });
@@ -6864,6 +7192,7 @@ private:
         }
     }
 
+    template <class = void>
     void put(codec::sse_event event) {
         had_event_ = true;
         std::unique_lock<std::mutex> lock(mutex_);
@@ -6882,6 +7211,7 @@ private:
 
     // As long as the server asks for, but not less than between the attempts of a call. Up to a quarter more, so that
     // the clients of a server that starts anew do not come all at once.
+    template <class = void>
     void wait_before(int hasty) {
         if (parser_->retry()) server_delay_ = parser_->retry();
         std::chrono::milliseconds delay = (std::max)(server_delay_.value_or(policy_.base_delay), policy_.base_delay);
@@ -7007,7 +7337,8 @@ struct event_options {
 
 namespace detail {
 
-inline session_event read_session_event(const codec::sse_event& event) {
+template <class = void>
+session_event read_session_event(const codec::sse_event& event) {
     session_event result;
     result.name = event.name;
     result.id = event.id;
@@ -7035,16 +7366,30 @@ class event_feed {
 public:
     using value = std::optional<session_event>; ///< nothing when there are no more
 
+    template <class = void>
     event_feed(const call_scope& scope, call what, int max_reconnects, std::string session)
         : session_(std::move(session)), pump_(scope, std::move(what), max_reconnects) {}
 
-    value read() { return std::move(*read_until((std::chrono::steady_clock::time_point::max)())); }
-    std::optional<value> read_for(std::chrono::milliseconds limit) { return read_until(time_after(limit)); }
+    template <class = void>
+    value read() {
+        return std::move(*read_until((std::chrono::steady_clock::time_point::max)()));
+    }
+    template <class = void>
+    std::optional<value> read_for(std::chrono::milliseconds limit) {
+        return read_until(time_after(limit));
+    }
     bool over() const noexcept { return over_; }
-    void end() noexcept { pump_.cancel(); }
-    void cancel() noexcept { pump_.cancel(); }
+    template <class = void>
+    void end() noexcept {
+        pump_.cancel();
+    }
+    template <class = void>
+    void cancel() noexcept {
+        pump_.cancel();
+    }
 
 private:
+    template <class = void>
     std::optional<value> read_until(std::chrono::steady_clock::time_point limit) {
         while (!over_) {
             bool ended = false;
@@ -7058,6 +7403,7 @@ private:
         return value();
     }
     // Some servers do not filter by id, and tell all of the user's events.
+    template <class = void>
     bool is_wanted(const session_event& event) const {
         return session_.empty() || event.session_name == session_ || event.session_id == session_;
     }
@@ -7189,7 +7535,8 @@ struct file_listing {
 namespace detail {
 
 /// "drwxr-sr-x" as permission bits; nothing when it is not of that form.
-inline std::optional<unsigned> parse_mode_text(std::string_view text) {
+template <class = void>
+std::optional<unsigned> parse_mode_text(std::string_view text) {
     if (text.size() < 10) return {};
     unsigned bits = 0;
     for (std::size_t i = 0; i < 9; ++i) {
@@ -7207,7 +7554,8 @@ inline std::optional<unsigned> parse_mode_text(std::string_view text) {
     return bits;
 }
 
-inline std::chrono::system_clock::time_point time_from_seconds(double seconds, const char* key) {
+template <class = void>
+std::chrono::system_clock::time_point time_from_seconds(double seconds, const char* key) {
     using std::chrono::system_clock;
     // Nine thousand million seconds: the year 2255, which fits a clock of nanoseconds.
     if (!(std::fabs(seconds) < 9e9)) bad_answer(std::string("a file's \"") + key + "\" is out of range");
@@ -7215,7 +7563,8 @@ inline std::chrono::system_clock::time_point time_from_seconds(double seconds, c
         std::chrono::duration_cast<system_clock::duration>(std::chrono::duration<double>(seconds)));
 }
 
-inline file_entry read_file_entry(const json& item) {
+template <class = void>
+file_entry read_file_entry(const json& item) {
     const wire_object fields(item, "an entry of the file list");
     file_entry entry;
     entry.raw = item;
@@ -7242,13 +7591,15 @@ inline file_entry read_file_entry(const json& item) {
 }
 
 /// The bits as `ls -l` writes them, after the letter of the kind.
-inline std::string mode_text(char kind, unsigned bits) {
+template <class = void>
+std::string mode_text(char kind, unsigned bits) {
     std::string text(1, kind);
     for (unsigned i = 0; i < 9; ++i) text += (bits & (0400U >> i)) != 0 ? "rwx"[i % 3] : '-';
     return text;
 }
 
-inline std::chrono::system_clock::time_point time_from_text(const wire_object& fields, const char* key) {
+template <class = void>
+std::chrono::system_clock::time_point time_from_text(const wire_object& fields, const char* key) {
     const json* member = fields.find(key);
     if (member == nullptr) return {};
     if (member->is_number()) return time_from_seconds(member->get<double>(), key);
@@ -7258,7 +7609,8 @@ inline std::chrono::system_clock::time_point time_from_text(const wire_object& f
 }
 
 /// An entry of the form that storage proxies have: {name, type, size, mode in octal digits, created, modified}.
-inline file_entry read_file_item(const json& item) {
+template <class = void>
+file_entry read_file_item(const json& item) {
     const wire_object fields(item, "an entry of the file list");
     file_entry entry;
     entry.raw = item;
@@ -7282,7 +7634,8 @@ inline file_entry read_file_item(const json& item) {
 
 /// {files: "<JSON text of a list>", errors, abspath}: `files` is a text that is JSON itself, empty on an error. Folders
 /// behind a storage proxy tell {items: [...]}, for some years with the older form beside it.
-inline file_listing read_file_listing(json answer) {
+template <class = void>
+file_listing read_file_listing(json answer) {
     file_listing listing;
     const wire_object fields(answer, "the file list");
     listing.abspath = fields.string_or("abspath", "");
@@ -7367,7 +7720,8 @@ inline char ascii_upper(char c) noexcept {
 
 /// Whether Windows opens a device instead of a file of this name. It looks at what stands before the first dot (or
 /// colon), without trailing spaces, in any case: `nul`, `Com1.txt`, `aux .c`; the superscript digits count as digits.
-inline bool is_windows_device_name(std::string_view component) {
+template <class = void>
+bool is_windows_device_name(std::string_view component) {
     std::string_view stem = component.substr(0, component.find_first_of(".:"));
     while (!stem.empty() && stem.back() == ' ') stem.remove_suffix(1);
     std::string upper;
@@ -7381,6 +7735,7 @@ inline bool is_windows_device_name(std::string_view component) {
     return number == "\xC2\xB9" || number == "\xC2\xB2" || number == "\xC2\xB3"; // superscript 1, 2, 3 in UTF-8
 }
 
+template <class = void>
 [[noreturn]] inline void refuse_name(std::string_view what, std::string_view name, std::string_view why) {
     std::string message(what);
     message += ' ';
@@ -7391,7 +7746,8 @@ inline bool is_windows_device_name(std::string_view component) {
 }
 
 /// The checks that regard characters, wherever in the name they stand.
-inline void check_path_characters(std::string_view what, std::string_view name, path_policy policy) {
+template <class = void>
+void check_path_characters(std::string_view what, std::string_view name, path_policy policy) {
     std::string_view rest = name;
     while (!rest.empty()) {
         const utf8_character next = decode_utf8_character(rest);
@@ -7409,8 +7765,9 @@ inline void check_path_characters(std::string_view what, std::string_view name, 
 }
 
 /// The checks that regard one component, neither empty nor `.`.
-inline void check_path_component(std::string_view what, std::string_view name, std::string_view component,
-                                 path_policy policy) {
+template <class = void>
+void check_path_component(std::string_view what, std::string_view name, std::string_view component,
+                          path_policy policy) {
     constexpr std::size_t longest_component = 255; // bytes; NAME_MAX of Linux, macOS and NTFS (there in UTF-16 units)
     if (component.size() > longest_component) refuse_name(what, name, "has a component of more than 255 bytes");
     if (policy != path_policy::portable) return;
@@ -7436,8 +7793,9 @@ constexpr std::size_t deepest_path = 256;  // components; what one entry of a fe
 ///
 /// @return the components, outermost first; empty only for a root name with root_name::allow.
 /// @throws decode_error that names the entry (escaped, see printable()). Pure; thread-safe.
-inline std::vector<std::string> safe_relative_path(std::string_view name, root_name root = root_name::refuse,
-                                                   path_policy policy = path_policy::portable) {
+template <class = void>
+std::vector<std::string> safe_relative_path(std::string_view name, root_name root = root_name::refuse,
+                                            path_policy policy = path_policy::portable) {
     static constexpr std::string_view what = "unsafe file name";
     if (name.empty()) detail::refuse_name(what, name, "is empty");
     if (name.size() > detail::longest_path) detail::refuse_name(what, name, "is longer than 4096 bytes");
@@ -7459,7 +7817,8 @@ inline std::vector<std::string> safe_relative_path(std::string_view name, root_n
 }
 
 /// The components joined by `/`, the normal form of a name in this SDK.
-inline std::string join_path(const std::vector<std::string>& components) {
+template <class = void>
+std::string join_path(const std::vector<std::string>& components) {
     std::string result;
     for (const std::string& component : components) {
         if (!result.empty()) result += '/';
@@ -7487,7 +7846,8 @@ namespace detail {
 
 /// Lower case of the scripts that have one, letter by letter as file systems do it. Rare letters are left out: what is
 /// missed here meets the file system's own rule.
-inline std::uint32_t lower_case(std::uint32_t c) noexcept {
+template <class = void>
+std::uint32_t lower_case(std::uint32_t c) noexcept {
     const auto within = [c](std::uint32_t first, std::uint32_t last) { return c >= first && c <= last; };
     if (within('A', 'Z')) return c + 32;
     if (within(0xC0, 0xDE) && c != 0xD7) return c + 32; // Latin-1, but for the multiplication sign
@@ -7509,7 +7869,8 @@ inline std::uint32_t lower_case(std::uint32_t c) noexcept {
 }
 
 /// A name's key: equal for names that differ by case only. @p name is UTF-8.
-inline std::u32string case_key(std::string_view name) {
+template <class = void>
+std::u32string case_key(std::string_view name) {
     std::u32string key;
     while (!name.empty()) {
         const utf8_character next = decode_utf8_character(name);
@@ -7528,6 +7889,7 @@ class name_collisions {
 public:
     /// @param name from safe_relative_path(); the same one again is no collision
     /// @throws decode_error when an earlier name, or a directory of one, is spelled differently by case only
+    template <class = void>
     void add(const std::vector<std::string>& name) {
         std::size_t at = 0; // the number of the directory
         for (const std::string& component : name) {
@@ -7634,7 +7996,8 @@ inline bool all_zero(std::string_view bytes) noexcept {
 
 /// A number field: octal digits with blanks around them, or GNU's base-256 (first byte 0x80, or 0xFF when negative).
 /// @throws decode_error when it is neither or does not fit.
-inline std::int64_t parse_tar_number(std::string_view field, const char* what) {
+template <class = void>
+std::int64_t parse_tar_number(std::string_view field, const char* what) {
     const auto fail = [&](const char* why) { throw decode_error(std::string("tar header: the ") + what + ' ' + why); };
     const auto first = static_cast<unsigned char>(field.front());
     if (first == 0x80 || first == 0xFF) {
@@ -7666,7 +8029,8 @@ struct tar_checksums {
     std::int64_t of_signed = 0;
 };
 
-inline tar_checksums sum_tar_header(std::string_view block) noexcept {
+template <class = void>
+tar_checksums sum_tar_header(std::string_view block) noexcept {
     tar_checksums result;
     const tar_field field = tar_layout::checksum;
     for (std::size_t i = 0; i < block.size(); ++i) {
@@ -7718,12 +8082,14 @@ struct pax_values {
     std::optional<pax_time> mtime;
 };
 
+template <class = void>
 [[noreturn]] inline void refuse_pax(std::string_view record, const char* why) {
     throw decode_error("tar: pax record " + printable(record) + ' ' + why);
 }
 
 /// A decimal number that fits 63 bits.
-inline std::optional<std::int64_t> parse_decimal(std::string_view text) noexcept {
+template <class = void>
+std::optional<std::int64_t> parse_decimal(std::string_view text) noexcept {
     if (text.empty()) return std::nullopt;
     std::int64_t value = 0;
     for (const char c : text) {
@@ -7736,7 +8102,8 @@ inline std::optional<std::int64_t> parse_decimal(std::string_view text) noexcept
 }
 
 /// `1700000000.25`, `-1.5`; digits beyond nanoseconds are cut off.
-inline std::optional<pax_time> parse_pax_time(std::string_view text) noexcept {
+template <class = void>
+std::optional<pax_time> parse_pax_time(std::string_view text) noexcept {
     const bool negative = !text.empty() && text.front() == '-';
     if (negative) text.remove_prefix(1);
     const std::size_t point = text.find('.');
@@ -7759,7 +8126,8 @@ inline std::optional<pax_time> parse_pax_time(std::string_view text) noexcept {
 
 /// Puts one record into `values`. Keywords that regard neither name, size nor time (owners, comments, vendors' own) do
 /// not change what is extracted here and are passed over.
-inline void apply_pax_record(std::string_view key, std::string_view value, bool global, pax_values& values) {
+template <class = void>
+void apply_pax_record(std::string_view key, std::string_view value, bool global, pax_values& values) {
     // Sparse files: the content is not what the size says, and a reader that does not know it writes garbage.
     if (key.substr(0, 10) == "GNU.sparse" || key == "SUN.holesdata" || key == "SCHILY.realsize")
         refuse_pax(key, "marks a sparse file, which is not supported");
@@ -7789,7 +8157,8 @@ inline void apply_pax_record(std::string_view key, std::string_view value, bool 
 
 /// Reads the records of one extended header, each `LENGTH KEY=VALUE\n`, LENGTH counting all of it.
 /// @throws decode_error when they are malformed.
-inline void parse_pax_records(std::string_view records, bool global, pax_values& values) {
+template <class = void>
+void parse_pax_records(std::string_view records, bool global, pax_values& values) {
     while (!records.empty()) {
         const std::size_t blank = records.substr(0, 20).find(' ');
         const std::optional<std::int64_t> length =
@@ -7857,6 +8226,7 @@ public:
     explicit tar_reader(tar_handler& handler, tar_limits limits = {}) : handler_(handler), limits_(limits) {}
 
     /// Takes the next bytes of the archive. @throws decode_error when they are malformed or beyond a limit.
+    template <class = void>
     void feed(std::string_view bytes) {
         if (failed_) throw decode_error("tar: data after an error");
         failed_ = true; // until the end of this call: also when the handler throws
@@ -7876,6 +8246,7 @@ public:
     }
 
     /// Says that the archive is over. @throws decode_error when its end (two zero blocks) has not come.
+    template <class = void>
     void finish() {
         if (failed_) throw decode_error("tar: the archive ends after an error");
         if (state_ == state::after_end) return;
@@ -7891,6 +8262,7 @@ public:
 private:
     enum class state { header, content, extension, padding, after_end };
 
+    template <class = void>
     std::size_t take_header(std::string_view bytes) {
         if (block_.empty() && bytes.size() >= detail::tar_block_size) {
             read_header(bytes.substr(0, detail::tar_block_size));
@@ -7905,6 +8277,7 @@ private:
         return count;
     }
 
+    template <class = void>
     void read_header(std::string_view block) {
         if (detail::all_zero(block)) {
             if (pending_long_name_ || pending_long_link_ || pending_pax_)
@@ -7925,6 +8298,7 @@ private:
         }
     }
 
+    template <class = void>
     static void check_sum(std::string_view block) {
         const std::int64_t stored = detail::parse_tar_number(detail::tar_layout::checksum.of(block), "checksum");
         const detail::tar_checksums sums = detail::sum_tar_header(block);
@@ -7933,6 +8307,7 @@ private:
     }
 
     // GNU long names and link targets, pax headers for the next entry or for all that follow.
+    template <class = void>
     void begin_extension(char type, std::uint64_t size) {
         const bool repeated =
             (type == 'L' && pending_long_name_) || (type == 'K' && pending_long_link_) || (type == 'x' && pending_pax_);
@@ -7948,6 +8323,7 @@ private:
         if (left_ == 0) end_extension();
     }
 
+    template <class = void>
     std::size_t take_extension(std::string_view bytes) {
         const auto count = static_cast<std::size_t>((std::min)(std::uint64_t{bytes.size()}, left_));
         extension_.append(bytes.data(), count);
@@ -7956,6 +8332,7 @@ private:
         return count;
     }
 
+    template <class = void>
     void end_extension() {
         state_ = padding_ == 0 ? state::header : state::padding;
         if (extension_type_ == 'g') {
@@ -7972,6 +8349,7 @@ private:
     }
 
     // pax goes before GNU's long names, and these before the header; of pax the entry's own records before the global.
+    template <class = void>
     void begin_entry(std::string_view block, char type, std::uint64_t size) {
         if (++entries_ > limits_.entries) throw decode_error("tar: the archive has too many entries");
         const detail::pax_values own = pending_pax_.value_or(detail::pax_values{});
@@ -8014,6 +8392,7 @@ private:
         if (left_ == 0) handler_.on_entry_end();
     }
 
+    template <class = void>
     static std::string header_name(std::string_view block) {
         const std::string_view name = detail::tar_text(detail::tar_layout::name.of(block));
         std::string result;
@@ -8024,6 +8403,7 @@ private:
         return result.append(name);
     }
 
+    template <class = void>
     tar_type type_of(char type) const {
         switch (type) {
         case '0':
@@ -8040,10 +8420,12 @@ private:
         }
     }
 
+    template <class = void>
     [[noreturn]] void refuse_entry(const char* why) const {
         throw decode_error("tar: entry " + printable(entry_.name) + ' ' + why);
     }
 
+    template <class = void>
     std::size_t take_content(std::string_view bytes) {
         const auto count = static_cast<std::size_t>((std::min)(std::uint64_t{bytes.size()}, left_));
         left_ -= count;
@@ -8053,6 +8435,7 @@ private:
         return count;
     }
 
+    template <class = void>
     std::size_t take_padding(std::string_view bytes) {
         const auto count = static_cast<std::size_t>((std::min)(std::uint64_t{bytes.size()}, padding_));
         padding_ -= count;
@@ -8103,10 +8486,12 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-inline std::string shown(const std::filesystem::path& path) {
+template <class = void>
+std::string shown(const std::filesystem::path& path) {
     return codec::printable(os::path_text(path), 1024);
 }
 
+template <class = void>
 [[noreturn]] inline void io_failure(const std::filesystem::path& path, const std::string& why) {
     // Nothing was sent yet, as far as is known here; who runs it in the middle of an exchange says after_sending().
     throw client_error(error_kind::io, shown(path) + ": " + why);
@@ -8195,6 +8580,7 @@ public:
 
     void set_total(std::uint64_t total) { total_ = total; }
     std::uint64_t done() const { return done_; }
+    template <class = void>
     void add(const std::string& file, std::uint64_t bytes) {
         done_ += bytes;
         if (!callback_(file, done_, total_)) {
@@ -8310,6 +8696,7 @@ public:
     using components = std::vector<std::string>;
 
     /// Makes nothing yet. @throws client_error{io} when @p root exists and is no directory.
+    template <class = void>
     destination(std::filesystem::path root, existing_files policy) : root_path_(std::move(root)), policy_(policy) {
         if (root_path_.empty()) root_path_ = ".";
         with_io_errors(root_path_, [&] {
@@ -8324,6 +8711,7 @@ public:
 
     /// Whether a file that is to come under this name is wanted: not when it exists and is to be kept.
     /// @throws client_error{io} when the name cannot be used: a directory, or taken and the policy is `fail`.
+    template <class = void>
     bool wants(const components& name) const {
         const std::filesystem::path path = path_of(name);
         return with_io_errors(path, [&] {
@@ -8340,6 +8728,7 @@ public:
     }
 
     /// Whether there is a directory of this name; a link to one is none.
+    template <class = void>
     bool is_directory(const components& name) const {
         return with_io_errors(path_of(name), [&] {
             if (!std::filesystem::exists(root_path_)) return false;
@@ -8354,6 +8743,7 @@ public:
 
     /// Begins a file; data follows by write(), end_file() completes it. A file that is not wanted takes its data and
     /// drops it. Without metadata it gets the usual mode of new files and the present time.
+    template <class = void>
     void begin_file(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
         with_io_errors(current_path_, [&] {
@@ -8378,6 +8768,7 @@ public:
     /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on
     /// with, and discard() leaves it. Returns how many bytes that is. Until the file has its own name nobody else can
     /// begin one under that temporary name: that is client_error{io}.
+    template <class = void>
     std::uint64_t begin_kept_file(const components& name, const std::string& temporary,
                                   std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
@@ -8402,6 +8793,7 @@ public:
         });
     }
     /// Cuts the file that was begun off; what follows goes there.
+    template <class = void>
     void cut_file(std::uint64_t size) {
         with_io_errors(current_path_, [&] {
             file_.resize(size);
@@ -8409,6 +8801,7 @@ public:
         });
     }
     /// A small file beside @p name, for what is to be known of it later; nothing when there is none.
+    template <class = void>
     std::optional<std::string> read_note(const components& name, const std::string& note) {
         return with_io_errors(path_of(name), [&]() -> std::optional<std::string> {
             const os::directory holder = make_parent(name);
@@ -8419,6 +8812,7 @@ public:
             return text;
         });
     }
+    template <class = void>
     void write_note(const components& name, const std::string& note, std::string_view text) {
         with_io_errors(path_of(name), [&] {
             const os::directory holder = make_parent(name);
@@ -8428,13 +8822,16 @@ public:
             file.close();
         });
     }
+    template <class = void>
     void remove_note(const components& name, const std::string& note) {
         with_io_errors(path_of(name), [&] { open_parent(name).remove_file(note); });
     }
+    template <class = void>
     void write(std::string_view data) {
         if (!file_.is_open()) return;
         with_io_errors(current_path_, [&] { file_.write(data); });
     }
+    template <class = void>
     void end_file() {
         if (!file_.is_open()) return;
         with_io_errors(current_path_, [&] {
@@ -8449,6 +8846,7 @@ public:
 
     /// Makes a directory, or takes the one that is there. Mode and time are set by commit(), for new ones only, since a
     /// directory without write permission could not be filled.
+    template <class = void>
     void make_directory(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         with_io_errors(path_of(name), [&] {
             components inside = name;
@@ -8461,6 +8859,7 @@ public:
 
     /// Gives all staged files their names, and the directories that were made their modes. The last thing that can fail
     /// is checked for all of them first.
+    template <class = void>
     void commit() {
         commit_files();
         // Inner ones first: what a directory's mode forbids and its time says holds once all is in it.
@@ -8476,6 +8875,7 @@ public:
         made_above_.clear();
     }
     /// The first half of that: more files may follow, into directories that are to be read-only at the end.
+    template <class = void>
     void commit_files() {
         for (const auto& item : staged_) {
             const staged& file = item.second;
@@ -8491,6 +8891,7 @@ public:
 
     /// Removes what was staged and the directories that were made for it, where they still are. Files are removed also
     /// when memory is used up, which may be why.
+    template <class = void>
     void discard() noexcept {
         file_ = os::open_file();
         for (const auto& item : staged_) {
@@ -8527,6 +8928,7 @@ private:
         std::optional<file_metadata> metadata;
     };
 
+    template <class = void>
     std::filesystem::path path_of(const components& name) const {
         return root_path_ / os::text_path(codec::join_path(name));
     }
@@ -8541,6 +8943,7 @@ private:
         }
     }
 
+    template <class = void>
     static std::string random_digits() {
         std::random_device random;
         static constexpr char digits[] = "0123456789abcdef";
@@ -8552,6 +8955,7 @@ private:
         return text;
     }
 
+    template <class = void>
     void check_directory(os::file_kind kind, const components& name, std::size_t depth) const {
         if (kind == os::file_kind::directory) return;
         const std::filesystem::path path =
@@ -8561,6 +8965,7 @@ private:
         io_failure(path, "is not a directory");
     }
 
+    template <class = void>
     bool wanted(os::file_kind kind, const std::filesystem::path& path) const {
         if (kind == os::file_kind::none) return true;
         if (kind == os::file_kind::directory) io_failure(path, "a directory is where the file should go");
@@ -8568,6 +8973,7 @@ private:
         return policy_ == existing_files::overwrite;
     }
 
+    template <class = void>
     void open_root() {
         if (root_.is_open()) return;
         std::filesystem::path missing = std::filesystem::absolute(root_path_).lexically_normal();
@@ -8583,6 +8989,7 @@ private:
     }
 
     // The directory that holds @p name, made where it is missing; its number.
+    template <class = void>
     os::directory make_parent(const components& name, std::size_t* number = nullptr) {
         open_root();
         os::directory holder = root_.duplicate();
@@ -8607,6 +9014,7 @@ private:
 
     // The directory that holds @p name, which was there before: one that somebody took away is not made again. Needs no
     // memory while all is well.
+    template <class = void>
     os::directory open_parent(const components& name) const {
         os::directory holder = root_.duplicate();
         for (std::size_t i = 0; i + 1 < name.size(); ++i) {
@@ -8616,6 +9024,7 @@ private:
         return holder;
     }
 
+    template <class = void>
     components name_of(std::size_t number) const {
         components name;
         for (; number != 0; number = directories_[number].parent) name.push_back(directories_[number].name);
@@ -8628,6 +9037,7 @@ private:
         directories_.resize(1);
     }
 
+    template <class = void>
     void put_in_place(const staged& file) {
         const os::directory holder = open_parent(file.name);
         const std::string& name = file.name.back();
@@ -8689,7 +9099,8 @@ namespace codec {
 using http_fields = std::vector<std::pair<std::string, std::string>>;
 
 /// Compares without regard to the case of ASCII letters.
-inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
+template <class = void>
+bool equals_ignoring_case(std::string_view a, std::string_view b) noexcept {
     if (a.size() != b.size()) return false;
     const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; };
     for (std::size_t i = 0; i < a.size(); ++i) {
@@ -8699,7 +9110,8 @@ inline bool equals_ignoring_case(std::string_view a, std::string_view b) noexcep
 }
 
 /// A token of RFC 9110 section 5.6.2: header names, subprotocols, methods.
-inline bool is_token(std::string_view text) noexcept {
+template <class = void>
+bool is_token(std::string_view text) noexcept {
     for (const char c : text) {
         const bool alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
         if (!alphanumeric && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
@@ -8708,7 +9120,8 @@ inline bool is_token(std::string_view text) noexcept {
 }
 
 /// A header's value may hold anything but control characters; tab is allowed. Keeps CR, LF and NUL out.
-inline bool is_field_value(std::string_view text) noexcept {
+template <class = void>
+bool is_field_value(std::string_view text) noexcept {
     for (const char c : text) {
         const auto byte = static_cast<unsigned char>(c);
         if ((byte < 0x20 && byte != '\t') || byte == 0x7F) return false;
@@ -8717,14 +9130,16 @@ inline bool is_field_value(std::string_view text) noexcept {
 }
 
 /// Without the spaces and tabs around it.
-inline std::string_view trim_field(std::string_view text) noexcept {
+template <class = void>
+std::string_view trim_field(std::string_view text) noexcept {
     while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
     while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
     return text;
 }
 
 /// The first header of that name, or null.
-inline const std::string* find_field(const http_fields& fields, std::string_view name) noexcept {
+template <class = void>
+const std::string* find_field(const http_fields& fields, std::string_view name) noexcept {
     for (const auto& field : fields) {
         if (equals_ignoring_case(field.first, name)) return &field.second;
     }
@@ -8732,7 +9147,8 @@ inline const std::string* find_field(const http_fields& fields, std::string_view
 }
 
 /// How often the name occurs.
-inline std::size_t count_fields(const http_fields& fields, std::string_view name) noexcept {
+template <class = void>
+std::size_t count_fields(const http_fields& fields, std::string_view name) noexcept {
     std::size_t count = 0;
     for (const auto& field : fields) {
         if (equals_ignoring_case(field.first, name)) ++count;
@@ -8741,7 +9157,8 @@ inline std::size_t count_fields(const http_fields& fields, std::string_view name
 }
 
 /// The members of a comma-separated list, over all headers of that name, empty members left out.
-inline std::vector<std::string> list_members(const http_fields& fields, std::string_view name) {
+template <class = void>
+std::vector<std::string> list_members(const http_fields& fields, std::string_view name) {
     std::vector<std::string> members;
     for (const auto& field : fields) {
         if (!equals_ignoring_case(field.first, name)) continue;
@@ -8758,7 +9175,8 @@ inline std::vector<std::string> list_members(const http_fields& fields, std::str
 }
 
 /// True when the comma-separated list of that name has this member, case ignored.
-inline bool list_has(const http_fields& fields, std::string_view name, std::string_view member) {
+template <class = void>
+bool list_has(const http_fields& fields, std::string_view name, std::string_view member) {
     for (const std::string& candidate : list_members(fields, name)) {
         if (equals_ignoring_case(candidate, member)) return true;
     }
@@ -8785,6 +9203,7 @@ struct mime_value {
     std::vector<std::pair<std::string, std::string>> parameters; ///< names in lower case, values unquoted
 
     /// The value of the parameter `name` (in lower case), or nullptr.
+    template <class = void>
     const std::string* find(std::string_view name) const {
         for (const auto& parameter : parameters) {
             if (parameter.first == name) return &parameter.second;
@@ -8799,7 +9218,8 @@ inline char ascii_lower(char c) noexcept {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
-inline std::string ascii_lower(std::string_view text) {
+template <class = void>
+std::string ascii_lower(std::string_view text) {
     std::string result;
     result.reserve(text.size());
     for (const char c : text) result += ascii_lower(c);
@@ -8811,16 +9231,19 @@ class mime_scanner {
 public:
     explicit mime_scanner(std::string_view text) : text_(text), rest_(text) {}
 
+    template <class = void>
     [[noreturn]] void fail(const char* why) const {
         throw decode_error("header value " + printable(text_) + ": " + why);
     }
 
     bool at_end() const noexcept { return rest_.empty(); }
 
+    template <class = void>
     void skip_blanks() noexcept {
         while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t')) rest_.remove_prefix(1);
     }
 
+    template <class = void>
     bool accept(char c) noexcept {
         if (rest_.empty() || rest_.front() != c) return false;
         rest_.remove_prefix(1);
@@ -8828,6 +9251,7 @@ public:
     }
 
     /// What stands before the next character of `stops`.
+    template <class = void>
     std::string_view until(std::string_view stops) noexcept {
         const std::string_view result = rest_.substr(0, rest_.find_first_of(stops));
         rest_.remove_prefix(result.size());
@@ -8835,6 +9259,7 @@ public:
     }
 
     /// The contents of a quoted-string whose opening quote has been read.
+    template <class = void>
     std::string quoted() {
         std::string result;
         while (!rest_.empty()) {
@@ -8863,7 +9288,8 @@ private:
 /// Unquoted parameter values may hold anything but blanks, quotes and semicolons (a slash, say, which RFC 2045 wants
 /// quoted and senders do not quote). A parameter that comes twice is an error: two readers could take different ones.
 /// @throws decode_error when the text does not have this form. Pure; thread-safe.
-inline mime_value parse_mime_value(std::string_view text) {
+template <class = void>
+mime_value parse_mime_value(std::string_view text) {
     detail::mime_scanner scanner(text);
     mime_value result;
     result.value = detail::ascii_lower(trim_field(scanner.until(";")));
@@ -8893,7 +9319,8 @@ inline mime_value parse_mime_value(std::string_view text) {
 /// The boundary of a Content-Type header value such as `multipart/mixed; boundary="x y"`.
 /// @throws decode_error when it is not multipart, or has no boundary that RFC 2046 allows (1 to 70 printable ASCII
 /// characters, the last one no space). Pure; thread-safe.
-inline std::string multipart_boundary(std::string_view content_type) {
+template <class = void>
+std::string multipart_boundary(std::string_view content_type) {
     const mime_value parsed = parse_mime_value(content_type);
     if (parsed.value.compare(0, 10, "multipart/") != 0)
         throw decode_error("content type " + printable(content_type) + " is not multipart");
@@ -8939,6 +9366,7 @@ namespace detail {
 /// hides no other one, its bytes are known without keeping them, and comparing stays linear whatever the data.
 class delimiter_search {
 public:
+    template <class = void>
     explicit delimiter_search(const std::string& boundary) : delimiter_("\r\n--" + boundary) {
         skip_.fill(static_cast<unsigned char>(delimiter_.size()));
         for (std::size_t i = 0; i + 1 < delimiter_.size(); ++i)
@@ -8948,6 +9376,7 @@ public:
     std::string_view delimiter() const noexcept { return delimiter_; }
 
     /// Offset of the first whole delimiter in `text`, or npos.
+    template <class = void>
     std::size_t find(std::string_view text) const noexcept {
         const std::size_t length = delimiter_.size();
         if (text.size() < length) return std::string_view::npos;
@@ -8965,6 +9394,7 @@ public:
     }
 
     /// How many bytes at the end of `text`, which holds no whole delimiter, may be the beginning of one.
+    template <class = void>
     std::size_t partial_at_end(std::string_view text) const noexcept {
         const std::size_t longest = delimiter_.size() - 1;
         if (text.size() > longest) text.remove_prefix(text.size() - longest);
@@ -8977,6 +9407,7 @@ public:
     }
 
     /// Whether `text` is what the delimiter has at `offset`; no more than the delimiter's length counts.
+    template <class = void>
     bool matches(std::string_view text, std::size_t offset) const noexcept {
         return text.size() <= delimiter_.size() - offset &&
                std::memcmp(text.data(), delimiter_.data() + offset, text.size()) == 0;
@@ -8984,6 +9415,7 @@ public:
 
 private:
     // Looks at the byte where the delimiter would end, and skips what that one rules out.
+    template <class = void>
     std::size_t find_skipping(std::string_view text, std::size_t at) const noexcept {
         const std::size_t length = delimiter_.size();
         const char* const data = text.data();
@@ -9041,6 +9473,7 @@ class utf8_validator {
 public:
     /// Checks the next piece. Returns false when the text is invalid; after that every call returns false until
     /// reset().
+    template <class = void>
     bool feed(std::string_view piece) noexcept {
         if (invalid_) return false;
         const char* at = piece.data();
@@ -9069,6 +9502,7 @@ private:
 
     // Skips ASCII by 16 and 8 bytes at a time and whole multi-byte characters; stops at a character that is invalid or
     // not wholly there, which accept() then judges byte by byte (and so gives both cases one definition).
+    template <class = void>
     static const char* skip_whole_characters(const char* at, const char* end) noexcept {
         constexpr std::uint64_t high_bits = 0x8080808080808080U;
         for (;;) {
@@ -9097,6 +9531,7 @@ private:
     }
 
     // Length of the valid multi-byte character at p (four bytes are readable); 0 for ASCII and for anything invalid.
+    template <class = void>
     static std::size_t whole_character(const unsigned char* p) noexcept {
         const unsigned char lead = p[0];
         if (lead < 0xC2U || lead > 0xF4U || !continuation(p[1])) return 0;
@@ -9111,6 +9546,7 @@ private:
     }
 
     // RFC 3629 section 4: the lead byte says how many bytes follow and which range the first of them may have.
+    template <class = void>
     bool accept(unsigned char byte) noexcept {
         if (missing_ != 0) {
             if (byte < lowest_ || byte > highest_) return false;
@@ -9136,7 +9572,8 @@ private:
 };
 
 /// True when the whole text is valid UTF-8. Thread-safe.
-inline bool is_utf8(std::string_view text) noexcept {
+template <class = void>
+bool is_utf8(std::string_view text) noexcept {
     utf8_validator validator;
     return validator.feed(text) && validator.complete();
 }
@@ -9164,7 +9601,8 @@ struct content_disposition {
 namespace detail {
 
 /// `UTF-8'en'a%20b` of RFC 5987, in UTF-8.
-inline std::string decode_extended_value(std::string_view text) {
+template <class = void>
+std::string decode_extended_value(std::string_view text) {
     const auto fail = [&](const char* why) {
         throw decode_error("extended parameter value " + printable(text) + ": " + why);
     };
@@ -9193,7 +9631,8 @@ inline std::string decode_extended_value(std::string_view text) {
 }
 
 /// A parameter by RFC 5987: the extended form (`name*`) goes before the plain one, wherever they stand.
-inline std::optional<std::string> find_extended(const mime_value& value, const std::string& name) {
+template <class = void>
+std::optional<std::string> find_extended(const mime_value& value, const std::string& name) {
     if (const std::string* extended = value.find(name + '*')) return decode_extended_value(*extended);
     if (const std::string* plain = value.find(name)) return *plain;
     return std::nullopt;
@@ -9206,7 +9645,8 @@ inline std::optional<std::string> find_extended(const mime_value& value, const s
 /// A plain `filename="..."` is taken by the letter after undoing backslash escapes, as aiohttp's reader does: percent
 /// signs in it are not decoded (a vfolder download's parts carry a percent-encoded base name: codec::unescape()).
 /// @throws decode_error when it is malformed. Pure; thread-safe.
-inline content_disposition parse_content_disposition(std::string_view text) {
+template <class = void>
+content_disposition parse_content_disposition(std::string_view text) {
     const mime_value parsed = parse_mime_value(text);
     if (!is_token(parsed.value))
         throw decode_error("content disposition " + printable(text) + ": the type is not a token");
@@ -9225,7 +9665,8 @@ inline content_disposition parse_content_disposition(std::string_view text) {
 /// with the troublesome characters percent-encoded, as browsers do, for readers that know nothing else.
 /// @throws std::invalid_argument for an empty or non-ASCII field name, for CR, LF or NUL in a name (they would inject
 /// headers), and for a filename that is not UTF-8. Pure; thread-safe.
-inline std::string format_form_data(std::string_view name, const std::optional<std::string>& filename) {
+template <class = void>
+std::string format_form_data(std::string_view name, const std::optional<std::string>& filename) {
     if (name.empty()) throw std::invalid_argument("the name of a form field is empty");
     for (const char c : name) {
         if (c < ' ' || c > '~' || c == '"' || c == '\\' || c == ';')
@@ -9276,6 +9717,7 @@ public:
     const std::vector<std::pair<std::string, std::string>>& fields() const noexcept { return fields_; }
 
     /// The value of the field `name` (any case), or nullptr.
+    template <class = void>
     const std::string* find(std::string_view name) const noexcept {
         for (const auto& field : fields_) {
             if (equals_ignoring_case(field.first, name)) return &field.second;
@@ -9284,18 +9726,21 @@ public:
     }
 
     /// The parsed Content-Disposition; empty fields when there is none. @throws decode_error when it is malformed.
+    template <class = void>
     content_disposition disposition() const {
         const std::string* text = find("content-disposition");
         return text == nullptr ? content_disposition{} : parse_content_disposition(*text);
     }
 
     /// The Content-Encoding in lower case, `identity` when there is none.
+    template <class = void>
     std::string content_encoding() const {
         const std::string* text = find("content-encoding");
         return text == nullptr ? "identity" : detail::ascii_lower(*text);
     }
 
     /// The Content-Length, where there is one. @throws decode_error when it is no number.
+    template <class = void>
     std::optional<std::uint64_t> content_length() const {
         const std::string* text = find("content-length");
         if (text == nullptr) return std::nullopt;
@@ -9314,6 +9759,7 @@ public:
 
     /// Adds a line of the header block, without its CRLF: a field, or the continuation of the one before (folding).
     /// @throws decode_error when it is neither, or repeats a field that has one meaning only.
+    template <class = void>
     void add_line(std::string_view line) {
         if (line.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos)
             throw decode_error("part header " + printable(line) + " has a stray CR, LF or NUL");
@@ -9391,10 +9837,12 @@ public:
     /// @param boundary see multipart_boundary()
     /// @param handler  must outlive the reader
     /// @throws decode_error when the boundary is not 1 to 70 printable characters
+    template <class = void>
     multipart_reader(const std::string& boundary, multipart_handler& handler, multipart_limits limits = {})
         : search_(checked(boundary)), handler_(handler), limits_(limits) {}
 
     /// Takes the next bytes of the body. @throws decode_error when they are malformed or beyond a limit.
+    template <class = void>
     void feed(std::string_view bytes) {
         if (failed_) throw decode_error("multipart body: data after an error");
         failed_ = true; // until the end of this call: also when the handler throws
@@ -9410,6 +9858,7 @@ public:
     }
 
     /// Says that the body is over. @throws decode_error when the closing delimiter has not come.
+    template <class = void>
     void finish() {
         if (failed_) throw decode_error("multipart body: it ends after an error");
         failed_ = true;
@@ -9432,6 +9881,7 @@ private:
     };
     enum class end_line { blanks, cr, epilogue };
 
+    template <class = void>
     static const std::string& checked(const std::string& boundary) {
         bool valid = !boundary.empty() && boundary.size() <= 70;
         for (const char c : boundary) valid = valid && c >= ' ' && c <= '~';
@@ -9441,6 +9891,7 @@ private:
 
     // matched_ counts the delimiter's bytes that have gone by. The first given_ of them are the CRLF that ended the
     // line before the content (or that the start of the body stands for), so they are no content if it goes wrong.
+    template <class = void>
     std::size_t take_content(std::string_view bytes) {
         const std::string_view delimiter = search_.delimiter();
         if (matched_ != 0) {
@@ -9470,6 +9921,7 @@ private:
         return bytes.size();
     }
 
+    template <class = void>
     void emit(std::string_view data) {
         if (data.empty()) return;
         if (!in_part_) {
@@ -9482,6 +9934,7 @@ private:
         handler_.on_data(data);
     }
 
+    template <class = void>
     void begin_delimiter_tail() {
         matched_ = given_ = 0;
         state_ = state::delimiter_tail;
@@ -9489,6 +9942,7 @@ private:
     }
 
     // What follows the boundary on its line: blanks and CRLF, or the two dashes of the closing delimiter.
+    template <class = void>
     std::size_t take_delimiter_tail(std::string_view bytes) {
         const char c = bytes.front();
         if (line_ == "\r") {
@@ -9512,6 +9966,7 @@ private:
         return 1;
     }
 
+    template <class = void>
     void end_part() {
         if (!in_part_) return;
         if (announced_ && received_ != *announced_)
@@ -9520,6 +9975,7 @@ private:
         handler_.on_part_end();
     }
 
+    template <class = void>
     void begin_headers() {
         if (++parts_ > limits_.parts) throw decode_error("multipart body: too many parts");
         state_ = state::headers;
@@ -9528,6 +9984,7 @@ private:
         line_.clear();
     }
 
+    template <class = void>
     std::size_t take_header_line(std::string_view bytes) {
         const std::size_t newline = bytes.find('\n');
         const std::size_t count = newline == std::string_view::npos ? bytes.size() : newline + 1;
@@ -9549,6 +10006,7 @@ private:
         return count;
     }
 
+    template <class = void>
     void begin_content() {
         if (const std::string* encoding = headers_.find("content-transfer-encoding")) {
             const std::string name = detail::ascii_lower(*encoding);
@@ -9564,6 +10022,7 @@ private:
         handler_.on_part_begin(headers_);
     }
 
+    template <class = void>
     std::size_t take_after_end(std::string_view bytes) {
         if (end_line_ == end_line::epilogue) {
             count_outside(bytes.size());
@@ -9582,6 +10041,7 @@ private:
         return 1;
     }
 
+    template <class = void>
     void count_outside(std::size_t bytes) {
         outside_ += bytes;
         if (outside_ > limits_.outside_bytes) throw decode_error("multipart body: too many bytes outside its parts");
@@ -9659,12 +10119,14 @@ namespace detail {
 
 constexpr std::size_t deflate_buffer_size = 64 * 1024;
 
-inline int window_bits(deflate_format format) noexcept {
+template <class = void>
+int window_bits(deflate_format format) noexcept {
     return format == deflate_format::gzip ? 15 + 16 : format == deflate_format::zlib ? 15 : -15;
 }
 
 /// The next piece of `bytes` that zlib's 32-bit counters can take; removed from it.
-inline void give_input(z_stream& stream, std::string_view& bytes) noexcept {
+template <class = void>
+void give_input(z_stream& stream, std::string_view& bytes) noexcept {
     const std::size_t count = (std::min)(bytes.size(), std::size_t{1} << 30);
     // zlib takes the input as non-const for historical reasons and does not write to it
     stream.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(bytes.data()));
@@ -9677,6 +10139,7 @@ inline void give_input(z_stream& stream, std::string_view& bytes) noexcept {
 /// Decodes a compressed stream with constant memory (about 110 KB). Not thread-safe.
 class inflate_decoder {
 public:
+    template <class = void>
     inflate_decoder(deflate_format format, expansion_limits limits)
         : format_(format), limits_(limits), buffer_(new char[detail::deflate_buffer_size]) {
         if (inflateInit2(&stream_, detail::window_bits(format)) != Z_OK) throw std::bad_alloc();
@@ -9703,6 +10166,7 @@ public:
     }
 
     /// Says that the input is over. @throws decode_error when the stream's end and checksum have not come.
+    template <class = void>
     void finish() {
         if (failed_) throw decode_error("compressed data ends after an error");
         failed_ = true;
@@ -9715,6 +10179,7 @@ public:
 
 private:
     // What follows a gzip member must be another (RFC 1952 2.2); its damaged magic is found by inflate.
+    template <class = void>
     void begin_member() {
         if (format_ != deflate_format::gzip) throw decode_error("something follows the end of compressed data");
         if (inflateReset(&stream_) != Z_OK) throw decode_error("compressed data cannot be decoded");
@@ -9741,6 +10206,7 @@ private:
         at_end_ = status == Z_STREAM_END;
     }
 
+    template <class = void>
     void count_output(std::size_t produced) {
         if (produced > limits_.output_bytes - bytes_out_)
             throw decode_error("compressed data expands beyond the limit of " + std::to_string(limits_.output_bytes) +
@@ -9766,6 +10232,7 @@ class deflate_encoder {
 public:
     /// @param level 0 (none) to 9 (smallest), -1 for zlib's default
     /// @throws std::invalid_argument for another level
+    template <class = void>
     explicit deflate_encoder(deflate_format format, int level = -1) : buffer_(new char[detail::deflate_buffer_size]) {
         if (level < -1 || level > 9) throw std::invalid_argument("compression level out of range");
         if (deflateInit2(&stream_, level, Z_DEFLATED, detail::window_bits(format), 8, Z_DEFAULT_STRATEGY) != Z_OK)
@@ -9831,6 +10298,7 @@ namespace detail {
 class part_decoder {
 public:
     /// @param limit how many decoded bytes are acceptable
+    template <class = void>
     part_decoder(const std::string& encoding, std::uint64_t limit) : left_(limit) {
         if (encoding == "gzip" || encoding == "x-gzip") {
             inflate_.emplace(codec::deflate_format::gzip, codec::expansion_limits{limit, 0, 0});
@@ -9848,6 +10316,7 @@ public:
         left_ -= data.size();
         sink(data);
     }
+    template <class = void>
     void finish() {
         if (inflate_) inflate_->finish();
     }
@@ -9885,6 +10354,7 @@ public:
     multipart_download& operator=(const multipart_download&) = delete;
 
     /// Makes @p what stream its answer into this object, performs it, and checks that everything came.
+    template <class = void>
     void perform(const call_scope& scope, call what) {
         what.on_head = [this](const response_head& head) {
             decoded([&] {
@@ -9927,6 +10397,7 @@ protected:
 
 private:
     // Some HTTP libraries hand over 4 to 16 KiB at a time; decoders and the disk are a third faster with larger pieces.
+    template <class = void>
     void gather(std::string_view data) {
         if (gathered_.empty() && data.size() >= piece_size / 4) {
             decoded([&] { reader_->feed(data); });
@@ -10027,7 +10498,8 @@ struct form_part {
 };
 
 /// A boundary of 32 random hexadecimal digits: nobody can put it into a file on purpose.
-inline std::string make_boundary() {
+template <class = void>
+std::string make_boundary() {
     static constexpr char digits[] = "0123456789abcdef";
     std::random_device random;
     std::string result;
@@ -10048,6 +10520,7 @@ public:
     /// @param boundary 1 to 70 letters, digits and `'()+_,-./:=?`
     /// @throws std::invalid_argument for names, content types and boundaries that cannot be sent (see
     /// format_form_data()), for a part without content, and when the whole is longer than 2^64 - 1 bytes.
+    template <class = void>
     explicit multipart_writer(std::vector<form_part> parts, std::string boundary = make_boundary())
         : boundary_(std::move(boundary)) {
         check_boundary();
@@ -10075,6 +10548,7 @@ public:
     }
 
     /// The value of the request's Content-Type header. The signature covers `multipart/form-data` alone.
+    template <class = void>
     std::string content_type() const {
         const bool token = is_token(boundary_);
         return "multipart/form-data; boundary=" + (token ? boundary_ : '"' + boundary_ + '"');
@@ -10125,6 +10599,7 @@ private:
         std::shared_ptr<byte_source> content;
     };
 
+    template <class = void>
     void check_boundary() const {
         bool valid = !boundary_.empty() && boundary_.size() <= 70;
         for (const char c : boundary_) {
@@ -10134,6 +10609,7 @@ private:
         if (!valid) throw std::invalid_argument("multipart boundary " + printable(boundary_) + " is not allowed");
     }
 
+    template <class = void>
     static void check_content_type(std::string_view text) {
         for (const char c : text) {
             if (c < ' ' || c > '~')
@@ -10141,12 +10617,14 @@ private:
         }
     }
 
+    template <class = void>
     void add_to_size(std::uint64_t bytes) {
         if (bytes > (std::numeric_limits<std::uint64_t>::max)() - size_)
             throw std::invalid_argument("the multipart body would be too long");
         size_ += bytes;
     }
 
+    template <class = void>
     std::size_t read_content(segment& now, char* buffer, std::size_t capacity) {
         const std::uint64_t left = now.length - (position_ - now.head.size());
         const auto wanted = static_cast<std::size_t>((std::min)(std::uint64_t{capacity}, left));
@@ -10157,6 +10635,7 @@ private:
     }
 
     // The length is already on the wire: a file that grew must not pass for the one that was announced.
+    template <class = void>
     static void check_end(segment& now) {
         char extra = 0;
         if (now.content && now.content->read(&extra, 1) != 0)
@@ -10195,6 +10674,7 @@ BACKENDAI_NAMESPACE_BEGIN
 class file_source final : public codec::byte_source {
 public:
     /// @throws client_error{io} when there is no such regular file or it cannot be read.
+    template <class = void>
     explicit file_source(std::filesystem::path path) : path_(std::move(path)) {
         size_ = detail::with_io_errors(path_, [&] { return os::open_for_reading(path_).size(); });
     }
@@ -10228,7 +10708,10 @@ public:
     }
 
 private:
-    [[noreturn]] void changed() const { detail::io_failure(path_, "its size changed while it was sent"); }
+    template <class = void>
+    [[noreturn]] void changed() const {
+        detail::io_failure(path_, "its size changed while it was sent");
+    }
 
     std::filesystem::path path_;
     std::uint64_t size_ = 0, position_ = 0;
@@ -10306,6 +10789,7 @@ struct upload_entry {
 /// in.
 class upload_lister {
 public:
+    template <class = void>
     explicit upload_lister(const upload_options& options) : special_(options.special), rename_(options.rename) {
         const std::filesystem::path base = options.basedir.empty() ? std::filesystem::path(".") : options.basedir;
         base_ = with_io_errors(base, [&] { return std::filesystem::canonical(base); });
@@ -10314,6 +10798,7 @@ public:
 
     /// @throws client_error{argument} for a file outside of the base directory, a name that cannot be sent, and what
     ///         special_files::refuse refuses; client_error{io} for what is not there or cannot be read.
+    template <class = void>
     std::vector<upload_entry> list(const std::vector<std::filesystem::path>& files) {
         for (const std::filesystem::path& file : files) {
             const std::filesystem::path place = with_io_errors(file, [&] { return locate(file); });
@@ -10326,11 +10811,13 @@ public:
     }
 
 private:
+    template <class = void>
     [[noreturn]] static void wrong(const std::filesystem::path& path, const std::string& why) {
         throw client_error(error_kind::argument, shown(path) + ": " + why);
     }
 
     // Absolute, with links resolved in all but the last component: that one's name is the user's choice.
+    template <class = void>
     static std::filesystem::path locate(const std::filesystem::path& file) {
         std::filesystem::path absolute = std::filesystem::absolute(file).lexically_normal();
         if (!absolute.has_filename()) absolute = absolute.parent_path(); // "folder/"
@@ -10338,11 +10825,13 @@ private:
         return std::filesystem::canonical(absolute.parent_path()) / absolute.filename();
     }
 
+    template <class = void>
     static bool is_below(const std::filesystem::path& path, const std::filesystem::path& base) {
         const auto ends = std::mismatch(base.begin(), base.end(), path.begin(), path.end());
         return ends.first == base.end();
     }
 
+    template <class = void>
     void add(const std::filesystem::path& path, const std::string& name) {
         namespace fs = std::filesystem;
         fs::file_status status = fs::symlink_status(path);
@@ -10364,6 +10853,7 @@ private:
         entries_.push_back({path, renamed(path, name), os::open_for_reading(path).size()});
     }
 
+    template <class = void>
     std::string renamed(const std::filesystem::path& path, const std::string& name) {
         if (!rename_) return name;
         std::string other = rename_(name);
@@ -10373,11 +10863,14 @@ private:
         return other;
     }
 
+    template <class = void>
     void walk(const std::filesystem::path& path, const std::string& name) {
         namespace fs = std::filesystem;
         const fs::path real = fs::canonical(path);
         if (std::find(open_.begin(), open_.end(), real) != open_.end())
             return special(path, "is a symbolic link to a directory that it lies in");
+        // As deep as a download may be. Without an end, the search for circles alone would take minutes.
+        if (open_.size() == codec::detail::deepest_path) wrong(path, "lies more than 256 directories deep");
         open_.push_back(real);
         std::vector<std::string> children;
         with_io_errors(path, [&] {
@@ -10392,10 +10885,12 @@ private:
         open_.pop_back();
     }
 
+    template <class = void>
     void special(const std::filesystem::path& path, const char* why) const {
         if (special_ == special_files::refuse) wrong(path, why);
     }
 
+    template <class = void>
     static void check_name(const std::filesystem::path& path, std::string_view name) {
         if (!codec::is_utf8(name)) wrong(path, "its name is not UTF-8");
         if (name.find_first_of("\r\n") != std::string_view::npos) wrong(path, "its name holds a line break");
@@ -10426,7 +10921,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// Makes the parts the body of a call. @throws client_error{argument} when one of them cannot be sent.
-inline void set_multipart(call& what, std::vector<codec::form_part> parts) {
+template <class = void>
+void set_multipart(call& what, std::vector<codec::form_part> parts) {
     try {
         auto body = std::make_shared<codec::multipart_writer>(std::move(parts));
         what.content_type = body->content_type();
@@ -10438,8 +10934,9 @@ inline void set_multipart(call& what, std::vector<codec::form_part> parts) {
 }
 
 /// Sends the files by as many copies of @p what as batches of @p batch files need, one after the other.
-inline void upload_files(const call_scope& scope, const call& what, const std::vector<upload_entry>& files,
-                         std::size_t batch, const progress_callback& progress) {
+template <class = void>
+void upload_files(const call_scope& scope, const call& what, const std::vector<upload_entry>& files, std::size_t batch,
+                  const progress_callback& progress) {
     std::uint64_t total = 0;
     for (const upload_entry& file : files) total += file.size;
     const auto meter = std::make_shared<transfer_meter>(progress, total);
@@ -10517,6 +11014,7 @@ public:
     }
 
 private:
+    template <class = void>
     static const char* kind_of(codec::tar_type type) {
         switch (type) {
         case codec::tar_type::hard_link: return "hard link";
@@ -10560,7 +11058,8 @@ inline constexpr std::uint64_t kernel_upload_bytes = 1024 * 1024; // a file must
 inline constexpr std::size_t kernel_download_files = 5;           // of one request
 
 /// A call with arguments that some servers read from the body, others from the query: both have them.
-inline call kernel_query_call(const std::string& kernel_id, const char* suffix, const json& arguments) {
+template <class = void>
+call kernel_query_call(const std::string& kernel_id, const char* suffix, const json& arguments) {
     call what = kernel_call("GET", kernel_id, suffix, [arguments](call& request, const dialect& language) {
         if (!language.arguments_in_query_too) return;
         for (const auto& item : arguments.items()) {
@@ -10575,8 +11074,9 @@ inline call kernel_query_call(const std::string& kernel_id, const char* suffix, 
     return what;
 }
 
-inline void kernel_upload(const call_scope& scope, const std::string& kernel_id,
-                          const std::vector<std::filesystem::path>& files, const upload_options& options) {
+template <class = void>
+void kernel_upload(const call_scope& scope, const std::string& kernel_id,
+                   const std::vector<std::filesystem::path>& files, const upload_options& options) {
     if (!options.resume_file.empty()) throw client_error(error_kind::argument, "resume_file is for virtual folders");
     // Sending the same files again leaves the same files behind.
     call what = kernel_call("POST", kernel_id, "/upload");
@@ -10629,15 +11129,17 @@ private:
 };
 
 /// The name that the archive of a file has in it: the last component.
-inline std::string archive_name(std::string_view file) {
+template <class = void>
+std::string archive_name(std::string_view file) {
     while (!file.empty() && file.back() == '/') file.remove_suffix(1);
     return std::string(file.substr(file.rfind('/') + 1)); // npos + 1 is 0
 }
 
 /// One request of a download.
-inline void kernel_download_some(const call_scope& scope, const std::string& kernel_id, std::vector<std::string> files,
-                                 destination& target, const download_options& options, codec::name_collisions& known,
-                                 transfer_meter& meter) {
+template <class = void>
+void kernel_download_some(const call_scope& scope, const std::string& kernel_id, std::vector<std::string> files,
+                          destination& target, const download_options& options, codec::name_collisions& known,
+                          transfer_meter& meter) {
     const session_download method = scope.negotiate().download;
     call what = kernel_query_call(kernel_id, "/download", {{"files", files}});
     if (method == session_download::post) what.method = "POST";
@@ -10652,9 +11154,9 @@ inline void kernel_download_some(const call_scope& scope, const std::string& ker
     }
 }
 
-inline void kernel_download(const call_scope& scope, const std::string& kernel_id,
-                            const std::vector<std::string>& files, const std::filesystem::path& dest,
-                            const download_options& options) {
+template <class = void>
+void kernel_download(const call_scope& scope, const std::string& kernel_id, const std::vector<std::string>& files,
+                     const std::filesystem::path& dest, const download_options& options) {
     if (options.resume) throw client_error(error_kind::argument, "resume is for virtual folders");
     std::set<std::string> names;
     for (const std::string& file : files) {
@@ -10679,7 +11181,8 @@ inline void kernel_download(const call_scope& scope, const std::string& kernel_i
     }
 }
 
-inline file_listing kernel_list_files(const call_scope& scope, const std::string& kernel_id, const std::string& path) {
+template <class = void>
+file_listing kernel_list_files(const call_scope& scope, const std::string& kernel_id, const std::string& path) {
     return read_file_listing(scope.perform(kernel_query_call(kernel_id, "/files", {{"path", path}})).json());
 }
 
@@ -10719,8 +11222,9 @@ struct service_address {
 
 namespace detail {
 
-inline service_address kernel_start_service(const call_scope& scope, const std::string& kernel_id,
-                                            const std::string& app, const service_options& options) {
+template <class = void>
+service_address kernel_start_service(const call_scope& scope, const std::string& kernel_id, const std::string& app,
+                                     const service_options& options) {
     require_single_name(app, "the service's name");
     if (!options.arguments.is_null() && !options.arguments.is_object())
         throw client_error(error_kind::argument, "the arguments of a service are a JSON object");
@@ -10742,7 +11246,8 @@ inline service_address kernel_start_service(const call_scope& scope, const std::
     return address;
 }
 
-inline void kernel_shutdown_service(const call_scope& scope, const std::string& kernel_id, const std::string& app) {
+template <class = void>
+void kernel_shutdown_service(const call_scope& scope, const std::string& kernel_id, const std::string& app) {
     require_single_name(app, "the service's name");
     call what = kernel_call("POST", kernel_id, "/shutdown-service", feature::shutdown_service);
     // In the query and with no body: all servers read it there.
@@ -10750,7 +11255,8 @@ inline void kernel_shutdown_service(const call_scope& scope, const std::string& 
     scope.perform(std::move(what));
 }
 
-inline std::vector<service_port> kernel_apps(const call_scope& scope, const std::string& kernel_id) {
+template <class = void>
+std::vector<service_port> kernel_apps(const call_scope& scope, const std::string& kernel_id) {
     require_single_name(kernel_id, "the session id");
     call what;
     what.complete = [rest = '/' + codec::escape_segment(kernel_id) + "/apps"](call& request, const dialect& language) {
@@ -10805,7 +11311,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace codec {
 
 /// Encodes @p data with padding and without line breaks.
-inline std::string base64_encode(std::string_view data) {
+template <class = void>
+std::string base64_encode(std::string_view data) {
     // OpenSSL counts in int: work in pieces of a multiple of three bytes, which leave no padding in between.
     constexpr std::size_t piece = std::size_t{3} << 20;
     std::string text;
@@ -10825,7 +11332,8 @@ inline std::string base64_encode(std::string_view data) {
 
 /// Decodes padded base64; ASCII white space is allowed anywhere, as senders wrap long lines.
 /// @throws decode_error on a foreign character, misplaced padding or a length that is no multiple of four.
-inline std::string base64_decode(std::string_view text) {
+template <class = void>
+std::string base64_decode(std::string_view text) {
     std::string data;
     data.reserve(text.size() / 4 * 3);
     unsigned quantum = 0;
@@ -10882,14 +11390,16 @@ struct data_uri {
 };
 
 /// Whether @p text begins as a data URI does.
-inline bool is_data_uri(std::string_view text) {
+template <class = void>
+bool is_data_uri(std::string_view text) {
     return text.size() >= 5 && (text[0] == 'd' || text[0] == 'D') && (text[1] == 'a' || text[1] == 'A') &&
            (text[2] == 't' || text[2] == 'T') && (text[3] == 'a' || text[3] == 'A') && text[4] == ':';
 }
 
 /// Decodes "data:[type][;parameter...][;base64],content".
 /// @throws decode_error when it is not a data URI or its base64 is broken.
-inline data_uri decode_data_uri(std::string_view text) {
+template <class = void>
+data_uri decode_data_uri(std::string_view text) {
     if (!is_data_uri(text)) throw decode_error("data URI: does not begin with data:");
     const std::size_t comma = text.find(',');
     if (comma == std::string_view::npos) throw decode_error("data URI: the comma before the content is missing");
@@ -10937,7 +11447,8 @@ struct media_content {
 
 /// The bytes and MIME type of a media record: a data URI is decoded, anything else is its own content.
 /// @throws client_error{protocol} for a broken data URI.
-inline media_content decode_media(const console_record& record) {
+template <class = void>
+media_content decode_media(const console_record& record) {
     if (!codec::is_data_uri(record.payload)) return {record.type, record.payload};
     try {
         codec::data_uri content = codec::decode_data_uri(record.payload);
@@ -11034,7 +11545,8 @@ struct completion_options {
 
 namespace detail {
 
-inline kernel_info read_info(json answer) {
+template <class = void>
+kernel_info read_info(json answer) {
     kernel_info info;
     const wire_object fields(answer, "the session's information");
     info.lang = fields.string_or("lang", "");
@@ -11050,7 +11562,8 @@ inline kernel_info read_info(json answer) {
     return info;
 }
 
-inline const char* mode_name(execute_mode mode) {
+template <class = void>
+const char* mode_name(execute_mode mode) {
     switch (mode) {
     case execute_mode::query: return "query";
     case execute_mode::batch: return "batch";
@@ -11061,7 +11574,8 @@ inline const char* mode_name(execute_mode mode) {
     throw client_error(error_kind::argument, "not an execute_mode");
 }
 
-inline run_status read_status(const std::string& text) {
+template <class = void>
+run_status read_status(const std::string& text) {
     if (text == "continued") return run_status::continued;
     if (text == "clean-finished") return run_status::clean_finished;
     if (text == "build-finished") return run_status::build_finished;
@@ -11071,14 +11585,16 @@ inline run_status read_status(const std::string& text) {
     bad_answer("unknown run status \"" + text.substr(0, 40) + '"');
 }
 
-inline console_record read_console_record(const json& value) {
+template <class = void>
+console_record read_console_record(const json& value) {
     if (!value.is_array() || value.size() < 2 || !value[0].is_string())
         bad_answer("a console record is no [type, payload]");
     // Some kinds carry an object in place of text.
     return {value[0].get<std::string>(), value[1].is_string() ? value[1].get<std::string>() : value[1].dump()};
 }
 
-inline execute_result read_execute_result(json value) {
+template <class = void>
+execute_result read_execute_result(json value) {
     execute_result result;
     const wire_object fields(value, "the run's result");
     result.status = read_status(fields.string("status"));
@@ -11097,7 +11613,8 @@ inline execute_result read_execute_result(json value) {
     return result;
 }
 
-inline json batch_options(const batch_commands& commands) {
+template <class = void>
+json batch_options(const batch_commands& commands) {
     const auto text = [](const std::optional<std::string>& command) { return command ? json(*command) : json(); };
     return {{"clean", text(commands.clean)},
             {"build", text(commands.build)},
@@ -11163,7 +11680,8 @@ struct run_steps {
 };
 
 /// Hands what one step brought to the handlers, or collects it.
-inline void deliver(execute_result& step, const run_handlers& handlers, run_result& result) {
+template <class = void>
+void deliver(execute_result& step, const run_handlers& handlers, run_result& result) {
     for (console_record& record : step.console) {
         if (record.is_stdout()) {
             if (handlers.on_stdout) {
@@ -11198,8 +11716,9 @@ inline void deliver(execute_result& step, const run_handlers& handlers, run_resu
 
 /// Runs to the end. Whatever ends it early (a handler, a cancel, a time limit) interrupts the remote code, unless that
 /// cannot be running: nothing was sent, the server itself ended it, or its last step is done.
-inline run_result run_loop(const run_steps& steps, std::string code, execute_mode mode, json options,
-                           const run_handlers& handlers) {
+template <class = void>
+run_result run_loop(const run_steps& steps, std::string code, execute_mode mode, json options,
+                    const run_handlers& handlers) {
     run_result result;
     std::string run_id;
     bool running = false; // whether the code may be running there
@@ -11287,7 +11806,8 @@ BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline call stream_call(const std::string& kernel_id, const std::string& endpoint) {
+template <class = void>
+call stream_call(const std::string& kernel_id, const std::string& endpoint) {
     require_single_name(kernel_id, "the session id");
     call what;
     what.waits_for_compute = true;
@@ -11298,7 +11818,8 @@ inline call stream_call(const std::string& kernel_id, const std::string& endpoin
 }
 
 /// The JSON object in a message of the server. @throws client_error{protocol}
-inline json read_stream_object(const stream_message& message) {
+template <class = void>
+json read_stream_object(const stream_message& message) {
     try {
         json value = codec::parse_json(message.data);
         if (value.is_object()) return value;
@@ -11309,7 +11830,8 @@ inline json read_stream_object(const stream_message& message) {
 }
 
 /// What a server says in a stream in place of a status and a problem document.
-inline api_error stream_error(const std::string& status, const json& message, const std::string& body) {
+template <class = void>
+api_error stream_error(const std::string& status, const json& message, const std::string& body) {
     api_error::details what;
     what.type = status;
     const auto text = message.find("msg");
@@ -11318,7 +11840,8 @@ inline api_error stream_error(const std::string& status, const json& message, co
     return api_error(std::move(what));
 }
 
-inline client_error closed_early(const stream_message& end, const char* what) {
+template <class = void>
+client_error closed_early(const stream_message& end, const char* what) {
     std::string text = std::string("the server closed ") + what + " with code " + std::to_string(end.code);
     if (!end.data.empty()) text += ": " + codec::printable_text(end.data, 512);
     return client_error(error_kind::connect, text, client_error::progress::maybe_sent);
@@ -11335,10 +11858,12 @@ public:
         stream_->send_text(command.dump());
     }
 
+    template <class = void>
     value read() {
         if (is_over()) return std::nullopt;
         return take(stream_->receive());
     }
+    template <class = void>
     std::optional<value> read_for(std::chrono::milliseconds limit) {
         if (is_over()) return value();
         std::optional<stream_message> message = stream_->receive_for(limit);
@@ -11351,6 +11876,7 @@ public:
     void answer(std::string_view text) { stream_->send_text(text); }
 
     /// Interrupts the code unless the run is over, and closes the stream.
+    template <class = void>
     void end() noexcept {
         const auto quietly = [](const auto& step) {
             try {
@@ -11368,6 +11894,7 @@ public:
     void cancel() noexcept { stream_->cancel(); }
 
 private:
+    template <class = void>
     bool is_over() const {
         if (over_) return true;
         if (waits_for_input_) {
@@ -11377,6 +11904,7 @@ private:
         return false;
     }
 
+    template <class = void>
     value take(const stream_message& message) {
         if (message.is_closed()) {
             if (over_.exchange(true)) return std::nullopt; // we have ended it meanwhile
@@ -11458,7 +11986,7 @@ using execute_stream = basic_execute_stream<blocking>;
 
 namespace detail {
 
-template <class Mode>
+template <class Transport, class Mode>
 basic_execute_stream<Mode> open_execute_stream(const call_scope& scope, const std::string& kernel_id,
                                                const std::string& code, execute_mode mode, const json& options,
                                                std::function<void()> interrupt) {
@@ -11468,7 +11996,7 @@ basic_execute_stream<Mode> open_execute_stream(const call_scope& scope, const st
     if (!options.is_object()) throw client_error(error_kind::argument, "the options are not a JSON object");
     const json command = {{"mode", mode_name(mode)}, {"code", code}, {"options", options}};
     call().set_json(command); // finds text that is not UTF-8 before anything is sent
-    return {scope, scope.open_websocket(stream_call(kernel_id, "/execute")), command, std::move(interrupt)};
+    return {scope, scope.open_websocket<Transport>(stream_call(kernel_id, "/execute")), command, std::move(interrupt)};
 }
 
 } // namespace detail
@@ -11501,11 +12029,13 @@ public:
 
     explicit pty_link(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
 
+    template <class = void>
     value read() {
         for (;;) {
             if (std::optional<value> bytes = take(stream_->receive())) return std::move(*bytes);
         }
     }
+    template <class = void>
     std::optional<value> read_for(std::chrono::milliseconds limit) {
         const auto end = time_after(limit);
         for (;;) {
@@ -11516,6 +12046,7 @@ public:
         }
     }
     void send(const json& message) { stream_->send_text(message.dump()); }
+    template <class = void>
     void end() noexcept {
         try {
             stream_->close();
@@ -11527,6 +12058,7 @@ public:
 
 private:
     // Nothing for messages that show nothing. They are text or binary frames, by the server's version.
+    template <class = void>
     static std::optional<value> take(const stream_message& message) {
         if (message.is_closed()) {
             const bool is_end =
@@ -11616,9 +12148,9 @@ using pty_stream = basic_pty_stream<blocking>;
 
 namespace detail {
 
-template <class Mode>
+template <class Transport, class Mode>
 basic_pty_stream<Mode> open_pty_stream(const call_scope& scope, const std::string& kernel_id) {
-    return {scope, scope.open_websocket(stream_call(kernel_id, "/pty"))};
+    return {scope, scope.open_websocket<Transport>(stream_call(kernel_id, "/pty"))};
 }
 
 } // namespace detail
@@ -11636,8 +12168,8 @@ BACKENDAI_NAMESPACE_BEGIN
 
 namespace detail {
 
-inline destroy_result kernel_destroy(const call_scope& scope, const std::string& kernel_id,
-                                     const destroy_options& options) {
+template <class = void>
+destroy_result kernel_destroy(const call_scope& scope, const std::string& kernel_id, const destroy_options& options) {
     call what = kernel_call("DELETE", kernel_id, "", [options](call& request, const dialect& language) {
         if (options.forced) {
             language.require(feature::forced_destroy);
@@ -11665,7 +12197,8 @@ inline destroy_result kernel_destroy(const call_scope& scope, const std::string&
     return result;
 }
 
-inline void kernel_rename(const call_scope& scope, const std::string& kernel_id, const std::string& name) {
+template <class = void>
+void kernel_rename(const call_scope& scope, const std::string& kernel_id, const std::string& name) {
     check_client_token(name);
     call what = kernel_call("POST", kernel_id, "/rename", feature::rename_session);
     what.retry = retry_class::unsafe; // a handle by name would not find it the second time
@@ -11673,20 +12206,23 @@ inline void kernel_rename(const call_scope& scope, const std::string& kernel_id,
     scope.perform(std::move(what));
 }
 
-inline void kernel_restart(const call_scope& scope, const std::string& kernel_id) {
+template <class = void>
+void kernel_restart(const call_scope& scope, const std::string& kernel_id) {
     call what = kernel_call("PATCH", kernel_id);
     what.waits_for_compute = true;
     what.retry = retry_class::unsafe;
     scope.perform(std::move(what));
 }
 
-inline void kernel_interrupt(const call_scope& scope, const std::string& kernel_id) {
+template <class = void>
+void kernel_interrupt(const call_scope& scope, const std::string& kernel_id) {
     call what = kernel_call("POST", kernel_id, "/interrupt");
     what.retry = retry_class::unsafe; // a late second one could hit the next run
     scope.perform(std::move(what));
 }
 
-inline std::vector<std::string> read_completions(const json& answer) {
+template <class = void>
+std::vector<std::string> read_completions(const json& answer) {
     // {status, completions: [...]}, the bare list, or null: all three are sent by servers of the time.
     const json* list = wire_object(answer, "the completions").find("result");
     if (list != nullptr && list->is_object()) list = wire_object(*list, "the completions").find("completions");
@@ -11700,8 +12236,9 @@ inline std::vector<std::string> read_completions(const json& answer) {
     return candidates;
 }
 
-inline std::vector<std::string> kernel_complete(const call_scope& scope, const std::string& kernel_id,
-                                                const std::string& code, const completion_options& options) {
+template <class = void>
+std::vector<std::string> kernel_complete(const call_scope& scope, const std::string& kernel_id, const std::string& code,
+                                         const completion_options& options) {
     call what = kernel_call("POST", kernel_id, "/complete");
     what.waits_for_compute = true;
     what.set_json(
@@ -11710,17 +12247,20 @@ inline std::vector<std::string> kernel_complete(const call_scope& scope, const s
     return read_completions(scope.perform(std::move(what)).json());
 }
 
-inline kernel_info kernel_get_info(const call_scope& scope, const std::string& kernel_id) {
+template <class = void>
+kernel_info kernel_get_info(const call_scope& scope, const std::string& kernel_id) {
     return read_info(scope.perform(kernel_call("GET", kernel_id)).json());
 }
 
-inline std::string kernel_get_logs(const call_scope& scope, const std::string& kernel_id) {
+template <class = void>
+std::string kernel_get_logs(const call_scope& scope, const std::string& kernel_id) {
     const json answer = scope.perform(kernel_call("GET", kernel_id, "/logs")).json();
     return wire_object(answer, "the answer").object("result").string_or("logs", "");
 }
 
-inline execute_result kernel_execute(const call_scope& scope, const std::string& kernel_id, const std::string& run_id,
-                                     const std::string& code, execute_mode mode, const json& options) {
+template <class = void>
+execute_result kernel_execute(const call_scope& scope, const std::string& kernel_id, const std::string& run_id,
+                              const std::string& code, execute_mode mode, const json& options) {
     const bool goes_on = mode == execute_mode::continue_ || mode == execute_mode::input;
     if (goes_on && run_id.empty()) {
         throw client_error(error_kind::argument, "continuing a run needs the run id of its first step");
@@ -11751,7 +12291,8 @@ inline execute_result kernel_execute(const call_scope& scope, const std::string&
     return read_execute_result(fields.require("result"));
 }
 
-inline void kernel_interrupt_briefly(const std::shared_ptr<session_state>& state, const std::string& kernel_id) {
+template <class = void>
+void kernel_interrupt_briefly(const std::shared_ptr<session_state>& state, const std::string& kernel_id) {
     // Not under the limits of the run: those may be why it ends.
     call_options brief;
     brief.timeout = std::chrono::seconds(5);
@@ -11760,8 +12301,9 @@ inline void kernel_interrupt_briefly(const std::shared_ptr<session_state>& state
     kernel_interrupt({state, brief}, kernel_id);
 }
 
-inline run_result kernel_run(const call_scope& scope, const std::string& kernel_id, std::string code, execute_mode mode,
-                             json options, const run_handlers& handlers) {
+template <class = void>
+run_result kernel_run(const call_scope& scope, const std::string& kernel_id, std::string code, execute_mode mode,
+                      json options, const run_handlers& handlers) {
     run_steps steps;
     steps.execute = [&](const std::string& run_id, const std::string& text, execute_mode step, const json& more) {
         return kernel_execute(scope, kernel_id, run_id, text, step, more);
@@ -11941,9 +12483,9 @@ public:
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
         return invoke([code = std::move(code), mode, options = std::move(options)](const detail::call_scope& scope,
                                                                                    const std::string& id) {
-            return detail::open_execute_stream<Mode>(scope, id, code, mode, options, [state = scope.state, id] {
-                detail::kernel_interrupt_briefly(state, id);
-            });
+            return detail::open_execute_stream<Transport, Mode>(
+                scope, id, code, mode, options,
+                [state = scope.state, id] { detail::kernel_interrupt_briefly(state, id); });
         });
     }
     /// Runs the clean, build and exec commands over a websocket.
@@ -11966,7 +12508,7 @@ public:
                       "backendai: stream_pty needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
         return invoke([](const detail::call_scope& scope, const std::string& id) {
-            return detail::open_pty_stream<Mode>(scope, id);
+            return detail::open_pty_stream<Transport, Mode>(scope, id);
         });
     }
 
@@ -12085,7 +12627,8 @@ namespace detail {
 
 inline constexpr const char* default_keypair_fields = "access_key secret_key is_active is_admin";
 
-inline void check_user(const user_id& user) {
+template <class = void>
+void check_user(const user_id& user) {
     if (!user.is_number()) return;
     // GraphQL's Int has 32 bits.
     const json& number = user.value();
@@ -12094,7 +12637,8 @@ inline void check_user(const user_id& user) {
                           : number.get<std::int64_t>() >= INT32_MIN && number.get<std::int64_t>() <= INT32_MAX;
     if (!fits) throw client_error(error_kind::argument, "the user id is out of range");
 }
-inline void check_user(const user_id& user, const dialect& language) {
+template <class = void>
+void check_user(const user_id& user, const dialect& language) {
     if (!user.is_number() || language.integer_user_ids) return;
     throw client_error(error_kind::argument,
                        "user ids that are numbers ended with v4.20190315; use the e-mail address");
@@ -12103,7 +12647,8 @@ inline const char* user_type(const user_id& user) {
     return user.is_number() ? "Int!" : "String!";
 }
 
-inline keypair_creation keypair_create(const call_scope& scope, const user_id& user, const keypair_options& options) {
+template <class = void>
+keypair_creation keypair_create(const call_scope& scope, const user_id& user, const keypair_options& options) {
     graphql_text text("mutation", "create_keypair");
     text.argument("user_id", user_type(user), user.value());
     text.argument("props", "KeyPairInput!",
@@ -12125,7 +12670,8 @@ inline keypair_creation keypair_create(const call_scope& scope, const user_id& u
     return made;
 }
 
-inline listing keypair_listing(keypair_filter filter) {
+template <class = void>
+listing keypair_listing(keypair_filter filter) {
     listing what{"keypair_list", "keypairs", &dialect_rules::keypair_pages, {}, {}};
     what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_keypair_fields); };
     what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
@@ -12139,7 +12685,8 @@ inline listing keypair_listing(keypair_filter filter) {
     return what;
 }
 
-inline std::vector<json> keypair_list(const call_scope& scope, keypair_filter filter) {
+template <class = void>
+std::vector<json> keypair_list(const call_scope& scope, keypair_filter filter) {
     if (filter.user) check_user(*filter.user);
     page_cursor cursor(keypair_listing(std::move(filter)), {});
     std::vector<json> all;
@@ -12147,7 +12694,8 @@ inline std::vector<json> keypair_list(const call_scope& scope, keypair_filter fi
     return all;
 }
 
-inline json keypair_info(const call_scope& scope, const std::string& access_key, const field_list& fields) {
+template <class = void>
+json keypair_info(const call_scope& scope, const std::string& access_key, const field_list& fields) {
     graphql_text text("query", "keypair");
     // Without an argument it is the caller's own, which user keys may ask for too.
     if (access_key != *scope.state->config().access_key) text.argument("access_key", "String", access_key);
@@ -12155,7 +12703,8 @@ inline json keypair_info(const call_scope& scope, const std::string& access_key,
     return query_field(scope, text);
 }
 
-inline void keypair_update(const call_scope& scope, const std::string& access_key, keypair_changes changes) {
+template <class = void>
+void keypair_update(const call_scope& scope, const std::string& access_key, keypair_changes changes) {
     const dialect language = scope.negotiate();
     if (language.keypair_input_is_whole) {
         // The server takes no modification without the limits, so those that stay are read and sent back.
@@ -12197,7 +12746,8 @@ inline void keypair_update(const call_scope& scope, const std::string& access_ke
     run_mutation(scope, text);
 }
 
-inline void keypair_remove(const call_scope& scope, const std::string& access_key) {
+template <class = void>
+void keypair_remove(const call_scope& scope, const std::string& access_key) {
     graphql_text text("mutation", "delete_keypair");
     text.argument("access_key", "String!", access_key).select("ok msg");
     run_mutation(scope, text);
@@ -12320,7 +12870,8 @@ struct manager_status {
 
 namespace detail {
 
-inline manager_status manager_get_status(const call_scope& scope) {
+template <class = void>
+manager_status manager_get_status(const call_scope& scope) {
     call what;
     what.path = "/manager/status";
     // The official client sends this body; servers ignore it, but it has always been there.
@@ -12333,7 +12884,8 @@ inline manager_status manager_get_status(const call_scope& scope) {
     return result;
 }
 
-inline void manager_set_status(const call_scope& scope, const json& status) {
+template <class = void>
+void manager_set_status(const call_scope& scope, const json& status) {
     call what;
     what.method = "PUT";
     what.path = "/manager/status";
@@ -12483,7 +13035,8 @@ struct vfolder_invitation {
 namespace detail {
 
 /// `.?[a-zA-Z0-9]([a-zA-Z0-9._-]*[a-zA-Z0-9])?`. @throws client_error{argument}
-inline void check_vfolder_name(const std::string& name) {
+template <class = void>
+void check_vfolder_name(const std::string& name) {
     const auto alphanumeric = [](char c) {
         return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     };
@@ -12499,19 +13052,22 @@ inline void check_vfolder_name(const std::string& name) {
 }
 
 /// The same by the server's version: 19.03 knows no names with a dot in front.
-inline void check_vfolder_name(const std::string& name, const dialect& language) {
+template <class = void>
+void check_vfolder_name(const std::string& name, const dialect& language) {
     check_vfolder_name(name);
     if (name.front() == '.') language.require(feature::dot_folders);
 }
 
 /// Ids are UUIDs, in text; some servers have numbers.
-inline std::string id_text(const wire_object& fields, const char* key) {
+template <class = void>
+std::string id_text(const wire_object& fields, const char* key) {
     const json* member = fields.find(key);
     if (member == nullptr) return {};
     return member->is_number_integer() ? member->dump() : fields.string(key);
 }
 
-inline vfolder_creation read_vfolder_creation(json answer) {
+template <class = void>
+vfolder_creation read_vfolder_creation(json answer) {
     const wire_object fields(answer, "the answer");
     vfolder_creation made;
     made.id = id_text(fields, "id");
@@ -12521,7 +13077,8 @@ inline vfolder_creation read_vfolder_creation(json answer) {
     return made;
 }
 
-inline std::vector<vfolder_summary> read_vfolder_list(const json& answer) {
+template <class = void>
+std::vector<vfolder_summary> read_vfolder_list(const json& answer) {
     if (!answer.is_array()) bad_answer("the folders are not a list");
     std::vector<vfolder_summary> folders;
     for (const json& item : answer) {
@@ -12538,7 +13095,8 @@ inline std::vector<vfolder_summary> read_vfolder_list(const json& answer) {
     return folders;
 }
 
-inline vfolder_info read_vfolder_info(json answer) {
+template <class = void>
+vfolder_info read_vfolder_info(json answer) {
     const wire_object fields(answer, "the folder");
     vfolder_info folder;
     folder.id = id_text(fields, "id");
@@ -12553,7 +13111,8 @@ inline vfolder_info read_vfolder_info(json answer) {
     return folder;
 }
 
-inline vfolder_hosts read_vfolder_hosts(json answer) {
+template <class = void>
+vfolder_hosts read_vfolder_hosts(json answer) {
     const wire_object fields(answer, "the hosts");
     vfolder_hosts hosts;
     if (fields.find("default") != nullptr) hosts.default_host = fields.string("default");
@@ -12565,7 +13124,8 @@ inline vfolder_hosts read_vfolder_hosts(json answer) {
     return hosts;
 }
 
-inline std::vector<vfolder_invitation> read_vfolder_invitations(const json& answer) {
+template <class = void>
+std::vector<vfolder_invitation> read_vfolder_invitations(const json& answer) {
     std::vector<vfolder_invitation> invitations;
     for (const json& item : wire_object(answer, "the answer").array_or_empty("invitations")) {
         const wire_object fields(item, "an invitation");
@@ -12598,8 +13158,9 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// A call about a folder; @p more adds what depends on the server's generation.
-inline call vfolder_call(const char* method, const std::string& name, const char* suffix = "",
-                         std::function<void(call&, const dialect&)> more = {}) {
+template <class = void>
+call vfolder_call(const char* method, const std::string& name, const char* suffix = "",
+                  std::function<void(call&, const dialect&)> more = {}) {
     check_vfolder_name(name);
     call what;
     what.method = method;
@@ -12612,7 +13173,8 @@ inline call vfolder_call(const char* method, const std::string& name, const char
 }
 
 /// A path inside a folder in its normal form. @throws client_error{argument} when it is none.
-inline std::vector<std::string> folder_path(const std::string& path, codec::root_name root = codec::root_name::refuse) {
+template <class = void>
+std::vector<std::string> folder_path(const std::string& path, codec::root_name root = codec::root_name::refuse) {
     try {
         // The caller's own names are not held to the rules of other systems.
         return codec::safe_relative_path(path, root, codec::path_policy::posix);
@@ -12650,8 +13212,9 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-inline vfolder_creation vfolder_create(const call_scope& scope, const std::string& name,
-                                       const vfolder_create_options& options) {
+template <class = void>
+vfolder_creation vfolder_create(const call_scope& scope, const std::string& name,
+                                const vfolder_create_options& options) {
     check_vfolder_name(name);
     call what;
     what.method = "POST";
@@ -12676,29 +13239,34 @@ inline vfolder_creation vfolder_create(const call_scope& scope, const std::strin
     return read_vfolder_creation(scope.perform(std::move(what)).json());
 }
 
-inline std::vector<vfolder_summary> vfolder_list(const call_scope& scope) {
+template <class = void>
+std::vector<vfolder_summary> vfolder_list(const call_scope& scope) {
     call what;
     what.path = "/folders";
     return read_vfolder_list(scope.perform(std::move(what)).json());
 }
 
-inline vfolder_hosts vfolder_list_hosts(const call_scope& scope) {
+template <class = void>
+vfolder_hosts vfolder_list_hosts(const call_scope& scope) {
     call what;
     what.path = "/folders/_/hosts";
     return read_vfolder_hosts(scope.perform(std::move(what)).json());
 }
 
-inline vfolder_info vfolder_get_info(const call_scope& scope, const std::string& name) {
+template <class = void>
+vfolder_info vfolder_get_info(const call_scope& scope, const std::string& name) {
     return read_vfolder_info(scope.perform(vfolder_call("GET", name)).json());
 }
 
-inline void vfolder_remove(const call_scope& scope, const std::string& name) {
+template <class = void>
+void vfolder_remove(const call_scope& scope, const std::string& name) {
     call what = vfolder_call("DELETE", name);
     what.retry = retry_class::unsafe; // a second one could hit a new folder of that name
     scope.perform(std::move(what));
 }
 
-inline void vfolder_rename(const call_scope& scope, const std::string& name, const std::string& new_name) {
+template <class = void>
+void vfolder_rename(const call_scope& scope, const std::string& name, const std::string& new_name) {
     check_vfolder_name(new_name);
     call what = vfolder_call("POST", name, "/rename");
     what.retry = retry_class::unsafe; // the second one would not find the old name
@@ -12707,7 +13275,8 @@ inline void vfolder_rename(const call_scope& scope, const std::string& name, con
 }
 
 /// Servers from 24.03 on answer 2xx with what they did and what they could not do.
-inline void check_results(const response& answer) {
+template <class = void>
+void check_results(const response& answer) {
     if (answer.text().empty() || answer.content_type() != "application/json") return;
     const json body = answer.json();
     const auto results = body.is_object() ? body.find("results") : body.end();
@@ -12723,8 +13292,9 @@ inline void check_results(const response& answer) {
     throw api_error(std::move(details));
 }
 
-inline void vfolder_mkdir(const call_scope& scope, const std::string& name, const std::string& path,
-                          const mkdir_options& options) {
+template <class = void>
+void vfolder_mkdir(const call_scope& scope, const std::string& name, const std::string& path,
+                   const mkdir_options& options) {
     const bool is_usual = options.parents && !options.exist_ok;
     json body = {{"path", codec::join_path(folder_path(path))}};
     if (!is_usual) body.update({{"parents", options.parents}, {"exist_ok", options.exist_ok}});
@@ -12736,8 +13306,9 @@ inline void vfolder_mkdir(const call_scope& scope, const std::string& name, cons
     check_results(scope.perform(std::move(what)));
 }
 
-inline void vfolder_rename_file(const call_scope& scope, const std::string& name, const std::string& path,
-                                const std::string& new_name) {
+template <class = void>
+void vfolder_rename_file(const call_scope& scope, const std::string& name, const std::string& path,
+                         const std::string& new_name) {
     if (new_name.empty() || new_name == "." || new_name == ".." || new_name.find('/') != std::string::npos ||
         has_control_character(new_name)) {
         throw client_error(error_kind::argument, codec::printable(new_name) + " is no name for a file");
@@ -12751,8 +13322,9 @@ inline void vfolder_rename_file(const call_scope& scope, const std::string& name
     scope.perform(std::move(what));
 }
 
-inline void vfolder_move_file(const call_scope& scope, const std::string& name, const std::string& from,
-                              const std::string& to) {
+template <class = void>
+void vfolder_move_file(const call_scope& scope, const std::string& name, const std::string& from,
+                       const std::string& to) {
     call what = vfolder_call("POST", name, "/move-file",
                              [](call& /*request*/, const dialect& language) { language.require(feature::move_file); });
     what.retry = retry_class::unsafe;
@@ -12760,8 +13332,9 @@ inline void vfolder_move_file(const call_scope& scope, const std::string& name, 
     scope.perform(std::move(what));
 }
 
-inline void vfolder_delete_files(const call_scope& scope, const std::string& name,
-                                 const std::vector<std::string>& files, bool recursive) {
+template <class = void>
+void vfolder_delete_files(const call_scope& scope, const std::string& name, const std::vector<std::string>& files,
+                          bool recursive) {
     std::vector<std::string> paths;
     for (const std::string& file : files) paths.push_back(codec::join_path(folder_path(file)));
     call what = vfolder_call("DELETE", name, "", [](call& request, const dialect& language) {
@@ -12773,7 +13346,8 @@ inline void vfolder_delete_files(const call_scope& scope, const std::string& nam
     scope.perform(std::move(what));
 }
 
-inline file_listing vfolder_list_files(const call_scope& scope, const std::string& name, const std::string& path) {
+template <class = void>
+file_listing vfolder_list_files(const call_scope& scope, const std::string& name, const std::string& path) {
     const std::string joined = codec::join_path(folder_path(path, codec::root_name::allow));
     const std::string place = joined.empty() ? "." : joined;
     call what = vfolder_call("GET", name, "/files", [place](call& request, const dialect& language) {
@@ -12820,6 +13394,7 @@ class transfer_scope {
 public:
     using clock = exchange_context::clock;
 
+    template <class = void>
     explicit transfer_scope(const call_scope& scope) : scope_(scope) {
         const auto limit = scope.options.timeout.value_or(scope.state->config().timeout);
         const bool first = scope.task && !scope.task->counted.exchange(true);
@@ -12827,14 +13402,22 @@ public:
     }
 
     session_state& state() const { return *scope_.state; }
+    template <class = void>
     int max_attempts() const {
         return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
     }
 
     /// The scope of one request of it, with what is left of the time. @throws client_error{timeout} when nothing is
-    call_scope step() const { return now(); }
-    response perform(call what) const { return now().perform(std::move(what)); }
+    template <class = void>
+    call_scope step() const {
+        return now();
+    }
+    template <class = void>
+    response perform(call what) const {
+        return now().perform(std::move(what));
+    }
     /// One attempt: for what has to be looked after before there is another.
+    template <class = void>
     response perform_once(call what) const {
         call_scope step = now();
         if (!step.options.retry) step.options.retry = state().config().retry;
@@ -12843,6 +13426,7 @@ public:
     }
     /// Waits before attempt number @p attempt + 1 of something that can go on where it was interrupted; false when
     /// there must be none. A connection that was lost, or was silent for too long, is reason enough for one.
+    template <class = void>
     bool wait_for_retry(const error& failure, int attempt) const {
         const call_scope step = now();
         const auto* local = failure.as_client_error();
@@ -12852,6 +13436,7 @@ public:
         return lost &&
                state().wait_for_retry(client_error(error_kind::connect, ""), attempt, step.options, step.task.get());
     }
+    template <class = void>
     void wait(std::chrono::milliseconds time) const {
         const call_scope step = now();
         state().wait(time, step.options, step.task.get());
@@ -12859,6 +13444,7 @@ public:
 
 private:
     // With what is left of the time.
+    template <class = void>
     call_scope now() const {
         call_scope step = scope_;
         if (deadline_ == (clock::time_point::max)()) {
@@ -12900,7 +13486,8 @@ struct storage_ticket {
 };
 
 /// Asks for one. @param what the request, to be answered by {token, url}
-inline storage_ticket request_ticket(const transfer_scope& scope, call what) {
+template <class = void>
+storage_ticket request_ticket(const transfer_scope& scope, call what) {
     const response answer = scope.perform(std::move(what));
     const json body = answer.json();
     const wire_object fields(body, "the answer");
@@ -12911,7 +13498,8 @@ inline storage_ticket request_ticket(const transfer_scope& scope, call what) {
 
 /// Where the storage proxy is reached from here, by api_config::storage_proxy_urls. What is replaced ends where a part
 /// of the URL does: a host is not taken for another that begins like it.
-inline std::string reachable_url(const api_config& config, const std::string& told) {
+template <class = void>
+std::string reachable_url(const api_config& config, const std::string& told) {
     const std::pair<const std::string, std::string>* best = nullptr;
     for (const auto& item : config.storage_proxy_urls) {
         const std::size_t end = item.first.size();
@@ -12923,7 +13511,8 @@ inline std::string reachable_url(const api_config& config, const std::string& to
 }
 
 /// A request to the storage proxy. It carries nothing but the token.
-inline call storage_call(const transfer_scope& scope, const storage_ticket& ticket, const char* method) {
+template <class = void>
+call storage_call(const transfer_scope& scope, const storage_ticket& ticket, const char* method) {
     call what;
     what.method = method;
     try {
@@ -12940,7 +13529,8 @@ inline call storage_call(const transfer_scope& scope, const storage_ticket& tick
 }
 
 /// A header that is a number of bytes; nothing when it is absent. @throws client_error{protocol} when it is no number
-inline std::optional<std::uint64_t> size_header(const header_list& headers, const char* name) {
+template <class = void>
+std::optional<std::uint64_t> size_header(const header_list& headers, const char* name) {
     const std::string* text = headers.find(name);
     if (text == nullptr) return {};
     if (text->empty() || text->size() > 18 || text->find_first_not_of("0123456789") != std::string::npos)
@@ -12955,7 +13545,8 @@ struct content_range {
     std::uint64_t first = 0, last = 0, size = 0;
 };
 /// Reads a Content-Range header; nothing when it is absent or not of that form.
-inline std::optional<content_range> parse_content_range(std::string_view text) {
+template <class = void>
+std::optional<content_range> parse_content_range(std::string_view text) {
     if (text.substr(0, 6) != "bytes ") return {};
     text.remove_prefix(6);
     const auto number = [&text](char end) -> std::optional<std::uint64_t> {
@@ -12999,7 +13590,10 @@ struct file_validators {
     std::uint64_t size = 0;
 
     /// Whether a part of this state can be told from a part of another.
-    bool are_usable() const { return !last_modified.empty() && (etag.empty() || etag.compare(0, 2, "W/") != 0); }
+    template <class = void>
+    bool are_usable() const {
+        return !last_modified.empty() && (etag.empty() || etag.compare(0, 2, "W/") != 0);
+    }
     friend bool operator==(const file_validators& a, const file_validators& b) {
         return a.etag == b.etag && a.last_modified == b.last_modified && a.size == b.size;
     }
@@ -13015,6 +13609,7 @@ public:
     };
 
     /// @param ticket asks for a ticket; asked anew for each request, as tokens grow old
+    template <class = void>
     ranged_download(const transfer_scope& scope, std::function<storage_ticket()> ticket, destination& target,
                     destination::components name, std::optional<file_metadata> metadata, transfer_meter& meter)
         : scope_(scope),
@@ -13031,6 +13626,7 @@ public:
     void tells_total() { tells_total_ = true; }
     /// Keeps what has come when the download fails, for a later one with the same key.
     /// @param key names what is downloaded, wherever it goes: endpoint, folder and path
+    template <class = void>
     void keep_parts(const std::string& key) {
         const std::string digest = codec::to_hex(codec::digest("sha256", key)).substr(0, 24);
         part_ = ".backendai-" + digest + ".part";
@@ -13040,6 +13636,7 @@ public:
     /// Returns when the file is whole and has its name.
     /// @throws not_a_file when nothing was staged and the server does not give it out as a file; api_error;
     /// client_error
+    template <class = void>
     void run() {
         go_on_with_part();
         int failures = 0; // in a row, without a byte
@@ -13073,6 +13670,7 @@ private:
     static constexpr int most_changes = 3;
     struct other_state {};
 
+    template <class = void>
     void go_on_with_part() {
         if (!part_.empty()) known_ = read_note();
         if (!known_) return;
@@ -13086,6 +13684,7 @@ private:
         target_.cut_file(offset_);
         if (offset_ != 0) meter_.add(shown_, offset_);
     }
+    template <class = void>
     void begin_anew() {
         meter_.take_back(offset_);
         offset_ = 0;
@@ -13101,6 +13700,7 @@ private:
     }
 
     // One request. Whether the file is whole after it.
+    template <class = void>
     bool fetch() {
         if (offset_ != 0 && !(known_ && known_->are_usable())) begin_anew();
         call what = storage_call(scope_, ticket_(), "GET");
@@ -13117,6 +13717,7 @@ private:
         return true;
     }
 
+    template <class = void>
     void judge(const response_head& head) {
         const std::string* coding = head.headers.find("Content-Encoding");
         if (coding != nullptr && *coding != "identity") broken("the content is encoded, which nobody asked for");
@@ -13136,6 +13737,7 @@ private:
         meter_.add(shown_, 0); // an empty file is to be seen once, too
     }
 
+    template <class = void>
     void judge_part(const response_head& head) {
         const auto range = parse_content_range(head.headers.get("Content-Range"));
         if (asked_from_ == 0 || !range || range->first != offset_ || range->last + 1 != range->size)
@@ -13144,10 +13746,12 @@ private:
         length_ = range->size;
     }
 
+    template <class = void>
     static file_validators validators_of(const response_head& head, std::uint64_t size) {
         return {head.headers.get("ETag"), head.headers.get("Last-Modified"), size};
     }
 
+    template <class = void>
     void take(std::string_view data) {
         if (data.size() > limit_ - (std::min)(limit_, offset_)) broken("it has more bytes than max_bytes");
         if (length_ && data.size() > *length_ - offset_) broken("it has more bytes than announced");
@@ -13166,12 +13770,14 @@ private:
             throw e.after_sending();
         }
     }
+    template <class = void>
     [[noreturn]] void broken(const std::string& why) {
         is_broken_ = true;
         throw client_error(error_kind::protocol, "the download is not usable: " + codec::printable(shown_) + ": " + why,
                            client_error::progress::maybe_sent);
     }
 
+    template <class = void>
     std::optional<file_validators> read_note() {
         const auto text = target_.read_note(name_, note_);
         if (!text) return {};
@@ -13185,6 +13791,7 @@ private:
             return {};
         }
     }
+    template <class = void>
     void write_note() {
         const json note = {{"etag", known_->etag}, {"last_modified", known_->last_modified}, {"size", known_->size}};
         checked([&] { target_.write_note(name_, note_, note.dump(-1, ' ', false, json::error_handler_t::replace)); });
@@ -13250,13 +13857,15 @@ struct file_identity {
 };
 
 /// @throws std::system_error
-inline file_identity identity_of(const os::open_file& file) {
+template <class = void>
+file_identity identity_of(const os::open_file& file) {
     return {file.size(), file.modified()};
 }
 
 /// The digest of a file's beginning and end, for those that were changed without a trace in size and time.
 /// @throws std::system_error
-inline std::string sample_digest(os::open_file& file) {
+template <class = void>
+std::string sample_digest(os::open_file& file) {
     constexpr std::uint64_t most = 64 * 1024;
     const std::uint64_t size = file.size();
     std::string sample;
@@ -13281,17 +13890,20 @@ inline std::string sample_digest(os::open_file& file) {
 /// off. Not thread-safe; failures are client_error{io}, a file of something else is client_error{argument}.
 class upload_journal {
 public:
+    template <class = void>
     upload_journal(std::filesystem::path path, const std::string& endpoint, const std::string& folder)
         : path_(std::move(path)), head_({{"backendai", "upload"}, {"endpoint", endpoint}, {"folder", folder}}) {
         with_io_errors(path_, [this] { open(); });
     }
 
     /// Whether the file was uploaded already, as it is now.
+    template <class = void>
     bool is_done(const std::string& name, const std::filesystem::path& local, const file_identity& now) const {
         const auto found = entries_.find(name);
         return found != entries_.end() && found->second.contains("done") && is_same(found->second, local, now);
     }
     /// How to go on with an upload that was begun, if the file is as it was.
+    template <class = void>
     std::optional<storage_ticket> find(const std::string& name, const std::filesystem::path& local,
                                        const file_identity& now) const {
         const auto found = entries_.find(name);
@@ -13300,6 +13912,7 @@ public:
         const auto text = [&](const char* key) { return found->second.value(key, std::string()); };
         return storage_ticket{text("url"), text("token"), text("issued")};
     }
+    template <class = void>
     void note_begin(const std::string& name, const std::filesystem::path& local, const file_identity& now,
                     const storage_ticket& ticket) {
         json entry = describe(name, local, now);
@@ -13308,12 +13921,14 @@ public:
         entry["issued"] = ticket.issued;
         append(std::move(entry));
     }
+    template <class = void>
     void note_done(const std::string& name, const std::filesystem::path& local, const file_identity& now) {
         json entry = describe(name, local, now);
         entry["done"] = true;
         append(std::move(entry));
     }
     /// The whole upload is complete.
+    template <class = void>
     void remove() {
         file_ = os::open_file();
         std::error_code error;
@@ -13324,6 +13939,7 @@ public:
 private:
     static constexpr std::size_t largest = std::size_t{256} << 20;
 
+    template <class = void>
     void open() {
         const auto text = os::read_private_file(path_, largest);
         const os::directory folder(path_.has_parent_path() ? path_.parent_path() : std::filesystem::path("."));
@@ -13341,6 +13957,7 @@ private:
     }
 
     // Returns where the last whole line ends.
+    template <class = void>
     std::size_t read(std::string_view text) {
         std::size_t begin = 0;
         bool is_first = true;
@@ -13364,34 +13981,42 @@ private:
             foreign("is no resume file");
         return begin;
     }
+    template <class = void>
     [[noreturn]] void foreign(const char* why) const {
         throw client_error(error_kind::argument, "resume_file " + shown(path_) + ' ' + why);
     }
 
+    template <class = void>
     static json describe(const std::string& name, const std::filesystem::path& local, const file_identity& now) {
         return {{"file", name},
                 {"size", now.size},
                 {"modified", {now.modified.seconds, now.modified.nanoseconds}},
                 {"sample", sample_of(local)}};
     }
+    template <class = void>
     static std::string sample_of(const std::filesystem::path& local) {
         return with_io_errors(local, [&] {
             os::open_file file = os::open_for_reading(local);
             return sample_digest(file);
         });
     }
+    template <class = void>
     static bool is_same(const json& entry, const std::filesystem::path& local, const file_identity& now) {
         const json as_noted = {{"size", now.size}, {"modified", {now.modified.seconds, now.modified.nanoseconds}}};
         return entry.value("size", json()) == as_noted["size"] &&
                entry.value("modified", json()) == as_noted["modified"] && entry.value("sample", "") == sample_of(local);
     }
 
+    template <class = void>
     void append(json entry) {
         with_io_errors(path_, [&] { write(entry); });
         const std::string name = entry["file"].get<std::string>();
         entries_[name] = std::move(entry);
     }
-    void write(const json& line) { file_.write(line.dump() + '\n'); }
+    template <class = void>
+    void write(const json& line) {
+        file_.write(line.dump() + '\n');
+    }
 
     std::filesystem::path path_;
     json head_;
@@ -13473,6 +14098,7 @@ public:
                std::uint64_t chunk_size, upload_journal* journal, transfer_meter& meter)
         : scope_(scope), tickets_(tickets), entry_(entry), chunk_size_(chunk_size), journal_(journal), meter_(meter) {}
 
+    template <class = void>
     void run() {
         identity_ = with_io_errors(entry_.path, [this] { return identity_of(os::open_for_reading(entry_.path)); });
         if (identity_.size != entry_.size) io_failure(entry_.path, "it changed while it was sent");
@@ -13494,6 +14120,7 @@ public:
 private:
     std::uint64_t size() const { return identity_.size; }
 
+    template <class = void>
     storage_ticket new_ticket() {
         storage_ticket ticket = tickets_.for_upload(entry_.name, size());
         // A file of one piece is sent again as a whole in any case.
@@ -13503,6 +14130,7 @@ private:
     }
 
     // Whether the file arrived; false when the server does not know the upload any more (see lost_).
+    template <class = void>
     bool send() {
         std::uint64_t offset = 0;                          // what the server has acknowledged
         std::uint64_t in_doubt = is_resumed_ ? size() : 0; // how much may have arrived behind that
@@ -13569,6 +14197,7 @@ private:
 
     // The offset of the next byte. Asked until two answers agree: the server may still work on what came before the
     // connection was lost.
+    template <class = void>
     std::uint64_t ask() {
         std::optional<std::uint64_t> before;
         for (int tries = 0; tries < 100; ++tries) {
@@ -13582,6 +14211,7 @@ private:
         return broken("the storage proxy's offset does not come to rest");
     }
 
+    template <class = void>
     std::uint64_t append(std::uint64_t offset, std::uint64_t piece) {
         call what = storage_call(scope_, ticket_, "PATCH");
         what.headers = {{"Tus-Resumable", "1.0.0"},
@@ -13594,6 +14224,7 @@ private:
         return read_offset(scope_.perform_once(std::move(what)));
     }
 
+    template <class = void>
     std::uint64_t read_offset(const response& answer) {
         std::optional<std::uint64_t> offset;
         std::optional<std::uint64_t> length;
@@ -13609,6 +14240,7 @@ private:
         return *offset;
     }
 
+    template <class = void>
     void check_offset(std::uint64_t told, std::uint64_t least, std::uint64_t most) {
         if (told >= least && told <= most) return;
         broken("the storage proxy's offset is " + std::to_string(told) + ", which is not between " +
@@ -13616,27 +14248,32 @@ private:
     }
 
     // Not to be tried again.
+    template <class = void>
     [[noreturn]] std::uint64_t broken(const std::string& why) {
         is_broken_ = true;
         bad_answer(why);
     }
 
+    template <class = void>
     bool lost(const char* why) {
         return lost(
             std::make_exception_ptr(client_error(error_kind::protocol, why, client_error::progress::maybe_sent)));
     }
+    template <class = void>
     bool lost(std::exception_ptr why) {
         lost_ = std::move(why);
         was_asked_ = false;
         return false;
     }
 
+    template <class = void>
     static bool tells_of_token(const api_error& failure) {
         return failure.data().is_object() && failure.data().contains("token");
     }
 
     // Whether the file on the server is this one: by its size, by the end of its content, and by having been written
     // since the ticket was issued, all by the servers' clocks.
+    template <class = void>
     bool is_there() {
         const auto issued = codec::parse_http_date(ticket_.issued);
         const std::uint64_t tail = (std::min)(size(), std::uint64_t{64} * 1024);
@@ -13659,6 +14296,7 @@ private:
             return false; // no such file, or shorter
         }
     }
+    template <class = void>
     std::string read_end(std::uint64_t bytes) {
         file_slice slice(entry_.path, identity_, size() - bytes, bytes, [](std::int64_t) {});
         std::string content(static_cast<std::size_t>(bytes), '\0');
@@ -13668,6 +14306,7 @@ private:
 
     // --- progress ----------------------------------------------------------------------------------------------------
 
+    template <class = void>
     void count(std::int64_t bytes) {
         if (bytes < 0) {
             meter_.take_back(static_cast<std::uint64_t>(-bytes));
@@ -13677,6 +14316,7 @@ private:
             meter_.add(entry_.name, static_cast<std::uint64_t>(bytes));
         }
     }
+    template <class = void>
     void set_position(std::uint64_t position) {
         if (position < position_) {
             meter_.take_back(position_ - position);
@@ -13718,16 +14358,17 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-inline storage_ticket request_upload(const transfer_scope& scope, const std::string& folder, const std::string& file,
-                                     std::uint64_t size) {
+template <class = void>
+storage_ticket request_upload(const transfer_scope& scope, const std::string& folder, const std::string& file,
+                              std::uint64_t size) {
     call what = vfolder_call("POST", folder, "/request-upload");
     what.retry = retry_class::safe; // one more upload that nobody begins
     what.set_json({{"path", file}, {"size", size}});
     return request_ticket(scope, std::move(what));
 }
 
-inline storage_ticket request_download(const transfer_scope& scope, const std::string& folder,
-                                       const std::string& file) {
+template <class = void>
+storage_ticket request_download(const transfer_scope& scope, const std::string& folder, const std::string& file) {
     call what = vfolder_call("POST", folder, "/request-download");
     what.retry = retry_class::safe;
     what.set_json({{"path", file}, {"archive", false}});
@@ -13735,14 +14376,15 @@ inline storage_ticket request_download(const transfer_scope& scope, const std::s
 }
 
 /// What names a session's server where parts of transfers are kept.
-inline std::string server_name(const session_state& state) {
+template <class = void>
+std::string server_name(const session_state& state) {
     const codec::url endpoint = codec::parse_url(*state.config().endpoint);
     return endpoint.origin() + endpoint.path;
 }
 
 /// Makes the directories that the files lie in, for storage proxies that do not do it by themselves.
-inline void make_parents(const transfer_scope& scope, const std::string& folder,
-                         const std::vector<upload_entry>& entries) {
+template <class = void>
+void make_parents(const transfer_scope& scope, const std::string& folder, const std::vector<upload_entry>& entries) {
     std::set<std::string> parents;
     for (const upload_entry& entry : entries) {
         const std::size_t slash = entry.name.rfind('/');
@@ -13754,8 +14396,9 @@ inline void make_parents(const transfer_scope& scope, const std::string& folder,
     }
 }
 
-inline void storage_upload(const call_scope& call_limits, const dialect& language, const std::string& folder,
-                           const std::vector<upload_entry>& entries, const upload_options& options) {
+template <class = void>
+void storage_upload(const call_scope& call_limits, const dialect& language, const std::string& folder,
+                    const std::vector<upload_entry>& entries, const upload_options& options) {
     if (options.chunk_size == 0) throw client_error(error_kind::argument, "chunk_size is 0");
     std::uint64_t total = 0;
     for (const upload_entry& entry : entries) {
@@ -13780,6 +14423,7 @@ inline void storage_upload(const call_scope& call_limits, const dialect& languag
 /// Downloads files and directories, one after the other.
 class storage_download {
 public:
+    template <class = void>
     storage_download(const call_scope& scope, const std::string& folder, const std::filesystem::path& dest,
                      const download_options& options)
         : scope_(scope),
@@ -13789,6 +14433,7 @@ public:
           meter_(options.progress),
           left_(options.max_bytes != 0 ? options.max_bytes : (std::numeric_limits<std::uint64_t>::max)()) {}
 
+    template <class = void>
     void run(const std::vector<std::string>& paths) {
         std::vector<components> names;
         std::set<std::string> known;
@@ -13818,6 +14463,7 @@ private:
     };
 
     // False when the server says that it is no file.
+    template <class = void>
     bool fetch_file(const components& name, std::optional<file_metadata> metadata) {
         const std::string path = codec::join_path(name);
         ranged_download file(
@@ -13835,6 +14481,7 @@ private:
     }
 
     // Looks at everything first: a name that cannot be used is told before anything is written.
+    template <class = void>
     void fetch_directory(const components& top) {
         std::vector<listed> files, directories;
         const std::string asked_for = codec::join_path(top);
@@ -13877,6 +14524,7 @@ private:
         }
     }
 
+    template <class = void>
     std::vector<file_entry> list(const std::string& path, bool is_asked_for) {
         try {
             file_listing found = vfolder_list_files(scope_.step(), folder_, path.empty() ? "." : path);
@@ -13892,6 +14540,7 @@ private:
     }
 
     // The components of a name that may be used here.
+    template <class = void>
     components checked_name(const std::string& name, error_kind blame) {
         try {
             components parts = codec::safe_relative_path(name, codec::root_name::refuse, options_.names);
@@ -13902,12 +14551,15 @@ private:
             throw unusable(e.what());
         }
     }
+    template <class = void>
     static client_error unusable(const std::string& why) {
         return {error_kind::protocol, "the download is not usable: " + why, client_error::progress::maybe_sent};
     }
+    template <class = void>
     static bool is_link(const file_entry& entry) {
         return entry.raw.value("type", json()) == "SYMBOLIC_LINK" || (!entry.mode.empty() && entry.mode[0] == 'l');
     }
+    template <class = void>
     static os::file_time time_of(const file_entry& entry) {
         const auto since = entry.mtime.time_since_epoch();
         auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
@@ -13948,8 +14600,9 @@ namespace detail {
 
 inline constexpr std::size_t vfolder_upload_files = 10; // the server's limit for one request
 
-inline void vfolder_upload(const call_scope& scope, const std::string& name,
-                           const std::vector<std::filesystem::path>& files, const upload_options& options) {
+template <class = void>
+void vfolder_upload(const call_scope& scope, const std::string& name, const std::vector<std::filesystem::path>& files,
+                    const upload_options& options) {
     check_vfolder_name(name);
     const std::vector<upload_entry> entries = upload_lister(options).list(files);
     const dialect language = scope.negotiate();
@@ -13965,10 +14618,12 @@ inline void vfolder_upload(const call_scope& scope, const std::string& name,
 /// last one when the whole answer is.
 class vfolder_download_sink final : public multipart_download {
 public:
+    template <class = void>
     vfolder_download_sink(const std::vector<std::vector<std::string>>& names, destination& target,
                           std::uint64_t max_bytes, transfer_meter& meter)
         : multipart_download(texts(names)), names_(names), target_(target), max_bytes_(max_bytes), meter_(meter) {}
 
+    template <class = void>
     static std::vector<std::string> texts(const std::vector<std::vector<std::string>>& names) {
         std::vector<std::string> result;
         for (const auto& name : names) result.push_back(codec::join_path(name));
@@ -14014,6 +14669,7 @@ protected:
 private:
     // The server tells the base name only, percent-encoded, and some libraries encode that once more. The place of the
     // file is the one that was asked for; a name that does not fit shows that the parts are not those.
+    template <class = void>
     void check_name(const codec::part_headers& headers) const {
         const auto told = headers.disposition().filename;
         if (!told) return;
@@ -14030,8 +14686,9 @@ private:
     std::optional<std::uint64_t> total_;
 };
 
-inline void vfolder_download(const call_scope& scope, const std::string& name, const std::vector<std::string>& files,
-                             const std::filesystem::path& dest, const download_options& options) {
+template <class = void>
+void vfolder_download(const call_scope& scope, const std::string& name, const std::vector<std::string>& files,
+                      const std::filesystem::path& dest, const download_options& options) {
     check_vfolder_name(name);
     const dialect language = scope.negotiate();
     if (language.transfer == folder_transfer::storage_proxy)
@@ -14078,8 +14735,9 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-inline std::vector<std::string> vfolder_invite(const call_scope& scope, const std::string& name,
-                                               const std::string& perm, const std::vector<std::string>& emails) {
+template <class = void>
+std::vector<std::string> vfolder_invite(const call_scope& scope, const std::string& name, const std::string& perm,
+                                        const std::vector<std::string>& emails) {
     if (perm != "ro" && perm != "rw" && perm != "wd")
         throw client_error(error_kind::argument, "the permission of an invitation is ro, rw or wd");
     if (emails.empty()) throw client_error(error_kind::argument, "nobody to invite");
@@ -14094,13 +14752,15 @@ inline std::vector<std::string> vfolder_invite(const call_scope& scope, const st
     return ids;
 }
 
-inline std::vector<vfolder_invitation> vfolder_invitations(const call_scope& scope) {
+template <class = void>
+std::vector<vfolder_invitation> vfolder_invitations(const call_scope& scope) {
     call what;
     what.path = "/folders/invitations/list";
     return read_vfolder_invitations(scope.perform(std::move(what)).json());
 }
 
-inline std::vector<vfolder_invitation> vfolder_sent_invitations(const call_scope& scope) {
+template <class = void>
+std::vector<vfolder_invitation> vfolder_sent_invitations(const call_scope& scope) {
     call what;
     what.complete = [](call& request, const dialect& language) {
         language.require(feature::sent_invitations);
@@ -14109,7 +14769,8 @@ inline std::vector<vfolder_invitation> vfolder_sent_invitations(const call_scope
     return read_vfolder_invitations(scope.perform(std::move(what)).json());
 }
 
-inline void vfolder_accept_invitation(const call_scope& scope, const std::string& inv_id, const std::string& inv_ak) {
+template <class = void>
+void vfolder_accept_invitation(const call_scope& scope, const std::string& inv_id, const std::string& inv_ak) {
     const std::string own_key = *scope.state->config().access_key;
     call what;
     what.method = "POST";
@@ -14128,7 +14789,8 @@ inline void vfolder_accept_invitation(const call_scope& scope, const std::string
     scope.perform(std::move(what));
 }
 
-inline void vfolder_delete_invitation(const call_scope& scope, const std::string& inv_id) {
+template <class = void>
+void vfolder_delete_invitation(const call_scope& scope, const std::string& inv_id) {
     call what;
     what.method = "DELETE";
     what.path = "/folders/invitations/delete";
@@ -14395,7 +15057,8 @@ struct lookup {
     std::exception_ptr exception; // what else went wrong
 };
 
-inline std::vector<std::string> numeric_addresses(const addrinfo* list) {
+template <class = void>
+std::vector<std::string> numeric_addresses(const addrinfo* list) {
     std::vector<std::string> addresses;
     for (const addrinfo* item = list; item != nullptr; item = item->ai_next) {
         char text[NI_MAXHOST];
@@ -14408,7 +15071,8 @@ inline std::vector<std::string> numeric_addresses(const addrinfo* list) {
 }
 
 // Throws nothing, as it may be all that its thread does.
-inline void run_lookup(const std::string& host, int flags, lookup& state) noexcept {
+template <class = void>
+void run_lookup(const std::string& host, int flags, lookup& state) noexcept {
     addrinfo hints;
     std::memset(&hints, 0, sizeof hints);
     hints.ai_family = AF_UNSPEC;
@@ -14442,7 +15106,8 @@ inline void run_lookup(const std::string& host, int flags, lookup& state) noexce
 /// The numeric addresses of @p host, in the order in which they should be tried.
 /// @throws client_error{connect} when there are none, timeout, cancelled or closed as @p context says, io when no
 /// thread can be started; std::bad_alloc
-inline std::vector<std::string> resolve(const std::string& host, const exchange_context& context) {
+template <class = void>
+std::vector<std::string> resolve(const std::string& host, const exchange_context& context) {
     auto state = std::make_shared<detail::lookup>();
     detail::run_lookup(host, AI_NUMERICHOST, *state);
     if (state->exception) std::rethrow_exception(state->exception);
@@ -14551,7 +15216,8 @@ inline int last_socket_error() {
 inline void close_handle(socket_handle handle) {
     ::close(handle);
 }
-inline int poll_one(socket_handle handle, short events, int timeout_ms) {
+template <class = void>
+int poll_one(socket_handle handle, short events, int timeout_ms) {
     pollfd entry{handle, events, 0};
     return ::poll(&entry, 1, timeout_ms);
 }
@@ -14571,7 +15237,8 @@ constexpr int send_flags = 0;
 /// For a connection that does not leave the machine, before it is made; what a listening socket accepts inherits it.
 /// Between two processes nothing is congested. A congestion control that paces what is sent, as BBR does where it is
 /// the system's choice, has a timer go off for every few packets there, and costs as much again as all the rest.
-inline void send_unpaced(socket_handle handle) noexcept {
+template <class = void>
+void send_unpaced(socket_handle handle) noexcept {
 #ifdef TCP_CONGESTION
     constexpr char control[] = "reno"; // the one that every kernel has, for every user
     ::setsockopt(handle, IPPROTO_TCP, TCP_CONGESTION, control, sizeof control - 1);
@@ -14580,6 +15247,7 @@ inline void send_unpaced(socket_handle handle) noexcept {
 #endif
 }
 
+template <class = void>
 [[noreturn]] inline void throw_socket_error(const char* what) {
     throw std::system_error(last_socket_error(), std::system_category(), what);
 }
@@ -14610,6 +15278,7 @@ public:
 
     /// Listens on 127.0.0.1. @param port 0 = any free one, see local_port().
     /// @throws std::system_error when the port is taken.
+    template <class = void>
     static tcp_socket listen_loopback(std::uint16_t port) {
         tcp_socket result = create();
 #ifndef _WIN32 // on Windows this option would let a second listener take the port over
@@ -14625,6 +15294,7 @@ public:
     }
 
     /// Connects to a port of 127.0.0.1. @throws std::system_error when nobody listens there.
+    template <class = void>
     static tcp_socket connect_loopback(std::uint16_t port) {
         tcp_socket result = create();
         sockaddr_in address = loopback(port);
@@ -14636,6 +15306,7 @@ public:
     }
 
     /// The next connection of a listening socket, or one that is not open when none came within @p timeout.
+    template <class = void>
     tcp_socket accept(std::chrono::milliseconds timeout) {
         if (!wait_readable(timeout)) return {};
 #if defined(__linux__)
@@ -14653,6 +15324,7 @@ public:
         return result;
     }
 
+    template <class = void>
     std::uint16_t local_port() const {
         sockaddr_in address{};
         socklen_t length = sizeof address;
@@ -14663,6 +15335,7 @@ public:
     }
 
     /// Whether read() would return at once (bytes, end of stream or an error) within @p timeout.
+    template <class = void>
     bool wait_readable(std::chrono::milliseconds timeout) const {
         const int result = detail::poll_one(handle_, POLLIN, static_cast<int>(timeout.count()));
         return result > 0;
@@ -14670,6 +15343,7 @@ public:
 
     /// Reads what is there, at least one byte; blocks until then. 0 = the peer ended its side.
     /// @throws std::system_error when the connection broke.
+    template <class = void>
     std::size_t read(char* buffer, std::size_t capacity) {
         for (;;) {
 #ifdef _WIN32
@@ -14684,6 +15358,7 @@ public:
 
     /// Writes all bytes; blocks until the system has taken them.
     /// @throws std::system_error when the connection broke.
+    template <class = void>
     void write(std::string_view bytes) {
         while (!bytes.empty()) {
 #ifdef _WIN32
@@ -14709,6 +15384,7 @@ public:
     }
 
     /// Closes with a reset instead of an orderly end, as a crashed peer's system does.
+    template <class = void>
     void reset() {
         if (!is_open()) return;
         linger option{};
@@ -14717,11 +15393,13 @@ public:
         close();
     }
 
+    template <class = void>
     void close() {
         if (is_open()) detail::close_handle(std::exchange(handle_, detail::no_socket));
     }
 
 private:
+    template <class = void>
     static tcp_socket create() {
         detail::start_sockets();
 #if defined(__linux__)
@@ -14734,6 +15412,7 @@ private:
         detail::send_unpaced(result.handle_);
         return result;
     }
+    template <class = void>
     static sockaddr_in loopback(std::uint16_t port) {
         sockaddr_in address{};
         address.sin_family = AF_INET;
@@ -14741,6 +15420,7 @@ private:
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         return address;
     }
+    template <class = void>
     void keep_from_children() {
 #if !defined(_WIN32) && !defined(__linux__)
         ::fcntl(handle_, F_SETFD, FD_CLOEXEC);
@@ -14750,6 +15430,7 @@ private:
         ::setsockopt(handle_, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
     }
+    template <class = void>
     void send_at_once() {
         const int on = 1;
         ::setsockopt(handle_, IPPROTO_TCP, TCP_NODELAY, reinterpret_cast<const char*>(&on), sizeof on);
@@ -14819,7 +15500,8 @@ inline std::string error_text(int error) {
     return std::system_category().message(error);
 }
 
-inline bool would_block(int error) {
+template <class = void>
+bool would_block(int error) {
 #ifdef _WIN32
     return error == WSAEWOULDBLOCK;
 #else
@@ -14827,6 +15509,7 @@ inline bool would_block(int error) {
 #endif
 }
 
+template <class = void>
 [[noreturn]] inline void throw_lost(int error) {
     throw client_error(error_kind::connect, "the connection was lost: " + error_text(error),
                        client_error::progress::maybe_sent);
@@ -14836,7 +15519,8 @@ inline bool would_block(int error) {
 
 /// Waits until the socket can be read or written, is broken or shut down, or @p limit is over (negative: no limit).
 /// Returns whether there is something to do.
-inline bool wait_ready(detail::socket_handle handle, bool readable, bool writable, std::chrono::milliseconds limit) {
+template <class = void>
+bool wait_ready(detail::socket_handle handle, bool readable, bool writable, std::chrono::milliseconds limit) {
     const auto events = static_cast<short>((readable ? POLLIN : 0) | (writable ? POLLOUT : 0));
     const int timeout =
         limit.count() < 0 ? -1 : static_cast<int>((std::min)(limit.count(), decltype(limit.count())(1000'000'000)));
@@ -14855,6 +15539,7 @@ public:
     void restart() { start_ = exchange_context::clock::now(); }
 
     /// Waits for the socket. @throws client_error{timeout, cancelled or closed}
+    template <class = void>
     void wait(detail::socket_handle handle, bool readable, bool writable) const {
         constexpr std::chrono::milliseconds slice(50); // no socket call can be woken the same way on all systems
         for (;;) {
@@ -14874,6 +15559,7 @@ public:
             if (wait_ready(handle, readable, writable, left)) return;
         }
     }
+    template <class = void>
     void wait(detail::socket_handle handle, io_state state) const {
         wait(handle, state == io_state::wants_read, state == io_state::wants_write);
     }
@@ -14908,6 +15594,7 @@ struct socket_address {
     socklen_t size = 0;
     int family() const { return storage.ss_family; }
     /// Whether it is one of this machine that no other can reach.
+    template <class = void>
     bool is_loopback() const {
         if (storage.ss_family == AF_INET6) {
             const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
@@ -14918,7 +15605,8 @@ struct socket_address {
 };
 
 /// @throws client_error{argument} when @p host is not a numeric address.
-inline socket_address numeric_address(const std::string& host, std::uint16_t port) {
+template <class = void>
+socket_address numeric_address(const std::string& host, std::uint16_t port) {
     addrinfo hints{};
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV;
@@ -14933,7 +15621,8 @@ inline socket_address numeric_address(const std::string& host, std::uint16_t por
     return address;
 }
 
-inline bool set_non_blocking(socket_handle handle) noexcept {
+template <class = void>
+bool set_non_blocking(socket_handle handle) noexcept {
 #ifdef _WIN32
     u_long on = 1;
     return ::ioctlsocket(handle, FIONBIO, &on) == 0;
@@ -14944,7 +15633,8 @@ inline bool set_non_blocking(socket_handle handle) noexcept {
 }
 
 /// For a connection to or at @p address.
-inline socket_handle new_socket(const socket_address& address) {
+template <class = void>
+socket_handle new_socket(const socket_address& address) {
     start_sockets();
 #if defined(__linux__)
     const socket_handle handle = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -14966,7 +15656,8 @@ inline socket_handle new_socket(const socket_address& address) {
     return handle;
 }
 
-inline bool is_in_progress(int error) {
+template <class = void>
+bool is_in_progress(int error) {
 #ifdef _WIN32
     return error == WSAEWOULDBLOCK;
 #else
@@ -14974,7 +15665,8 @@ inline bool is_in_progress(int error) {
 #endif
 }
 
-inline long receive_from(socket_handle handle, char* buffer, std::size_t capacity) {
+template <class = void>
+long receive_from(socket_handle handle, char* buffer, std::size_t capacity) {
 #ifdef _WIN32
     return ::recv(handle, buffer, static_cast<int>((std::min)(capacity, std::size_t{1} << 30)), 0);
 #else
@@ -14982,7 +15674,8 @@ inline long receive_from(socket_handle handle, char* buffer, std::size_t capacit
 #endif
 }
 
-inline long send_to(socket_handle handle, const char* bytes, std::size_t size) {
+template <class = void>
+long send_to(socket_handle handle, const char* bytes, std::size_t size) {
     size = (std::min)(size, std::size_t{1} << 30);
 #ifdef _WIN32
     return ::send(handle, bytes, static_cast<int>(size), 0);
@@ -14991,7 +15684,8 @@ inline long send_to(socket_handle handle, const char* bytes, std::size_t size) {
 #endif
 }
 
-inline io_result read_now(socket_handle handle, char* buffer, std::size_t capacity) {
+template <class = void>
+io_result read_now(socket_handle handle, char* buffer, std::size_t capacity) {
     for (;;) {
         const long count = receive_from(handle, buffer, capacity);
         if (count > 0) return {io_state::done, static_cast<std::size_t>(count)};
@@ -15002,7 +15696,8 @@ inline io_result read_now(socket_handle handle, char* buffer, std::size_t capaci
     }
 }
 
-inline io_result write_now(socket_handle handle, std::string_view bytes) {
+template <class = void>
+io_result write_now(socket_handle handle, std::string_view bytes) {
     for (;;) {
         const long count = send_to(handle, bytes.data(), bytes.size());
         if (count >= 0) return {io_state::done, static_cast<std::size_t>(count)};
@@ -15032,6 +15727,7 @@ class tcp_stream final : public byte_stream {
 public:
     /// Takes over a connected socket and makes it non-blocking. @throws client_error{connect} when that fails, and the
     /// socket stays the caller's
+    template <class = void>
     explicit tcp_stream(detail::socket_handle handle) : handle_(handle) {
         if (!detail::set_non_blocking(handle)) {
             throw client_error(error_kind::connect, "no socket: " + detail::error_text(detail::last_socket_error()));
@@ -15041,6 +15737,7 @@ public:
 
     /// Looks @p host up and connects to the first of its addresses that answers; look-up and each attempt have the
     /// context's connect_timeout. @throws client_error{connect, timeout, cancelled or closed}
+    template <class = void>
     static std::unique_ptr<tcp_stream> connect(const std::string& host, std::uint16_t port,
                                                const exchange_context& context) {
         const std::vector<std::string> addresses = resolve(host, context);
@@ -15055,12 +15752,31 @@ public:
         }
     }
 
+    /// Why connections to a numeric address do not come about, as the system says it, ": Connection refused"; empty
+    /// when it says nothing within 100 ms. For libraries that keep the reason to themselves; makes one more attempt.
+    template <class = void>
+    static std::string why_unreachable(const std::string& address, std::uint16_t port) {
+        const detail::socket_address target = detail::numeric_address(address, port);
+        const std::unique_ptr<tcp_stream> probe = own(detail::new_socket(target));
+        int error = 0;
+        if (::connect(probe->handle_, reinterpret_cast<const sockaddr*>(&target.storage), target.size) != 0)
+            error = detail::last_socket_error();
+        if (detail::is_in_progress(error)) {
+            error = 0;
+            detail::poll_one(probe->handle_, POLLOUT, 100);
+            socklen_t size = sizeof error;
+            ::getsockopt(probe->handle_, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size);
+        }
+        return error == 0 ? std::string() : ": " + detail::error_text(error);
+    }
+
     io_result read(char* buffer, std::size_t capacity) override { return detail::read_now(handle_, buffer, capacity); }
     io_result write(std::string_view bytes) override { return detail::write_now(handle_, bytes); }
     void end_writes() noexcept override { ::shutdown(handle_, detail::shutdown_writes); }
     detail::socket_handle handle() const noexcept override { return handle_; }
 
 private:
+    template <class = void>
     static std::unique_ptr<tcp_stream> own(detail::socket_handle handle) {
         try {
             return std::make_unique<tcp_stream>(handle);
@@ -15070,6 +15786,7 @@ private:
         }
     }
 
+    template <class = void>
     static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
                                                   std::uint16_t port, const exchange_context& context) {
         const std::string peer =
@@ -15104,7 +15821,8 @@ struct tcp_listener {
 
 /// Listens on a numeric address of this machine, "127.0.0.1", "::1", "0.0.0.0". @param port 0 is any free one.
 /// @throws client_error{argument} when it is no address, io when it cannot be listened on
-inline tcp_listener listen_on(const std::string& address, std::uint16_t port) {
+template <class = void>
+tcp_listener listen_on(const std::string& address, std::uint16_t port) {
     const detail::socket_address local = detail::numeric_address(address, port);
     const detail::socket_handle handle = detail::new_socket(local);
     tcp_listener result{tcp_socket(handle), 0};
@@ -15167,6 +15885,7 @@ enum class login_refusal {
 /// A refused login. status() is 401, also for servers that say so with status 200; type(), title() as the server says.
 class login_error : public api_error {
 public:
+    template <class = void>
     login_error(details what, login_refusal refusal) : api_error(std::move(what)), refusal_(refusal) {}
     login_refusal refusal() const noexcept { return refusal_; }
 
@@ -15176,7 +15895,8 @@ private:
 
 namespace detail {
 
-inline call webserver_call(const call_scope& scope, const char* path) {
+template <class = void>
+call webserver_call(const call_scope& scope, const char* path) {
     if (scope.state->cookies() == nullptr) {
         throw client_error(
             error_kind::argument,
@@ -15190,12 +15910,14 @@ inline call webserver_call(const call_scope& scope, const char* path) {
     return what;
 }
 
-inline login_info read_login(const json& data) {
+template <class = void>
+login_info read_login(const json& data) {
     const wire_object fields(data, "the answer to the login");
     return {fields.string("access_key"), fields.string_or("role", ""), fields.string_or("status", ""), data};
 }
 
-inline login_refusal login_refusal_of(const wire_object& problem) {
+template <class = void>
+login_refusal login_refusal_of(const wire_object& problem) {
     const auto ends_with = [type = problem.string_or("type", "")](std::string_view end) {
         return type.size() >= end.size() && type.compare(type.size() - end.size(), end.size(), end) == 0;
     };
@@ -15206,8 +15928,8 @@ inline login_refusal login_refusal_of(const wire_object& problem) {
     return login_refusal::credentials;
 }
 
-inline login_error make_login_error(const response& answer, const json& problem,
-                                    const std::vector<std::string>& secrets) {
+template <class = void>
+login_error make_login_error(const response& answer, const json& problem, const std::vector<std::string>& secrets) {
     const wire_object fields(problem, "the refusal of the login");
     api_error::details what;
     what.status = 401;
@@ -15223,7 +15945,8 @@ inline login_error make_login_error(const response& answer, const json& problem,
 
 // {authenticated, data}: status 200 from older servers for yes and no, 401 for no from newer ones.
 // No error says the secrets, which are what was sent.
-inline login_info read_login_answer(const response& answer, const std::vector<std::string>& secrets) {
+template <class = void>
+login_info read_login_answer(const response& answer, const std::vector<std::string>& secrets) {
     json body;
     try {
         body = codec::parse_json(answer.text());
@@ -15242,8 +15965,9 @@ inline login_info read_login_answer(const response& answer, const std::vector<st
     return read_login(fields.require("data"));
 }
 
-inline login_info session_login(const call_scope& scope, const std::string& user, const std::string& password,
-                                const std::string& otp) {
+template <class = void>
+login_info session_login(const call_scope& scope, const std::string& user, const std::string& password,
+                         const std::string& otp) {
     call what = webserver_call(scope, "/server/login");
     json body = {{"username", user}, {"password", password}};
     if (!otp.empty()) body["otp"] = otp;
@@ -15263,7 +15987,8 @@ inline login_info session_login(const call_scope& scope, const std::string& user
     }
 }
 
-inline std::optional<login_info> session_login_check(const call_scope& scope) {
+template <class = void>
+std::optional<login_info> session_login_check(const call_scope& scope) {
     call what = webserver_call(scope, "/server/login-check");
     what.retry = retry_class::safe;
     what.set_json(json::object());
@@ -15273,7 +15998,8 @@ inline std::optional<login_info> session_login_check(const call_scope& scope) {
     return read_login(fields.require("data"));
 }
 
-inline void session_logout(const call_scope& scope) {
+template <class = void>
+void session_logout(const call_scope& scope) {
     call what = webserver_call(scope, "/server/logout");
     what.retry = retry_class::safe;
     scope.perform(std::move(what));
@@ -15303,7 +16029,8 @@ struct server_info {
 namespace detail {
 
 // Needs no authorization and no agreed version, and so works on every server.
-inline server_info say_hello(const call_scope& scope) {
+template <class = void>
+server_info say_hello(const call_scope& scope) {
     call what;
     what.negotiates = false;
     server_info info;
@@ -15504,6 +16231,7 @@ public:
     read_buffer() : bytes_(new char[first_size]) {} // not zeroed: pages that no read reaches are never touched
 
     /// Makes room for the next read. @throws std::bad_alloc, after which it is as it was
+    template <class = void>
     void prepare() {
         if (!was_filled_ || size_ == most) return;
         const std::size_t larger = (std::min)(2 * size_, most);
@@ -15573,6 +16301,7 @@ class tunnel_connection {
 public:
     using opener = std::function<std::unique_ptr<message_stream>()>;
 
+    template <class = void>
     tunnel_connection(os::tcp_socket local, const tunnel_options& options, const opener& open, std::mutex& errors,
                       bool is_refused)
         : local_(std::move(local)), options_(options), errors_(errors) {
@@ -15594,6 +16323,7 @@ public:
     void interrupt() noexcept { local_.shutdown(); }
 
 private:
+    template <class = void>
     void run(const opener& open, bool is_refused) {
         std::thread upward;
         try {
@@ -15625,6 +16355,7 @@ private:
     }
 
     // Service to local side, until the service ends (true) or either is broken.
+    template <class = void>
     bool carry_down() {
         bool any = false;
         try {
@@ -15650,6 +16381,7 @@ private:
         return false;
     }
 
+    template <class = void>
     bool judge_end(const stream_message& end, bool any) {
         // 1006 comes after a goodbye of our own only. 1001: the service has closed its connection.
         if (end.code == 1000 || end.code == 1001 || end.code == 1005 || end.code == 1006) return true;
@@ -15663,6 +16395,7 @@ private:
     }
 
     // Local side to service, until the local side ends; then waits for the other direction.
+    template <class = void>
     void carry_up() noexcept {
         bool is_reset = false;
         try {
@@ -15703,6 +16436,7 @@ private:
 
     // Nothing can be sent to the service any more. The other direction tells why, unless it waits for a peer that only
     // this one has lost, which would go on as long as the local side waits for an answer.
+    template <class = void>
     void give_up(const client_error& why) {
         {
             std::unique_lock<std::mutex> lock(mutex_);
@@ -15716,6 +16450,7 @@ private:
     }
 
     // The other direction reads on for a moment, as closing over unread bytes would reset what was just sent.
+    template <class = void>
     void end(bool is_clean) {
         if (is_clean) local_.shutdown_writes();
         std::unique_lock<std::mutex> lock(mutex_);
@@ -15727,6 +16462,7 @@ private:
     }
 
     // No websocket came about.
+    template <class = void>
     void refuse(const char* status, const error& why) {
         answer(status, why.what());
         report(why);
@@ -15743,6 +16479,7 @@ private:
         local_.shutdown();
     }
 
+    template <class = void>
     void answer(const char* status, const std::string& why) {
         if (options_.protocol != tunnel_protocol::http) return;
         const std::string body = "Backend.AI tunnel: " + why + "\n";
@@ -15755,6 +16492,7 @@ private:
         }
     }
 
+    template <class = void>
     void report(const error& why) {
         const std::lock_guard<std::mutex> lock(errors_);
         if (options_.on_error) options_.on_error(why);
@@ -15796,14 +16534,17 @@ namespace detail {
 /// The listening side of a tunnel: one thread that accepts, and the connections.
 class tunnel {
 public:
-    tunnel(call_scope scope, const std::string& kernel_id, const std::string& app, tunnel_options options)
+    using opener = std::unique_ptr<message_stream> (*)(const call_scope& scope, call what);
+
+    template <class = void>
+    tunnel(call_scope scope, opener open, const std::string& kernel_id, const std::string& app, tunnel_options options)
         : options_(std::move(options)) {
         require_single_name(app, "the service's name");
         call what = stream_call(kernel_id, options_.protocol == tunnel_protocol::http ? "/httpproxy" : "/tcpproxy");
         what.query.emplace_back("app", app);
         on_cancel_ = std::make_unique<cancel_token::listener>(scope.options.cancel, [this] { interrupt(); });
         scope.options.cancel = stopping_.token();
-        open_ = [scope = std::move(scope), what = std::move(what)] { return scope.open_websocket(what); };
+        open_ = [scope = std::move(scope), what = std::move(what), open] { return open(scope, what); };
         os::tcp_listener listener = os::listen_on(options_.bind, options_.port);
         listener_ = std::move(listener.socket);
         port_ = listener.port;
@@ -15814,12 +16555,14 @@ public:
     ~tunnel() { stop(); }
 
     std::uint16_t port() const noexcept { return port_; }
+    template <class = void>
     std::size_t connections() {
         join_finished();
         const std::lock_guard<std::mutex> lock(mutex_);
         return connections_.size();
     }
 
+    template <class = void>
     void stop() {
         const std::lock_guard<std::mutex> once(stop_mutex_);
         on_cancel_.reset();
@@ -15834,12 +16577,14 @@ public:
 
 private:
     // Everything that blocks comes back: websockets by the token, the local sides by their shutdown.
+    template <class = void>
     void interrupt() {
         stopping_.cancel();
         const std::lock_guard<std::mutex> lock(mutex_);
         for (tunnel_connection& item : connections_) item.interrupt();
     }
 
+    template <class = void>
     void accept_loop() {
         while (!stopping_.cancelled()) {
             os::tcp_socket local = listener_.accept(std::chrono::milliseconds(100));
@@ -15856,6 +16601,7 @@ private:
         }
     }
 
+    template <class = void>
     void join_finished() {
         std::list<tunnel_connection> finished;
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -15899,7 +16645,12 @@ public:
     template <class Transport, class Mode>
     app_tunnel(const basic_session_view<Transport, Mode>& session, const std::string& kernel_id, const std::string& app,
                tunnel_options options = {})
-        : tunnel_(std::make_unique<detail::tunnel>(session.scope(), kernel_id, app, std::move(options))) {
+        : tunnel_(std::make_unique<detail::tunnel>(
+              session.scope(),
+              [](const detail::call_scope& scope, detail::call what) {
+                  return scope.open_websocket<Transport>(std::move(what));
+              },
+              kernel_id, app, std::move(options))) {
         static_assert(is_websocket_transport_v<Transport>,
                       "backendai: app_tunnel needs a transport with websockets: this one lacks websocket_opening "
                       "open_websocket(http_request&, const exchange_context&), see backendai/transport/concept.hpp");
@@ -15915,10 +16666,16 @@ public:
     /// The local port.
     std::uint16_t port() const noexcept { return tunnel_->port(); }
     /// How many connections are open now.
-    std::size_t connections() const { return tunnel_->connections(); }
+    template <class = void>
+    std::size_t connections() const {
+        return tunnel_->connections();
+    }
     /// Ends the tunnel and all its connections, and waits for their threads. May be called more than once; not from
     /// on_error.
-    void stop() { tunnel_->stop(); }
+    template <class = void>
+    void stop() {
+        tunnel_->stop();
+    }
 
 private:
     std::unique_ptr<detail::tunnel> tunnel_;
@@ -15966,6 +16723,7 @@ class terminal_signals {
 public:
     /// @param terminal whose settings @p before are restored when the program ends
     /// @param wake descriptor of a non-blocking pipe that gets a byte when the size changes
+    template <class = void>
     terminal_signals(int terminal, const termios& before, int wake)
         : terminal_(terminal), before_(before), wake_(wake) {
         terminal_signals* none = nullptr;
@@ -15994,11 +16752,13 @@ private:
         bool taken = false;
     };
 
+    template <class = void>
     static std::atomic<terminal_signals*>& current() noexcept {
         static std::atomic<terminal_signals*> present{nullptr};
         return present;
     }
 
+    template <class = void>
     static void take(int number, void (*handler)(int), int flags, former& before) noexcept {
         if (::sigaction(number, nullptr, &before.action) != 0) return;
         const bool is_default = (before.action.sa_flags & SA_SIGINFO) == 0 && before.action.sa_handler == SIG_DFL;
@@ -16015,17 +16775,20 @@ private:
     }
 
     // From here on nothing but what POSIX allows in a signal handler.
+    template <class = void>
     static void restore() {
         if (const terminal_signals* const present = current().load()) {
             ::tcsetattr(present->terminal_, TCSANOW, &present->before_);
         }
     }
+    template <class = void>
     static void on_end(int number) {
         restore();
         // Blocked until this returns, then the end that it would have been: for a crash, where it happened.
         ::signal(number, SIG_DFL);
         ::raise(number);
     }
+    template <class = void>
     static void on_resize(int /*number*/) {
         const int error = errno;
         if (const terminal_signals* const present = current().load()) {
@@ -16087,6 +16850,7 @@ struct terminal_size {
 
 namespace detail {
 
+template <class = void>
 [[noreturn]] inline void throw_terminal(const char* what) {
 #ifdef _WIN32
     const int error = static_cast<int>(GetLastError());
@@ -16188,12 +16952,14 @@ public:
         for (const int end : wake_) ::close(end);
     }
 
+    template <class = void>
     terminal_size size() const {
         winsize known{};
         if (!is_terminal_ || ::ioctl(input_, TIOCGWINSZ, &known) != 0) return {};
         return {known.ws_row, known.ws_col};
     }
     /// What was typed; empty when nothing came within @p limit or wake() was called; nothing at the end of the input.
+    template <class = void>
     std::optional<std::string> read_for(std::chrono::milliseconds limit) {
         pollfd both[] = {{input_, POLLIN, 0}, {wake_[0], POLLIN, 0}};
         if (::poll(both, 2, static_cast<int>(limit.count())) <= 0) return std::string();
@@ -16205,6 +16971,7 @@ public:
         if (count < 0 && (errno == EINTR || errno == EAGAIN)) return std::string();
         return std::nullopt;
     }
+    template <class = void>
     void write(std::string_view bytes) {
         while (!bytes.empty()) {
             const ssize_t count = ::write(output_, bytes.data(), bytes.size());
@@ -16219,6 +16986,7 @@ public:
         }
     }
     /// Makes read_for() return, now or the next time.
+    template <class = void>
     void wake() noexcept {
         const char byte = 0;
         if (::write(wake_[1], &byte, 1) < 0) return; // full of wake-ups already
@@ -16281,6 +17049,7 @@ public:
     explicit detach_filter(std::string sequence) : sequence_(std::move(sequence)) {}
 
     /// What of @p typed is to be sent on; what follows the sequence is dropped.
+    template <class = void>
     std::string pass(std::string_view typed) {
         std::string text;
         for (const char c : typed) {
@@ -16305,6 +17074,7 @@ private:
 /// The side that shows what comes, on a thread of its own.
 class terminal_output {
 public:
+    template <class = void>
     terminal_output(pty_stream& pty, os::raw_terminal& terminal) : pty_(pty), terminal_(terminal) {
         thread_ = os::start_thread([this] { run(); });
     }
@@ -16317,6 +17087,7 @@ public:
 
     bool over() const noexcept { return over_; }
     /// @return whether it ended within @p limit
+    template <class = void>
     bool wait_for(std::chrono::milliseconds limit) {
         std::unique_lock<std::mutex> lock(mutex_);
         return changed_.wait_for(lock, limit, [this] { return over_.load(); });
@@ -16327,6 +17098,7 @@ public:
     }
 
 private:
+    template <class = void>
     void run() {
         try {
             while (const std::optional<std::string> bytes = pty_.read()) terminal_.write(*bytes);
@@ -16357,7 +17129,8 @@ private:
 /// when either end is over, with the terminal as it was before. Input or output that is no terminal works too, a file
 /// of commands for example: at its end the terminal there is waited for.
 /// @throws what pty_stream::read() and write() throw; client_error{io} when the local terminal cannot be used
-inline terminal_end attach_terminal(pty_stream& pty, terminal_options options = {}) {
+template <class = void>
+terminal_end attach_terminal(pty_stream& pty, terminal_options options = {}) {
 #ifdef _WIN32
     os::raw_terminal local;
 #else
@@ -16504,8 +17277,9 @@ using websocket_mask_key = std::array<unsigned char, 4>;
 
 /// XORs `size` bytes at `source` with the mask into `target` (the same address, or not overlapping). `offset` is the
 /// position of the first byte in the frame's payload: a payload may be masked in pieces. Masking twice restores.
-inline void websocket_mask(char* target, const char* source, std::size_t size, const websocket_mask_key& key,
-                           std::uint64_t offset = 0) noexcept {
+template <class = void>
+void websocket_mask(char* target, const char* source, std::size_t size, const websocket_mask_key& key,
+                    std::uint64_t offset = 0) noexcept {
     unsigned char turned[8];
     for (std::size_t i = 0; i < 8; ++i) turned[i] = key[static_cast<std::size_t>((offset + i) & 3U)];
     std::uint64_t wide;
@@ -16553,8 +17327,9 @@ inline constexpr std::size_t websocket_max_header_size = 14;
 
 /// Writes a frame's header to `target` (room for websocket_max_header_size bytes) and returns its size in bytes.
 /// `mask` is the key of a client's frame, null for a server's. For callers that send the payload from where it lies.
-inline std::size_t websocket_write_header(unsigned char* target, websocket_opcode opcode, bool last,
-                                          std::uint64_t payload_size, const websocket_mask_key* mask) noexcept {
+template <class = void>
+std::size_t websocket_write_header(unsigned char* target, websocket_opcode opcode, bool last,
+                                   std::uint64_t payload_size, const websocket_mask_key* mask) noexcept {
     target[0] = static_cast<unsigned char>((last ? 0x80U : 0U) | static_cast<unsigned>(opcode));
     const unsigned mask_bit = mask != nullptr ? 0x80U : 0U;
     std::size_t size = 2;
@@ -16576,8 +17351,9 @@ inline std::size_t websocket_write_header(unsigned char* target, websocket_opcod
 
 /// Appends one frame to `out`, its payload masked with `mask` unless that is null. Checks nothing: the caller keeps to
 /// the protocol (or, in a test, breaks it on purpose).
-inline void websocket_append_frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload,
-                                   const websocket_mask_key* mask) {
+template <class = void>
+void websocket_append_frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload,
+                            const websocket_mask_key* mask) {
     unsigned char header[websocket_max_header_size];
     const std::size_t header_size = websocket_write_header(header, opcode, last, payload.size(), mask);
     const std::size_t needed = out.size() + header_size + payload.size();
@@ -16607,6 +17383,7 @@ public:
     using mask_source = std::function<websocket_mask_key()>;
 
     /// `masks` is required for a client and unused for a server. Throws std::invalid_argument for a client without.
+    template <class = void>
     explicit websocket_encoder(websocket_role role, mask_source masks = {}) : role_(role), masks_(std::move(masks)) {
         if (role == websocket_role::client && !masks_) {
             throw std::invalid_argument("websocket: a client needs a source of masks");
@@ -16616,6 +17393,7 @@ public:
     /// Appends a whole message (text or binary), in one frame or, with `fragment_size` bytes other than 0, in as many
     /// as that takes. Throws std::invalid_argument for text that is not UTF-8, std::logic_error inside a message that
     /// fragment() has begun.
+    template <class = void>
     void message(std::string& out, websocket_opcode opcode, std::string_view payload, std::size_t fragment_size = 0) {
         require_data(opcode);
         if (in_message_) throw std::logic_error("websocket: a fragmented message is not finished");
@@ -16635,6 +17413,7 @@ public:
     /// Appends the next piece of a message whose end is not known yet; the first piece sets the type, the later ones
     /// must repeat it. Control frames may go between. Throws std::invalid_argument for text that is not UTF-8
     /// (characters may be cut by pieces), std::logic_error when the type changes inside a message.
+    template <class = void>
     void fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
         require_data(opcode);
         if (in_message_ && opcode != message_opcode_) {
@@ -16650,13 +17429,20 @@ public:
     }
 
     /// Appends a ping. `payload` of 125 bytes at most, else std::invalid_argument.
-    void ping(std::string& out, std::string_view payload) { control(out, websocket_opcode::ping, payload); }
+    template <class = void>
+    void ping(std::string& out, std::string_view payload) {
+        control(out, websocket_opcode::ping, payload);
+    }
 
     /// Appends a pong. `payload` of 125 bytes at most, else std::invalid_argument.
-    void pong(std::string& out, std::string_view payload) { control(out, websocket_opcode::pong, payload); }
+    template <class = void>
+    void pong(std::string& out, std::string_view payload) {
+        control(out, websocket_opcode::pong, payload);
+    }
 
     /// Appends a close frame; `code` 1005 makes an empty one. Throws std::invalid_argument for a code that may not
     /// be sent, and for a reason that is not UTF-8, longer than 123 bytes or without a code.
+    template <class = void>
     void close(std::string& out, std::uint16_t code, std::string_view reason) {
         require_close(code, reason);
         std::string payload;
@@ -16669,6 +17455,7 @@ public:
     }
 
     /// Throws std::invalid_argument unless close() would take these.
+    template <class = void>
     static void require_close(std::uint16_t code, std::string_view reason) {
         if (code != websocket_close::no_status && !is_valid_close_code(code)) {
             throw std::invalid_argument("websocket: close code " + std::to_string(code) + " may not be sent");
@@ -16684,17 +17471,20 @@ public:
     bool in_message() const noexcept { return in_message_; }
 
 private:
+    template <class = void>
     static void require_data(websocket_opcode opcode) {
         if (opcode != websocket_opcode::text && opcode != websocket_opcode::binary) {
             throw std::invalid_argument("websocket: a message is text or binary");
         }
     }
 
+    template <class = void>
     void control(std::string& out, websocket_opcode opcode, std::string_view payload) {
         if (payload.size() > 125) throw std::invalid_argument("websocket: control frame of more than 125 bytes");
         frame(out, opcode, true, payload);
     }
 
+    template <class = void>
     void frame(std::string& out, websocket_opcode opcode, bool last, std::string_view payload) {
         if (role_ == websocket_role::server) {
             websocket_append_frame(out, opcode, last, payload, nullptr);
@@ -16738,6 +17528,7 @@ struct websocket_reply {
 class websocket_control {
 public:
     /// Tells it what the decoder found. Messages and pongs need no answer.
+    template <class = void>
     void received(const websocket_event& event) {
         if (peer_close_code_) return;
         if (event.opcode == websocket_opcode::ping) {
@@ -16752,6 +17543,7 @@ public:
     }
 
     /// Tells it that the decoder threw: a close frame with the error's code goes out, nothing more is expected.
+    template <class = void>
     void failed(const websocket_error& error) {
         failed_ = true;
         pong_.reset();
@@ -16760,6 +17552,7 @@ public:
 
     /// Begins the closing handshake from our side. False when a close was already begun or answered (nothing changes).
     /// Throws std::invalid_argument for a code or reason that may not be sent. Code 1005 sends an empty close frame.
+    template <class = void>
     bool close(std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
         websocket_encoder::require_close(code, reason);
         if (close_queued_) return false;
@@ -16768,6 +17561,7 @@ public:
     }
 
     /// The next control frame to send, which then counts as sent; nothing after our close frame.
+    template <class = void>
     std::optional<websocket_reply> next_reply() {
         std::optional<websocket_reply> reply;
         if (pong_) {
@@ -16801,6 +17595,7 @@ public:
     const std::string& peer_close_reason() const noexcept { return peer_close_reason_; }
 
 private:
+    template <class = void>
     void queue_close(std::uint16_t code, std::string_view reason) {
         if (close_queued_) return;
         close_queued_ = true;
@@ -16853,6 +17648,7 @@ public:
     /// taken. Call again with the rest until it returns nothing. After a close frame everything is taken and ignored.
     /// An unmasked, unfragmented message that lies wholly in `input` is handed out as a view into it, uncopied.
     /// Throws websocket_error when the peer broke the protocol or a limit, and again on every later call.
+    template <class = void>
     std::optional<websocket_event> next(std::string_view& input) {
         if (failed_) throw *failed_;
         payload_ = {};
@@ -16878,6 +17674,7 @@ public:
 
     /// The payload of the event that next() returned last, as a string of its own: moved out of the decoder where the
     /// message was assembled there, else copied. Once per event, before the next call and while the input lives.
+    template <class = void>
     std::string take() {
         std::string taken;
         if (handed_out_ && payload_.data() == message_.data() && payload_.size() == message_.size()) {
@@ -16902,6 +17699,7 @@ private:
     }
 
     // The buffer of the message that the last event handed out is ours again, but for a fragment still being gathered.
+    template <class = void>
     void recycle() {
         if (!handed_out_) return;
         handed_out_ = false;
@@ -16910,6 +17708,7 @@ private:
         message_.clear();
     }
 
+    template <class = void>
     bool read_header(std::string_view& input) {
         for (;;) {
             const std::size_t wanted = header_size_ < 2 ? 2 : header_wanted();
@@ -16928,12 +17727,14 @@ private:
         }
     }
 
+    template <class = void>
     std::size_t header_wanted() const noexcept {
         const unsigned length = header_[1] & 0x7FU;
         return 2 + (length == 127 ? 8U : length == 126 ? 2U : 0U) + ((header_[1] & 0x80U) != 0 ? 4U : 0U);
     }
 
     // Everything that the first two bytes of a frame can already get wrong.
+    template <class = void>
     void check_start() {
         using websocket_close::protocol_error;
         if ((header_[0] & 0x70U) != 0) fail(protocol_error, "reserved bit set without an extension");
@@ -16954,6 +17755,7 @@ private:
         }
     }
 
+    template <class = void>
     std::uint64_t read_length() {
         const unsigned marker = header_[1] & 0x7FU;
         if (marker < 126) return marker;
@@ -16967,6 +17769,7 @@ private:
         return length;
     }
 
+    template <class = void>
     void start_frame() {
         const std::uint64_t length = read_length();
         opcode_ = static_cast<websocket_opcode>(header_[0] & 0x0FU);
@@ -16981,6 +17784,7 @@ private:
     }
 
     // Refused by the announced length, before a byte of the payload was taken.
+    template <class = void>
     void start_data(std::uint64_t length) {
         if (limits_.max_frame_size != 0 && length > limits_.max_frame_size) {
             fail(websocket_close::message_too_big, "frame over the size limit");
@@ -16999,6 +17803,7 @@ private:
         fragmented_ = !last_frame_;
     }
 
+    template <class = void>
     std::string_view take_payload(std::string_view& input) {
         const std::size_t n = remaining_ < input.size() ? static_cast<std::size_t>(remaining_) : input.size();
         const std::string_view piece = input.substr(0, n);
@@ -17008,6 +17813,7 @@ private:
     }
 
     // The piece as the peer meant it, behind what `buffer` already holds.
+    template <class = void>
     std::string_view append_unmasked(std::string& buffer, std::string_view piece) {
         const std::size_t before = buffer.size();
         buffer.append(piece);
@@ -17016,6 +17822,7 @@ private:
         return std::string_view(buffer).substr(before);
     }
 
+    template <class = void>
     void check_text(std::string_view piece, bool end_of_message) {
         if (message_opcode_ != websocket_opcode::text) return;
         if (!utf8_.feed(piece)) fail(websocket_close::invalid_payload, "text that is not UTF-8");
@@ -17024,6 +17831,7 @@ private:
         }
     }
 
+    template <class = void>
     std::optional<websocket_event> read_data(std::string_view& input) {
         const bool whole_in_input = remaining_ <= input.size() && last_frame_ && !masked_ && message_.empty();
         if (limits_.stream_fragments) return read_piece(input);
@@ -17053,6 +17861,7 @@ private:
         return end_of_data_frame(message_);
     }
 
+    template <class = void>
     std::optional<websocket_event> end_of_data_frame(std::string_view message) {
         in_payload_ = false;
         if (!last_frame_) return std::nullopt;
@@ -17064,6 +17873,7 @@ private:
     }
 
     // Streaming: hands out what is there of this frame, a view into the input where it is unmasked.
+    template <class = void>
     std::optional<websocket_event> read_piece(std::string_view& input) {
         std::string_view rest = masked_ ? input.substr(0, stream_piece_size) : input;
         const std::size_t offered = rest.size();
@@ -17086,6 +17896,7 @@ private:
         return event;
     }
 
+    template <class = void>
     std::optional<websocket_event> read_control(std::string_view& input) {
         if (offset_ == 0) control_.clear();
         append_unmasked(control_, take_payload(input));
@@ -17190,6 +18001,7 @@ public:
         : limits_(limits), connect_request_(connect_request) {}
 
     /// Takes bytes off the front of `input`, as many as belong to the response. True when the response is whole.
+    template <class = void>
     bool feed(std::string_view& input) {
         while (state_ != state::done && !input.empty()) {
             if (state_ == state::body || state_ == state::chunk || state_ == state::until_close) {
@@ -17203,6 +18015,7 @@ public:
     }
 
     /// Tells that the connection ended: that is the end of a body without a length; anywhere else decode_error.
+    template <class = void>
     void finish() {
         if (state_ == state::until_close) state_ = state::done;
         if (state_ != state::done) throw decode_error("http response: the connection ended before its end");
@@ -17223,6 +18036,7 @@ private:
     [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("http response: ") + what); }
 
     // A line up to CR LF into line_, without them. Judged as a whole, so the result does not depend on the chunking.
+    template <class = void>
     bool read_line(std::string_view& input) {
         const std::size_t end = input.find('\n');
         const std::size_t size = end == std::string_view::npos ? input.size() : end + 1;
@@ -17237,6 +18051,7 @@ private:
         return true;
     }
 
+    template <class = void>
     void line_done(std::string_view line) {
         switch (state_) {
         case state::status_line: read_status(line); break;
@@ -17263,6 +18078,7 @@ private:
         }
     }
 
+    template <class = void>
     void read_status(std::string_view line) {
         // "HTTP/1.1 101 Switching Protocols"; the space before an empty reason is often missing in practice.
         if (line.size() < 12 || line.substr(0, 7) != "HTTP/1." || (line[7] != '0' && line[7] != '1') ||
@@ -17282,6 +18098,7 @@ private:
         state_ = state::header;
     }
 
+    template <class = void>
     void read_header(std::string_view line, http_fields& fields) const {
         if (fields.size() == limits_.max_header_count) fail("too many headers");
         const std::size_t colon = line.find(':');
@@ -17291,6 +18108,7 @@ private:
         fields.emplace_back(std::string(line.substr(0, colon)), std::string(value));
     }
 
+    template <class = void>
     void end_of_head() {
         const int status = response_.status;
         if (status == 101 || (connect_request_ && status / 100 == 2)) {
@@ -17306,6 +18124,7 @@ private:
         }
     }
 
+    template <class = void>
     void start_body() {
         const std::size_t codings = count_fields(response_.headers, "Transfer-Encoding");
         const std::size_t lengths = count_fields(response_.headers, "Content-Length");
@@ -17323,6 +18142,7 @@ private:
         }
     }
 
+    template <class = void>
     static std::uint64_t parse_length(std::string_view digits, unsigned base) {
         // 18 decimal or 15 hexadecimal digits fit into 64 bits; nothing longer is honest.
         if (digits.empty() || digits.size() > (base == 10 ? 18U : 15U)) fail("malformed length");
@@ -17338,6 +18158,7 @@ private:
         return value;
     }
 
+    template <class = void>
     void read_chunk_size(std::string_view line) {
         const std::size_t extension = line.find(';');
         if (!is_field_value(line)) fail("control character in a chunk's head");
@@ -17346,6 +18167,7 @@ private:
         state_ = remaining_ == 0 ? state::trailer : state::chunk;
     }
 
+    template <class = void>
     void read_body(std::string_view& input) {
         std::size_t n = input.size();
         if (state_ != state::until_close && remaining_ < n) n = static_cast<std::size_t>(remaining_);
@@ -17390,7 +18212,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace codec {
 
 /// The Sec-WebSocket-Accept that answers a Sec-WebSocket-Key.
-inline std::string websocket_accept(std::string_view key) {
+template <class = void>
+std::string websocket_accept(std::string_view key) {
     return base64_encode(digest("sha1", std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"));
 }
 
@@ -17399,6 +18222,7 @@ class websocket_client_handshake {
 public:
     /// `nonce`: 16 fresh random bytes. `protocols`: the subprotocols offered, the preferred one first.
     /// Throws std::invalid_argument for a subprotocol that is no token or is offered twice.
+    template <class = void>
     explicit websocket_client_handshake(const std::array<unsigned char, 16>& nonce,
                                         std::vector<std::string> protocols = {}, http_response_limits limits = {})
         : key_(base64_encode(std::string_view(reinterpret_cast<const char*>(nonce.data()), nonce.size()))),
@@ -17413,6 +18237,7 @@ public:
     }
 
     /// What the request needs besides its line (GET, HTTP/1.1), Host and whatever else the caller sends.
+    template <class = void>
     http_fields headers() const {
         http_fields fields = {{"Upgrade", "websocket"},
                               {"Connection", "Upgrade"},
@@ -17427,6 +18252,7 @@ public:
     /// Takes bytes off the front of `input`. True when the answer is whole: either accepted(), and what is left in
     /// `input` are frames for the decoder; or refused, and response() has status, headers and body.
     /// Throws decode_error for malformed HTTP and for a 101 that does not agree to what was asked.
+    template <class = void>
     bool feed(std::string_view& input) {
         if (done_) return true;
         if (!parser_.feed(input)) return false;
@@ -17436,6 +18262,7 @@ public:
     }
 
     /// Tells that the connection ended, which completes a refusal without a length; else throws decode_error.
+    template <class = void>
     void finish() {
         if (done_) return;
         parser_.finish();
@@ -17454,6 +18281,7 @@ public:
 private:
     [[noreturn]] static void fail(const char* what) { throw decode_error(std::string("websocket handshake: ") + what); }
 
+    template <class = void>
     const std::string* single(const char* name) const {
         if (count_fields(response().headers, name) > 1) {
             throw decode_error(std::string("websocket handshake: repeated header ") + name);
@@ -17462,6 +18290,7 @@ private:
     }
 
     // RFC 6455 section 4.1, what the client must check in the server's answer.
+    template <class = void>
     void verify() {
         const std::string* upgrade = single("Upgrade");
         if (upgrade == nullptr || !equals_ignoring_case(*upgrade, "websocket")) fail("no upgrade to websocket");
@@ -17501,6 +18330,7 @@ struct websocket_server_answer {
     bool accepted() const noexcept { return status == 101; }
 
     /// The answer's head for the wire; the caller may add headers before.
+    template <class = void>
     std::string head() const {
         std::string text = "HTTP/1.1 " + std::to_string(status) + " " + reason + "\r\n";
         for (const auto& field : headers) text += field.first + ": " + field.second + "\r\n";
@@ -17511,8 +18341,9 @@ struct websocket_server_answer {
 /// Judges a request's method and headers and makes the answer (RFC 6455 section 4.2). `supported`: the subprotocols we
 /// speak; the first one of the client's list among them is chosen. Extensions are declined. Never throws for a bad
 /// request: that is an answer too.
-inline websocket_server_answer websocket_answer(std::string_view method, const http_fields& request,
-                                                const std::vector<std::string>& supported = {}) {
+template <class = void>
+websocket_server_answer websocket_answer(std::string_view method, const http_fields& request,
+                                         const std::vector<std::string>& supported = {}) {
     const auto refuse = [](int status, const char* reason, http_fields headers = {}) {
         headers.emplace_back("Connection", "close");
         headers.emplace_back("Content-Length", "0");
@@ -17579,6 +18410,7 @@ class websocket_codec {
 public:
     /// `masks` gives a fresh, unpredictable mask per frame; required for a client, unused for a server.
     /// Throws std::invalid_argument for a client without.
+    template <class = void>
     explicit websocket_codec(websocket_role role, websocket_limits limits = {},
                              websocket_encoder::mask_source masks = {})
         : decoder_(role, limits), encoder_(role, std::move(masks)) {}
@@ -17586,6 +18418,7 @@ public:
     /// The next event at the front of `input`, whose answer (pong, close) is then pending; see websocket_decoder::next
     /// for the lifetime of its payload. Nothing when all of `input` is taken. Throws websocket_error when the peer
     /// broke the protocol; the close frame that says so is then pending.
+    template <class = void>
     std::optional<websocket_event> next(std::string_view& input) {
         try {
             std::optional<websocket_event> event = decode(input);
@@ -17598,16 +18431,29 @@ public:
     }
 
     /// next() without noting the answer: the reader's half, see the class.
-    std::optional<websocket_event> decode(std::string_view& input) { return decoder_.next(input); }
+    template <class = void>
+    std::optional<websocket_event> decode(std::string_view& input) {
+        return decoder_.next(input);
+    }
 
     /// The last event's payload as a string of its own, moved where possible; see websocket_decoder::take.
-    std::string take() { return decoder_.take(); }
+    template <class = void>
+    std::string take() {
+        return decoder_.take();
+    }
 
     /// Queues what the event or the error demands: a pong, the echo of a close, the close that reports an error.
-    void note(const websocket_event& event) { control_.received(event); }
-    void note(const websocket_error& error) { control_.failed(error); }
+    template <class = void>
+    void note(const websocket_event& event) {
+        control_.received(event);
+    }
+    template <class = void>
+    void note(const websocket_error& error) {
+        control_.failed(error);
+    }
 
     /// Appends the pending control frames (a pong, a close) to `out`. Returns false when there was none.
+    template <class = void>
     bool write_pending(std::string& out) {
         bool any = false;
         while (const std::optional<websocket_reply> reply = control_.next_reply()) {
@@ -17622,6 +18468,7 @@ public:
     }
 
     /// Appends a message; see websocket_encoder::message. Throws std::logic_error after a close was begun.
+    template <class = void>
     void write_message(std::string& out, websocket_opcode opcode, std::string_view payload,
                        std::size_t fragment_size = 0) {
         require_open();
@@ -17629,12 +18476,14 @@ public:
     }
 
     /// Appends a piece of a message; see websocket_encoder::fragment. Throws std::logic_error after a close was begun.
+    template <class = void>
     void write_fragment(std::string& out, websocket_opcode opcode, std::string_view piece, bool last) {
         require_open();
         encoder_.fragment(out, opcode, piece, last);
     }
 
     /// Appends a ping (125 bytes at most, else std::invalid_argument). Throws std::logic_error after a close was begun.
+    template <class = void>
     void write_ping(std::string& out, std::string_view payload) {
         require_open();
         encoder_.ping(out, payload);
@@ -17642,6 +18491,7 @@ public:
 
     /// Begins the closing handshake: appends what is pending and the close frame. Returns false, and appends nothing
     /// new, when a close was begun before. Throws std::invalid_argument for a code or reason that may not be sent.
+    template <class = void>
     bool write_close(std::string& out, std::uint16_t code = websocket_close::normal, std::string_view reason = {}) {
         const bool begun = control_.close(code, reason);
         write_pending(out);
@@ -17658,6 +18508,7 @@ public:
     const websocket_decoder& decoder() const noexcept { return decoder_; }
 
 private:
+    template <class = void>
     void require_open() const {
         if (!control_.may_send()) throw std::logic_error("websocket: nothing may be sent after a close frame");
     }
@@ -17701,7 +18552,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace os {
 
 /// The columns of the terminal that standard error writes to; 0 when it is none.
-inline int error_terminal_width() {
+template <class = void>
+int error_terminal_width() {
 #ifdef _WIN32
     CONSOLE_SCREEN_BUFFER_INFO info{};
     if (!GetConsoleScreenBufferInfo(GetStdHandle(STD_ERROR_HANDLE), &info)) return 0;
@@ -17747,6 +18599,7 @@ public:
     }
 
     /// The line that is drawn, cut to @p width columns (a byte counts as one).
+    template <class = void>
     static std::string line(const std::string& file, std::uint64_t done, std::uint64_t total, int width) {
         constexpr std::uint64_t steps = 24;
         std::string text;
@@ -17782,6 +18635,7 @@ private:
         std::chrono::steady_clock::time_point last;
     };
 
+    template <class = void>
     static std::string size_text(std::uint64_t bytes) {
         static constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
         auto amount = static_cast<double>(bytes);
@@ -17863,6 +18717,7 @@ public:
     bool take() noexcept { return !taken_.exchange(true, std::memory_order_relaxed); }
 
     /// @throws client_error{argument} on a thread of the executor that the result comes from, unless it is there.
+    template <class = void>
     void wait() {
         if (ready()) return;
         std::unique_lock<std::mutex> lock(mutex_);
@@ -17873,6 +18728,7 @@ public:
         }
         changed_.wait(lock, [this] { return ready(); });
     }
+    template <class = void>
     bool wait_until(std::chrono::steady_clock::time_point when) {
         if (ready()) return true;
         std::unique_lock<std::mutex> lock(mutex_);
@@ -17881,6 +18737,7 @@ public:
 
     /// Has @p next run on the executor when the result is there. @return false when it is there already, and @p next
     /// was not touched.
+    template <class = void>
     bool continue_with(std::shared_ptr<work> next) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (ready()) return false;
@@ -17888,20 +18745,24 @@ public:
         return true;
     }
     /// As continue_with(), but a result that is there already makes @p next run too.
+    template <class = void>
     void then(const std::shared_ptr<work>& next) {
         if (!continue_with(next)) dispatch(next, threads());
     }
 
+    template <class = void>
     std::shared_ptr<executor> threads() {
         const std::lock_guard<std::mutex> lock(mutex_);
         return executor_;
     }
 
 protected:
+    template <class = void>
     void set_threads(std::shared_ptr<executor> threads) {
         const std::lock_guard<std::mutex> lock(mutex_);
         executor_ = std::move(threads);
     }
+    template <class = void>
     void announce() noexcept {
         std::shared_ptr<work> next;
         std::shared_ptr<executor> threads;
@@ -17917,6 +18778,7 @@ protected:
 
 private:
     // Once the session is closed and its threads are gone, the thread at hand does it.
+    template <class = void>
     static void dispatch(const std::shared_ptr<work>& next, const std::shared_ptr<executor>& threads) {
         if (!threads || !threads->resume(next)) next->run();
     }
@@ -18016,14 +18878,16 @@ private:
 };
 
 /// A client_error, or the std::bad_alloc that stands for it when there is no memory for its text.
-inline std::exception_ptr failure_of(error_kind kind, const char* why) noexcept {
+template <class = void>
+std::exception_ptr failure_of(error_kind kind, const char* why) noexcept {
     try {
         throw client_error(kind, why);
     } catch (...) {
         return std::current_exception();
     }
 }
-inline std::exception_ptr cancelled_before_start() noexcept {
+template <class = void>
+std::exception_ptr cancelled_before_start() noexcept {
     return failure_of(error_kind::cancelled, "the call was cancelled");
 }
 
@@ -18091,6 +18955,7 @@ struct future_access {
         if (!result.state_ || !result.state_->take()) no_result();
         return result.state_;
     }
+    template <class = void>
     [[noreturn]] static void no_result() {
         throw client_error(error_kind::argument, "this future has no result, or it was taken already");
     }
@@ -18774,6 +19639,7 @@ public:
     explicit message_stream_body(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
     message_stream& stream() const noexcept { return *stream_; }
     std::optional<stream_message> read_for(std::chrono::milliseconds limit) { return stream_->receive_for(limit); }
+    template <class = void>
     void end() noexcept {
         try {
             stream_->close();
@@ -18796,28 +19662,42 @@ private:
 /// that.
 class async_message_stream {
 public:
+    template <class = void>
     async_message_stream(std::shared_ptr<detail::executor> threads, std::unique_ptr<message_stream> stream)
         : io_(std::move(threads), std::move(stream)) {}
 
     /// See message_stream, also for the errors, which come out of the futures.
-    future<stream_message> receive() const { return io_.read(); }
+    template <class = void>
+    future<stream_message> receive() const {
+        return io_.read();
+    }
     /// Nothing when no message came within @p limit.
+    template <class = void>
     future<std::optional<stream_message>> receive_for(std::chrono::milliseconds limit) const {
         return io_.read_for<std::optional<stream_message>>(
             limit, [](std::optional<stream_message>&& message) { return std::move(message); });
     }
+    template <class = void>
     future<void> send_text(std::string text) const {
         return io_.write([text = std::move(text)](body& on) { on.stream().send_text(text); });
     }
+    template <class = void>
     future<void> send_binary(std::string bytes) const {
         return io_.write([bytes = std::move(bytes)](body& on) { on.stream().send_binary(bytes); });
     }
+    template <class = void>
     future<void> close(std::uint16_t code = 1000, std::string reason = {}) const {
         return io_.write([code, reason = std::move(reason)](body& on) { on.stream().close(code, reason); });
     }
     /// Breaks the connection off: calls that run and later ones end with client_error{cancelled}.
-    void cancel() const noexcept { io_.body().cancel(); }
-    const std::string& protocol() const noexcept { return io_.body().stream().protocol(); }
+    template <class = void>
+    void cancel() const noexcept {
+        io_.body().cancel();
+    }
+    template <class = void>
+    const std::string& protocol() const noexcept {
+        return io_.body().stream().protocol();
+    }
 
 private:
     using body = detail::message_stream_body;
@@ -18955,6 +19835,7 @@ struct async {
 
     /// What connect_websocket() opens.
     using stream = async_message_stream;
+    template <class = void>
     static std::unique_ptr<stream> wrap(const detail::call_scope& scope, std::unique_ptr<message_stream> opened) {
         return std::make_unique<stream>(scope.state->threads(), std::move(opened));
     }
@@ -19078,7 +19959,8 @@ void run_by_futures(std::vector<Job>& jobs, std::size_t width, const cancel_toke
         }
         if (running.empty() && (next == jobs.size() || cancel.cancelled())) return;
         if (cancel.cancelled() && !std::exchange(told, true)) {
-            for (auto& job : running) job.second.cancel();
+            // The newest first: an older one that ends would let a thread begin with a newer one that waits for it.
+            for (auto job = running.rbegin(); job != running.rend(); ++job) job->second.cancel();
         }
         std::vector<std::size_t> gone;
         {
@@ -19261,7 +20143,7 @@ public:
         what.body.clear();
         what.source.reset();
         return Mode::run(scope_, [what = std::move(what)](const detail::call_scope& scope) {
-            return Mode::wrap(scope, scope.open_websocket(what));
+            return Mode::wrap(scope, scope.template open_websocket<Transport>(what));
         });
     }
 
@@ -19384,6 +20266,7 @@ public:
     ~connection_handle() { reset(); }
 
     /// Duplicates @p socket, in place of what was held before.
+    template <class = void>
     void hold(native_socket socket) {
         const std::lock_guard<std::mutex> lock(mutex_);
         close_held();
@@ -19396,12 +20279,14 @@ public:
         held_ = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
 #endif
     }
+    template <class = void>
     void reset() {
         const std::lock_guard<std::mutex> lock(mutex_);
         close_held();
     }
     /// Breaks the connection off: whoever reads, writes or connects on it comes back with an error. False when there is
     /// none, or the system gave no second handle on it.
+    template <class = void>
     bool shut_down() noexcept {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (held_ == none) return false;
@@ -19413,6 +20298,7 @@ public:
         return true;
     }
     /// Whether an idle connection can be used again: open, and no byte has come that nobody asked for.
+    template <class = void>
     bool is_quiet() {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (held_ == none) return false;
@@ -19426,6 +20312,7 @@ public:
 #endif
     }
     /// How many bytes the peer has sent on this connection, where the system tells (Linux), else 0.
+    template <class = void>
     std::uint64_t bytes_received() {
 #ifdef __linux__
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -19512,6 +20399,7 @@ public:
 
 private:
 #ifndef _WIN32
+    template <class = void>
     static bool is_waiting() {
         sigset_t waiting;
         sigemptyset(&waiting);
@@ -19544,7 +20432,8 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace os {
 
 /// TLS 1.2 at least, and no second handshake at a peer's wish.
-inline void restrict_tls(SSL_CTX* context) {
+template <class = void>
+void restrict_tls(SSL_CTX* context) {
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
 #ifdef SSL_OP_NO_RENEGOTIATION
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
@@ -19554,7 +20443,8 @@ inline void restrict_tls(SSL_CTX* context) {
 /// The certificate must name @p host, which is a name or an address, in its SAN; OpenSSL would take one that stands in
 /// the subject's CN only.
 /// @returns whether it is an address
-inline bool expect_host(X509_VERIFY_PARAM* parameters, const std::string& host) {
+template <class = void>
+bool expect_host(X509_VERIFY_PARAM* parameters, const std::string& host) {
     X509_VERIFY_PARAM_set_hostflags(parameters,
                                     X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
     if (X509_VERIFY_PARAM_set1_ip_asc(parameters, host.c_str()) == 1) return true;
@@ -19587,6 +20477,7 @@ namespace detail {
 class body_framing {
 public:
     /// @throws client_error{protocol} when the head leaves the body's length in doubt or is out of bounds
+    template <class = void>
     body_framing(const response_head& head, const std::string& method) {
         if (head.status < 200 || head.status > 599)
             bad("the status " + std::to_string(head.status) + " was not asked for");
@@ -19634,6 +20525,7 @@ public:
     void count(std::uint64_t bytes) noexcept { received_ += bytes; }
 
     /// @throws client_error{protocol} when the body is not as long as the head said
+    template <class = void>
     void finish() const {
         if (expected_ && *expected_ != received_) {
             bad("its body is cut short: " + std::to_string(received_) + " of " + std::to_string(*expected_) + " bytes");
@@ -19641,6 +20533,7 @@ public:
     }
 
 private:
+    template <class = void>
     [[noreturn]] static void bad(const std::string& what) {
         throw client_error(error_kind::protocol, "the answer is not usable: " + what,
                            client_error::progress::maybe_sent);
@@ -19732,6 +20625,7 @@ struct proxy_server {
     std::uint16_t port = 0;
     std::string user, password; ///< empty: none
 
+    template <class = void>
     std::string authorization() const {
         return user.empty() && password.empty() ? std::string()
                                                 : "Basic " + codec::base64_encode(user + ':' + password);
@@ -19740,7 +20634,8 @@ struct proxy_server {
 
 /// Reads "http://user:password@host:port", or without the scheme. @throws client_error{argument}; the message holds no
 /// credentials
-inline proxy_server parse_proxy(std::string_view text) {
+template <class = void>
+proxy_server parse_proxy(std::string_view text) {
     proxy_server proxy;
     std::string address(text);
     if (address.find("://") == std::string::npos) address.insert(0, "http://");
@@ -19766,7 +20661,8 @@ inline proxy_server parse_proxy(std::string_view text) {
 }
 
 /// Whether a list as of NO_PROXY ("*", "host", ".domain", "domain:port") takes this URL out.
-inline bool is_excluded(std::string_view list, const codec::url& url) {
+template <class = void>
+bool is_excluded(std::string_view list, const codec::url& url) {
     for (std::string item : split_list(list)) {
         if (item == "*") return true;
         for (char& c : item) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
@@ -19788,14 +20684,16 @@ inline bool is_excluded(std::string_view list, const codec::url& url) {
     return false;
 }
 
-inline bool is_this_machine(const std::string& host) {
+template <class = void>
+bool is_this_machine(const std::string& host) {
     return host == "localhost" || host == "::1" || host.compare(0, 4, "127.") == 0;
 }
 
 /// The proxy for a URL. api_config::proxy, when set, holds for everything (empty: none); else the environment's
 /// HTTPS_PROXY, for plain http http_proxy (the upper-case name can be set by a web server's caller), then ALL_PROXY,
 /// less NO_PROXY and this machine. @throws client_error{argument} for one that cannot be read
-inline std::optional<proxy_server> find_proxy(const api_config& config, const codec::url& url) {
+template <class = void>
+std::optional<proxy_server> find_proxy(const api_config& config, const codec::url& url) {
     if (config.proxy) {
         if (config.proxy->empty()) return {};
         return parse_proxy(*config.proxy);
@@ -19814,8 +20712,9 @@ inline std::optional<proxy_server> find_proxy(const api_config& config, const co
 }
 
 /// Asks a proxy, to which @p stream leads, for a tunnel to @p url. @throws client_error{connect} when it refuses
-inline void connect_through(os::byte_stream& stream, const proxy_server& proxy, const codec::url& url,
-                            const exchange_context& context) {
+template <class = void>
+void connect_through(os::byte_stream& stream, const proxy_server& proxy, const codec::url& url,
+                     const exchange_context& context) {
     const std::string target =
         (url.host.find(':') == std::string::npos ? url.host : '[' + url.host + ']') + ':' + std::to_string(url.port);
     std::string head = "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n";
@@ -19898,9 +20797,13 @@ struct tls_events {
         return events;
     }
     static void reset() { of_this_thread() = tls_events(); }
-    static void watch(SSL_CTX* context) { SSL_CTX_set_info_callback(context, &note); }
+    template <class = void>
+    static void watch(SSL_CTX* context) {
+        SSL_CTX_set_info_callback(context, &note);
+    }
 
 private:
+    template <class = void>
     static void note(const SSL* ssl, int where, int value) {
         tls_events& events = of_this_thread();
         // A server may ask for another handshake at any time; that one is none of the caller's business.
@@ -19978,6 +20881,7 @@ public:
     }
 
     /// @throws client_error{io} when no thread can be started, std::bad_alloc; it is not looked after then
+    template <class = void>
     void add(ticked& item, std::chrono::milliseconds period) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -19987,6 +20891,7 @@ public:
         changed_.notify_all();
     }
     /// After this @p item is not touched any more.
+    template <class = void>
     void remove(ticked& item) {
         const std::lock_guard<std::mutex> lock(mutex_);
         items_.erase(&item);
@@ -19998,6 +20903,7 @@ private:
         clock::time_point next;
     };
 
+    template <class = void>
     void run() {
         std::unique_lock<std::mutex> lock(mutex_);
         while (!stopping_) {
@@ -20087,6 +20993,7 @@ class websocket final : public message_stream, private ticked {
 
 public:
     /// @param early bytes that came behind the handshake's answer
+    template <class = void>
     websocket(std::unique_ptr<os::byte_stream> stream, std::string early, std::string protocol,
               const websocket_options& options, const exchange_context& context,
               std::shared_ptr<websocket_keeper> keeper)
@@ -20161,11 +21068,13 @@ private:
 
     // --- receiving: all of this under reading_ -----------------------------------------------------------------------
 
+    template <class = void>
     std::optional<stream_message> receive_until(clock::time_point deadline) {
         const std::lock_guard<std::mutex> reader(reading_);
         return next_until(deadline);
     }
 
+    template <class = void>
     std::optional<stream_message> next_until(clock::time_point deadline) {
         for (;;) {
             check();
@@ -20178,6 +21087,7 @@ private:
         }
     }
 
+    template <class = void>
     stream_message take_kept() {
         stream_message message = std::move(kept_.front());
         kept_.pop_front();
@@ -20186,6 +21096,7 @@ private:
     }
 
     // Appends the binary messages that are there already. What ends the stream is left for the next call.
+    template <class = void>
     void join(stream_message& message, std::size_t size) {
         try {
             while (message.data.size() < size && !kept_.empty() && kept_.front().is_binary()) {
@@ -20206,6 +21117,7 @@ private:
         }
     }
 
+    template <class = void>
     void keep(stream_message message) {
         const std::size_t cost = cost_of(message);
         kept_.push_back(std::move(message));
@@ -20213,12 +21125,14 @@ private:
     }
 
     // Of the last event.
+    template <class = void>
     stream_message to_message(const codec::websocket_event& event) {
         const bool is_text = event.opcode == codec::websocket_opcode::text;
         return {is_text ? stream_message::type::text : stream_message::type::binary, codec_.take(), 0};
     }
 
     // The next message of what has been read; a close frame sets closed_.
+    template <class = void>
     std::optional<stream_message> decode() {
         try {
             if (const std::optional<codec::websocket_event> event = decode_data()) return to_message(*event);
@@ -20229,6 +21143,7 @@ private:
         }
     }
 
+    template <class = void>
     std::optional<codec::websocket_event> decode_data() {
         try {
             while (const std::optional<codec::websocket_event> event = codec_.decode(input_)) {
@@ -20252,6 +21167,7 @@ private:
         stream_->shut_down();
     }
 
+    template <class = void>
     void answer(const codec::websocket_event& event) {
         const bool is_close = event.opcode == codec::websocket_opcode::close;
         if (is_close) closed_ = stream_message{stream_message::type::closed, std::string(event.payload), event.code};
@@ -20266,6 +21182,7 @@ private:
         }
     }
 
+    template <class = void>
     [[noreturn]] void refuse(const codec::websocket_error& error) {
         broken_.emplace(error_kind::protocol, error.what(), client_error::progress::maybe_sent);
         {
@@ -20296,6 +21213,7 @@ private:
     }
 
     // Reads some bytes. False when there were none until the deadline (or at once, with @p wait false).
+    template <class = void>
     bool fill(clock::time_point deadline, bool wait) {
         for (;;) {
             const os::io_result got = read_some();
@@ -20323,6 +21241,7 @@ private:
         }
     }
 
+    template <class = void>
     os::io_result read_some() {
         try {
             buffer_.prepare();
@@ -20336,6 +21255,7 @@ private:
         }
     }
 
+    template <class = void>
     void end_of_stream() {
         check();
         {
@@ -20352,6 +21272,7 @@ private:
 
     // --- sending: under state_ ---------------------------------------------------------------------------------------
 
+    template <class = void>
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         std::unique_lock<std::mutex> lock(state_);
         await_turn(lock);
@@ -20377,6 +21298,7 @@ private:
     }
 
     // Writes what waits; with @p wait all of it. The lock is open while the stream works.
+    template <class = void>
     void flush(std::unique_lock<std::mutex>& lock, bool wait) {
         if (unwritable_) throw *unwritable_;
         flushing_ = true;
@@ -20423,6 +21345,7 @@ private:
 
     os::io_result write_some() { return stream_->write(std::string_view(sending_).substr(sent_)); }
 
+    template <class = void>
     void await_writable(os::io_state state, clock::time_point last_progress) {
         std::chrono::milliseconds limit(-1);
         if (options_.send_timeout.count() > 0) {
@@ -20440,10 +21363,12 @@ private:
         os::wait_ready(stream_->handle(), state == os::io_state::wants_read, state == os::io_state::wants_write, limit);
     }
 
+    template <class = void>
     bool has_unsent() {
         const std::lock_guard<std::mutex> lock(state_);
         return !flushing_ && !unwritable_ && (sent_ != sending_.size() || !out_.empty());
     }
+    template <class = void>
     void flush_quietly() {
         std::unique_lock<std::mutex> lock(state_);
         if (flushing_ || unwritable_) return;
@@ -20456,14 +21381,17 @@ private:
 
     // --- the end, and the keeper -------------------------------------------------------------------------------------
 
+    template <class = void>
     void check() {
         const std::lock_guard<std::mutex> lock(state_);
         if (failure_) throw_failure();
     }
+    template <class = void>
     [[noreturn]] void throw_failure() const {
         throw client_error(failure_->kind, failure_->message, client_error::progress::maybe_sent);
     }
 
+    template <class = void>
     void fail(error_kind kind, const char* message) noexcept {
         {
             const std::lock_guard<std::mutex> lock(state_);
@@ -20499,6 +21427,7 @@ private:
     }
 
     // Reads ahead a little while nobody receives, so that pings and pongs are seen. False when it may not.
+    template <class = void>
     bool drain() noexcept {
         const std::unique_lock<std::mutex> reader(reading_, std::try_to_lock);
         if (!reader.owns_lock()) return true; // somebody receives
@@ -20574,9 +21503,10 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// Performs the handshake of RFC 6455 section 4.1 on a fresh stream.
-inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
-                                     const websocket_options& options, const exchange_context& context,
-                                     std::shared_ptr<websocket_keeper> keeper) {
+template <class = void>
+websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
+                              const websocket_options& options, const exchange_context& context,
+                              std::shared_ptr<websocket_keeper> keeper) {
     std::array<unsigned char, 16> nonce{};
     if (RAND_bytes(nonce.data(), static_cast<int>(nonce.size())) != 1) {
         throw client_error(error_kind::io, "no random numbers");
@@ -20661,6 +21591,7 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
 /// What all websockets of a transport share. They may outlive it. Thread-safe.
 class websocket_upgrader {
 public:
+    template <class = void>
     explicit websocket_upgrader(const api_config& config) : keeper_(std::make_shared<websocket_keeper>()) {
         options_.limits.max_message_size = config.max_websocket_message;
         options_.ping_interval = config.websocket_ping_interval;
@@ -20668,6 +21599,7 @@ public:
     }
 
     /// Turns a fresh connection into a websocket, see transport/concept.hpp.
+    template <class = void>
     websocket_opening upgrade(std::unique_ptr<os::byte_stream> stream, const http_request& request,
                               const exchange_context& context) const {
         websocket_options options = options_;
@@ -20724,14 +21656,16 @@ struct tls_settings {
 
 namespace detail {
 
-inline std::string tls_error_text() {
+template <class = void>
+std::string tls_error_text() {
     const unsigned long code = ERR_peek_error();
     const char* text = code != 0 ? ERR_reason_error_string(code) : nullptr;
     return text != nullptr ? std::string(": ") + text : std::string();
 }
 
 // OpenSSL's own socket BIO writes without MSG_NOSIGNAL: a peer that is gone would be a SIGPIPE.
-inline int bio_write(BIO* bio, const char* bytes, int size) {
+template <class = void>
+int bio_write(BIO* bio, const char* bytes, int size) {
     BIO_clear_retry_flags(bio);
     const auto& tcp = *static_cast<tcp_stream*>(BIO_get_data(bio));
     long count = 0;
@@ -20741,7 +21675,8 @@ inline int bio_write(BIO* bio, const char* bytes, int size) {
     if (count < 0 && would_block(last_socket_error())) BIO_set_retry_write(bio);
     return static_cast<int>(count);
 }
-inline int bio_read(BIO* bio, char* buffer, int size) {
+template <class = void>
+int bio_read(BIO* bio, char* buffer, int size) {
     BIO_clear_retry_flags(bio);
     const auto& tcp = *static_cast<tcp_stream*>(BIO_get_data(bio));
     long count = 0;
@@ -20755,7 +21690,8 @@ inline long bio_control(BIO*, int command, long, void*) {
     return command == BIO_CTRL_FLUSH ? 1 : 0;
 }
 
-inline BIO_METHOD* bio_method() {
+template <class = void>
+BIO_METHOD* bio_method() {
     static BIO_METHOD* const method = [] {
         BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "backendai tcp");
         BIO_meth_set_write(made, bio_write);
@@ -20772,6 +21708,7 @@ inline BIO_METHOD* bio_method() {
 class tls_context {
 public:
     /// @throws client_error{tls} when a file cannot be used.
+    template <class = void>
     explicit tls_context(const tls_settings& settings) : context_(SSL_CTX_new(TLS_client_method()), SSL_CTX_free) {
         if (!context_) throw client_error(error_kind::tls, "TLS cannot be set up");
         SSL_CTX* const context = context_.get();
@@ -20812,6 +21749,7 @@ public:
     /// Performs the handshake, within the context's connect_timeout. The certificate must name @p host in its SAN.
     /// @throws client_error{tls} that says what is wrong with the certificate or the handshake; timeout, cancelled,
     /// closed
+    template <class = void>
     tls_stream(std::unique_ptr<tcp_stream> tcp, const tls_context& tls, const std::string& host,
                const exchange_context& context)
         : tcp_(std::move(tcp)), ssl_(SSL_new(tls.get()), SSL_free) {
@@ -20853,12 +21791,14 @@ public:
     detail::socket_handle handle() const noexcept override { return tcp_->handle(); }
 
 private:
+    template <class = void>
     void expect(const std::string& host) {
         if (expect_host(SSL_get0_param(ssl_.get()), host)) return;
         // The macro of OpenSSL casts const away in C's way.
         SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
     }
 
+    template <class = void>
     void handshake(const std::string& host, const exchange_context& context) {
         const phase_clock clock(context, context.connect_timeout, "the TLS handshake with " + host,
                                 client_error::progress::nothing_sent);
@@ -20881,6 +21821,7 @@ private:
         }
     }
 
+    template <class = void>
     io_result judge(int result, std::size_t count) {
         if (result == 1) return {io_state::done, count};
         const int system_error = detail::last_socket_error();
@@ -20918,9 +21859,11 @@ namespace detail {
 /// it.
 class websocket_connector {
 public:
+    template <class = void>
     explicit websocket_connector(api_config config) : config_(std::move(config)), upgrader_(config_) {}
 
     /// See transport/concept.hpp. The stream stays bound to the context's cancel tokens, not to its deadline.
+    template <class = void>
     websocket_opening open(http_request& request, const exchange_context& context) {
         context.check();
         const std::optional<proxy_server> proxy = find_proxy(config_, request.url);
@@ -20939,6 +21882,7 @@ public:
 
 private:
 #ifdef BACKENDAI_WEBSOCKET_TLS
+    template <class = void>
     std::unique_ptr<os::byte_stream> secure(std::unique_ptr<os::tcp_stream> tcp, const std::string& host,
                                             const exchange_context& context) {
         {
@@ -21029,7 +21973,8 @@ inline int& refused_certificate() {
     thread_local int code = X509_V_OK;
     return code;
 }
-inline int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
+template <class = void>
+int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
     if (accepted == 0) refused_certificate() = X509_STORE_CTX_get_error(context);
     return accepted;
 }
@@ -21038,6 +21983,7 @@ inline int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
 /// One httplib client, which is one connection at most, and the handle that can break it off.
 class httplib_connection final : public interruptible {
 public:
+    template <class = void>
     httplib_connection(const api_config& config, const codec::url& url, std::optional<proxy_server> proxy)
         : proxy_(std::move(proxy)),
           client_(origin(url, proxy_), config.client_certificate_file, config.client_key_file) {
@@ -21069,12 +22015,14 @@ public:
     const std::optional<proxy_server>& proxy() const {
         return proxy_;
     }
+    template <class = void>
     bool is_reusable(exchange_context::clock::time_point now) {
         // Servers close what idles; a connection that is about to be closed is where requests get lost.
         return now - last_used_ < std::chrono::seconds(15) && handle_.is_quiet() && client_.is_socket_open() != 0 &&
                !holds_bytes();
     }
     /// After an exchange on this thread.
+    template <class = void>
     void mark_used(exchange_context::clock::time_point now) {
         last_used_ = now;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -21087,6 +22035,7 @@ public:
 
 private:
     // Through a tunnel httplib connects to the proxy's port while it takes it for the server's: see dig_tunnel().
+    template <class = void>
     static std::string origin(const codec::url& url, const std::optional<proxy_server>& proxy) {
         if (!proxy || !url.is_tls()) return url.origin();
         codec::url through = url;
@@ -21105,6 +22054,7 @@ private:
     }
 
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
+    template <class = void>
     void set_up_tls(const api_config& config, const std::string& host) {
         SSL_CTX* context = native_tls<httplib::Client>::context(client_);
         if (context == nullptr) {
@@ -21125,6 +22075,7 @@ private:
 
     // Whether bytes that nobody asked for are decrypted already, where the socket does not show them any more: they
     // would be taken for the next answer. The connection must be open.
+    template <class = void>
     bool holds_bytes() const {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         return ssl_ != nullptr && SSL_has_pending(ssl_) == 1;
@@ -21152,10 +22103,12 @@ public:
         : connection_(connection), request_(request), sink_(sink), context_(context), proxy_(connection.proxy()) {}
 
     /// Whether @p error means that no connection came about at this address, so that another may be tried.
+    template <class = void>
     static bool is_unreachable(httplib::Error error) {
         return error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout;
     }
 
+    template <class = void>
     httplib::Error run() {
         set_limits();
         httplib::Request wire;
@@ -21221,7 +22174,9 @@ public:
         return std::move(head_);
     }
 
-    [[noreturn]] void fail(httplib::Error error) {
+    /// @param address that of the last attempt to connect, when there was one
+    template <class = void>
+    [[noreturn]] void fail(httplib::Error error, const std::string& address) {
         using progress = client_error::progress;
         const bool unsent = error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout ||
                             error == httplib::Error::BindIPAddress || error == httplib::Error::SSLConnection ||
@@ -21238,7 +22193,8 @@ public:
         case httplib::Error::ConnectionTimeout:
             throw client_error(error_kind::timeout, "connecting to " + peer + " took too long", sent);
         case httplib::Error::Connection:
-        case httplib::Error::BindIPAddress: throw client_error(error_kind::connect, "cannot connect to " + peer, sent);
+        case httplib::Error::BindIPAddress:
+            throw client_error(error_kind::connect, "cannot connect to " + peer + why_unreachable(address), sent);
         case httplib::Error::SSLConnection:
             if (stalled(context_.connect_timeout)) {
                 throw client_error(error_kind::timeout, "the TLS handshake with " + peer + " took too long", sent);
@@ -21279,6 +22235,7 @@ public:
     }
 
 private:
+    template <class = void>
     static void split(std::chrono::milliseconds limit, time_t& seconds, time_t& microseconds) {
         // "No limit" as 20 days: httplib counts milliseconds in an int.
         if (limit.count() <= 0 || limit > std::chrono::hours(480)) limit = std::chrono::hours(480);
@@ -21286,6 +22243,16 @@ private:
         microseconds = static_cast<time_t>(limit.count() % 1000 * 1000);
     }
 
+    // httplib does not tell what the system said.
+    template <class = void>
+    std::string why_unreachable(const std::string& address) const {
+        if (address.empty()) return {};
+        const std::string where = proxy_ ? " by the proxy at " + address + ", port " + std::to_string(proxy_->port)
+                                         : (address == request_.url.host ? "" : " at " + address);
+        return where + os::tcp_stream::why_unreachable(address, proxy_ ? proxy_->port : request_.url.port);
+    }
+
+    template <class = void>
     void set_limits() {
         time_t seconds = 0;
         time_t microseconds = 0;
@@ -21300,6 +22267,7 @@ private:
     // httplib's own CONNECT waits for ever when the proxy ends the connection with its answer (0.11.4), takes a refusal
     // for a tunnel or for the server's answer, and shows the proxy's password to the server. So httplib is told nothing
     // of the proxy, connects to it as if it were the server, and the tunnel is made when it is about to begin with TLS.
+    template <class = void>
     void dig_tunnel(SSL* ssl) {
         const bool made = guarded([&] {
             os::borrowed_stream stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
@@ -21314,6 +22282,7 @@ private:
     }
 #endif
 
+    template <class = void>
     void provide_body(httplib::Request& wire) {
         const std::uint64_t size = request_.source->size();
         if (size > (std::numeric_limits<std::size_t>::max)()) {
@@ -21335,6 +22304,7 @@ private:
         };
     }
 
+    template <class = void>
     void take_head(const httplib::Response& answer) {
         last_byte_ = exchange_context::clock::now();
         head_.status = answer.status;
@@ -21373,6 +22343,7 @@ private:
         return host_mismatch(error);
     }
 
+    template <class = void>
     static std::string tls_reason() {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         if (const unsigned long code = ERR_peek_error()) {
@@ -21381,6 +22352,7 @@ private:
 #endif
         return {};
     }
+    template <class = void>
     static std::string verify_reason() {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         const int code = refused_certificate();
@@ -21407,6 +22379,7 @@ private:
 
 class httplib_transport::implementation {
 public:
+    template <class = void>
     explicit implementation(api_config config) : config_(std::move(config)), websockets_(config_) {
         for (const std::string* file : {&config_.ca_file, &config_.client_certificate_file, &config_.client_key_file}) {
             if (!file->empty() && !std::ifstream(*file)) {
@@ -21415,6 +22388,7 @@ public:
         }
     }
 
+    template <class = void>
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) {
         context.check();
         auto& pool = pool_of(request.url.origin());
@@ -21433,6 +22407,7 @@ public:
                            pool, request, sink, context);
     }
 
+    template <class = void>
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
         return websockets_.open(request, context);
     }
@@ -21440,6 +22415,7 @@ public:
 private:
     using connection_pool = detail::slot_pool<detail::httplib_connection>;
 
+    template <class = void>
     response_head exchange_on(std::unique_ptr<detail::httplib_connection> connection, connection_pool& pool,
                               http_request& request, body_sink& sink, const exchange_context& context) {
         std::vector<std::string> addresses; // of the proxy or the server; a connection that is open is there
@@ -21463,10 +22439,11 @@ private:
             }
             const bool another =
                 detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
-            if (!another) work.fail(error);
+            if (!another) work.fail(error, i < addresses.size() ? addresses[i] : std::string());
         }
     }
 
+    template <class = void>
     static void set_route(detail::httplib_connection& connection, const http_request& request,
                           const std::string& address) {
         if (connection.proxy() && !request.url.is_tls()) {
@@ -21477,6 +22454,7 @@ private:
     }
 
     // One pool an origin; origins are few and never go away, so that a reference stays good.
+    template <class = void>
     connection_pool& pool_of(const std::string& origin) {
         {
             const std::shared_lock<std::shared_mutex> lock(mutex_);
@@ -21606,6 +22584,7 @@ public:
 
 private:
 #ifndef _WIN32
+    template <class = void>
     static bool is_waiting() {
         sigset_t waiting;
         sigemptyset(&waiting);
@@ -21667,6 +22646,7 @@ public:
     ~connection_handle() { reset(); }
 
     /// Duplicates @p socket, in place of what was held before.
+    template <class = void>
     void hold(native_socket socket) {
         const std::lock_guard<std::mutex> lock(mutex_);
         close_held();
@@ -21679,12 +22659,14 @@ public:
         held_ = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
 #endif
     }
+    template <class = void>
     void reset() {
         const std::lock_guard<std::mutex> lock(mutex_);
         close_held();
     }
     /// Breaks the connection off: whoever reads, writes or connects on it comes back with an error. False when there is
     /// none, or the system gave no second handle on it.
+    template <class = void>
     bool shut_down() noexcept {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (held_ == none) return false;
@@ -21696,6 +22678,7 @@ public:
         return true;
     }
     /// Whether an idle connection can be used again: open, and no byte has come that nobody asked for.
+    template <class = void>
     bool is_quiet() {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (held_ == none) return false;
@@ -21709,6 +22692,7 @@ public:
 #endif
     }
     /// How many bytes the peer has sent on this connection, where the system tells (Linux), else 0.
+    template <class = void>
     std::uint64_t bytes_received() {
 #ifdef __linux__
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -21781,9 +22765,13 @@ struct tls_events {
         return events;
     }
     static void reset() { of_this_thread() = tls_events(); }
-    static void watch(SSL_CTX* context) { SSL_CTX_set_info_callback(context, &note); }
+    template <class = void>
+    static void watch(SSL_CTX* context) {
+        SSL_CTX_set_info_callback(context, &note);
+    }
 
 private:
+    template <class = void>
     static void note(const SSL* ssl, int where, int value) {
         tls_events& events = of_this_thread();
         // A server may ask for another handshake at any time; that one is none of the caller's business.
@@ -21840,6 +22828,7 @@ void curl_set(CURL* easy, CURLoption option, T value) {
 /// Strings in libcurl's form.
 class curl_list {
 public:
+    template <class = void>
     void add(const std::string& text) {
         curl_slist* longer = curl_slist_append(list_.get(), text.c_str());
         if (longer == nullptr) throw std::bad_alloc();
@@ -21853,7 +22842,8 @@ private:
 };
 
 /// Applies what @p config says about TLS to a handle that will connect to @p url.
-inline void curl_set_up_tls(CURL* easy, const api_config& config) {
+template <class = void>
+void curl_set_up_tls(CURL* easy, const api_config& config) {
     const bool verify = !config.skip_sslcert_validation.value_or(false);
     curl_set(easy, CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     curl_set(easy, CURLOPT_SSL_VERIFYPEER, verify ? 1L : 0L);
@@ -21875,14 +22865,16 @@ inline void curl_set_up_tls(CURL* easy, const api_config& config) {
 }
 
 /// Whether @p library is what libcurl does TLS with.
-inline bool curl_uses(std::string_view library) {
+template <class = void>
+bool curl_uses(std::string_view library) {
     return std::string_view(curl_version_info(CURLVERSION_NOW)->ssl_version).find(library) == 0;
 }
 
 /// Whether a fresh connection's certificate names hosts in its subjectAltName. libcurl falls back to the subject's CN
 /// where a certificate has none, which RFC 9110 section 4.3.4 forbids. Only OpenSSL and its relatives show extensions;
 /// with another backend the answer is true, and the backend's own rule stands.
-inline bool curl_has_alternative_names(CURL* easy) {
+template <class = void>
+bool curl_has_alternative_names(CURL* easy) {
     const bool shows_extensions =
         curl_uses("OpenSSL") || curl_uses("LibreSSL") || curl_uses("BoringSSL") || curl_uses("AWS-LC");
     curl_certinfo* certificates = nullptr;
@@ -21908,6 +22900,7 @@ inline CURLcode curl_watch_tls(CURL* /*easy*/, void* context, void* /*user*/) {
 class curl_connection {
 public:
     /// @throws client_error{argument}, std::bad_alloc
+    template <class = void>
     curl_connection(const api_config& config, const codec::url& url)
         : multi_(initialised() ? curl_multi_init() : nullptr), easy_(curl_easy_init()) {
         if (!multi_ || !easy_) throw std::bad_alloc();
@@ -21947,7 +22940,10 @@ public:
 
     /// How many sockets were opened in the current exchange.
     int opened() const noexcept { return opened_; }
-    std::uint64_t bytes_received() { return handle_.bytes_received(); }
+    template <class = void>
+    std::uint64_t bytes_received() {
+        return handle_.bytes_received();
+    }
     /// libcurl's words on what went wrong; may be empty.
     std::string_view error_text() const noexcept { return error_; }
 
@@ -21956,6 +22952,7 @@ public:
         error_[0] = '\0';
     }
     /// After a whole answer, the easy handle still being in the multi handle: whether the connection can be kept.
+    template <class = void>
     bool keep(exchange_context::clock::time_point now) {
         curl_socket_t socket = CURL_SOCKET_BAD;
         curl_easy_getinfo(easy(), CURLINFO_ACTIVESOCKET, &socket);
@@ -21966,15 +22963,20 @@ public:
     }
     /// Whether the end of the peer's data, just met on this thread, was its own. libcurl takes a TLS connection that is
     /// cut for one that ends; where its TLS is not OpenSSL's there is nothing to tell them apart by.
-    static bool end_is_announced() { return !curl_uses("OpenSSL") || tls_events::of_this_thread().end_is_announced(); }
+    template <class = void>
+    static bool end_is_announced() {
+        return !curl_uses("OpenSSL") || tls_events::of_this_thread().end_is_announced();
+    }
     bool is_open() const { return last_used_ != exchange_context::clock::time_point(); }
     /// Servers close what idles, and a connection that is about to be closed is where requests get lost. Bytes that
     /// nobody asked for would be taken for the next answer: libcurl looks for an end of the stream only.
+    template <class = void>
     bool is_reusable(exchange_context::clock::time_point now) {
         return now - last_used_ < std::chrono::seconds(15) && handle_.is_quiet();
     }
 
 private:
+    template <class = void>
     static bool initialised() {
         // Once a process and never undone: other code may use libcurl too.
         static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -22034,6 +23036,7 @@ struct proxy_server {
     std::uint16_t port = 0;
     std::string user, password; ///< empty: none
 
+    template <class = void>
     std::string authorization() const {
         return user.empty() && password.empty() ? std::string()
                                                 : "Basic " + codec::base64_encode(user + ':' + password);
@@ -22042,7 +23045,8 @@ struct proxy_server {
 
 /// Reads "http://user:password@host:port", or without the scheme. @throws client_error{argument}; the message holds no
 /// credentials
-inline proxy_server parse_proxy(std::string_view text) {
+template <class = void>
+proxy_server parse_proxy(std::string_view text) {
     proxy_server proxy;
     std::string address(text);
     if (address.find("://") == std::string::npos) address.insert(0, "http://");
@@ -22068,7 +23072,8 @@ inline proxy_server parse_proxy(std::string_view text) {
 }
 
 /// Whether a list as of NO_PROXY ("*", "host", ".domain", "domain:port") takes this URL out.
-inline bool is_excluded(std::string_view list, const codec::url& url) {
+template <class = void>
+bool is_excluded(std::string_view list, const codec::url& url) {
     for (std::string item : split_list(list)) {
         if (item == "*") return true;
         for (char& c : item) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
@@ -22090,14 +23095,16 @@ inline bool is_excluded(std::string_view list, const codec::url& url) {
     return false;
 }
 
-inline bool is_this_machine(const std::string& host) {
+template <class = void>
+bool is_this_machine(const std::string& host) {
     return host == "localhost" || host == "::1" || host.compare(0, 4, "127.") == 0;
 }
 
 /// The proxy for a URL. api_config::proxy, when set, holds for everything (empty: none); else the environment's
 /// HTTPS_PROXY, for plain http http_proxy (the upper-case name can be set by a web server's caller), then ALL_PROXY,
 /// less NO_PROXY and this machine. @throws client_error{argument} for one that cannot be read
-inline std::optional<proxy_server> find_proxy(const api_config& config, const codec::url& url) {
+template <class = void>
+std::optional<proxy_server> find_proxy(const api_config& config, const codec::url& url) {
     if (config.proxy) {
         if (config.proxy->empty()) return {};
         return parse_proxy(*config.proxy);
@@ -22116,8 +23123,9 @@ inline std::optional<proxy_server> find_proxy(const api_config& config, const co
 }
 
 /// Asks a proxy, to which @p stream leads, for a tunnel to @p url. @throws client_error{connect} when it refuses
-inline void connect_through(os::byte_stream& stream, const proxy_server& proxy, const codec::url& url,
-                            const exchange_context& context) {
+template <class = void>
+void connect_through(os::byte_stream& stream, const proxy_server& proxy, const codec::url& url,
+                     const exchange_context& context) {
     const std::string target =
         (url.host.find(':') == std::string::npos ? url.host : '[' + url.host + ']') + ':' + std::to_string(url.port);
     std::string head = "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n";
@@ -22181,6 +23189,7 @@ namespace detail {
 
 /// Puts the easy handle into its multi handle for as long as it lives.
 struct curl_attachment {
+    template <class = void>
     explicit curl_attachment(curl_connection& c) : connection(c) {
         if (curl_multi_add_handle(connection.multi(), connection.easy()) != CURLM_OK) throw std::bad_alloc();
     }
@@ -22190,7 +23199,8 @@ struct curl_attachment {
     curl_connection& connection;
 };
 
-inline void curl_set_proxy(CURL* easy, const std::optional<proxy_server>& proxy) {
+template <class = void>
+void curl_set_proxy(CURL* easy, const std::optional<proxy_server>& proxy) {
     if (!proxy) {
         curl_set(easy, CURLOPT_PROXY, ""); // not what environment variables say to libcurl
         return;
@@ -22205,15 +23215,17 @@ inline void curl_set_proxy(CURL* easy, const std::optional<proxy_server>& proxy)
     curl_set(easy, CURLOPT_PROXYPASSWORD, proxy->password.c_str());
 }
 
-inline void curl_set_connect_timeout(CURL* easy, std::chrono::milliseconds limit) {
+template <class = void>
+void curl_set_connect_timeout(CURL* easy, std::chrono::milliseconds limit) {
     const long longest = 0x7fffffffL; // 24 days: to libcurl 0 means five minutes
     const bool limited = limit.count() > 0 && limit.count() < longest;
     curl_set(easy, CURLOPT_CONNECTTIMEOUT_MS, limited ? static_cast<long>(limit.count()) : longest);
 }
 
 /// Adds an entry for CURLOPT_RESOLVE, so that libcurl looks up nothing itself.
-inline void curl_add_addresses(curl_list& entries, const std::string& host, std::uint16_t port,
-                               const std::vector<std::string>& addresses) {
+template <class = void>
+void curl_add_addresses(curl_list& entries, const std::string& host, std::uint16_t port,
+                        const std::vector<std::string>& addresses) {
     std::string list;
     for (const std::string& address : addresses) {
         if (address == host || address.find('%') != std::string::npos) continue;
@@ -22224,7 +23236,8 @@ inline void curl_add_addresses(curl_list& entries, const std::string& host, std:
 }
 
 /// See curl_has_alternative_names(). @throws client_error{tls}
-inline void curl_require_names(CURL* easy, const std::string& peer) {
+template <class = void>
+void curl_require_names(CURL* easy, const std::string& peer) {
     if (curl_has_alternative_names(easy)) return;
     throw client_error(error_kind::tls, "the certificate of " + peer +
                                             " was refused: it names no host in its subjectAltName, and a name "
@@ -22232,8 +23245,9 @@ inline void curl_require_names(CURL* easy, const std::string& peer) {
 }
 
 /// Throws what a result means that says that there is no connection; for other results returns.
-inline void curl_throw_if_unconnected(CURLcode code, CURL* easy, const std::string& peer, const std::string& why,
-                                      client_error::progress sent) {
+template <class = void>
+void curl_throw_if_unconnected(CURLcode code, CURL* easy, const std::string& peer, const std::string& why,
+                               client_error::progress sent) {
     switch (code) {
     case CURLE_OPERATION_TIMEDOUT: {
         curl_off_t time = 0;
@@ -22292,6 +23306,7 @@ namespace detail {
 class body_framing {
 public:
     /// @throws client_error{protocol} when the head leaves the body's length in doubt or is out of bounds
+    template <class = void>
     body_framing(const response_head& head, const std::string& method) {
         if (head.status < 200 || head.status > 599)
             bad("the status " + std::to_string(head.status) + " was not asked for");
@@ -22339,6 +23354,7 @@ public:
     void count(std::uint64_t bytes) noexcept { received_ += bytes; }
 
     /// @throws client_error{protocol} when the body is not as long as the head said
+    template <class = void>
     void finish() const {
         if (expected_ && *expected_ != received_) {
             bad("its body is cut short: " + std::to_string(received_) + " of " + std::to_string(*expected_) + " bytes");
@@ -22346,6 +23362,7 @@ public:
     }
 
 private:
+    template <class = void>
     [[noreturn]] static void bad(const std::string& what) {
         throw client_error(error_kind::protocol, "the answer is not usable: " + what,
                            client_error::progress::maybe_sent);
@@ -22384,6 +23401,7 @@ public:
 
     /// Takes the next line with or without its line end. Returns whether the final head is complete, after which no
     /// line must follow. @throws client_error{protocol} when it is not HTTP/1 or is out of bounds
+    template <class = void>
     bool add_line(std::string_view line) {
         bytes_ += line.size();
         if (bytes_ > max_bytes) bad("its head is larger than 256 KiB");
@@ -22413,6 +23431,7 @@ public:
     bool started() const noexcept { return bytes_ != 0; }
 
 private:
+    template <class = void>
     [[noreturn]] static void bad(const std::string& what) {
         throw client_error(error_kind::protocol, "the answer is not usable: " + what,
                            client_error::progress::maybe_sent);
@@ -22420,6 +23439,7 @@ private:
     static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
     // HTTP/1.x SP 3DIGIT SP [ reason ]; that the second space is missing when there is no reason is common.
+    template <class = void>
     void add_status_line(std::string_view line) {
         const bool version = line.size() >= 12 && line.substr(0, 7) == "HTTP/1." && is_digit(line[7]) && line[8] == ' ';
         if (!version) bad("its status line is not HTTP/1");
@@ -22430,6 +23450,7 @@ private:
         if (line.size() > 13) head_.reason = std::string(line.substr(13));
     }
 
+    template <class = void>
     void add_field(std::string_view line) {
         if (line.front() == ' ' || line.front() == '\t') { // obs-fold: RFC 9112 section 5.2 has it read as a space
             if (fields_.empty()) bad("its first header line is a continuation");
@@ -22483,6 +23504,7 @@ public:
 
     /// Performs the exchange; @p addresses are those of the host, or of the proxy, when it was looked up. Returns
     /// whether the connection can be kept. @throws as transport/concept.hpp says
+    template <class = void>
     bool run(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         connection_.begin_exchange();
         tls_events::reset();
@@ -22511,6 +23533,7 @@ private:
         curl_set(connection_.easy(), option, value);
     }
 
+    template <class = void>
     void set_request(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         const codec::url& url = request_.url;
         set(CURLOPT_URL, (url.origin() + '/').c_str());
@@ -22544,6 +23567,7 @@ private:
         set(CURLOPT_FRESH_CONNECT, knows_start_ || request_.method == "GET" ? 0L : 1L);
     }
 
+    template <class = void>
     void set_body() {
         set(CURLOPT_POSTFIELDS, static_cast<char*>(nullptr)); // which makes it a POST, hence first
         set(CURLOPT_HTTPGET, 1L);                             // forgets the method of the exchange before
@@ -22573,6 +23597,7 @@ private:
         }
     }
 
+    template <class = void>
     CURLcode wait_for_end() {
         for (;;) {
             int running = 0;
@@ -22592,6 +23617,7 @@ private:
     }
 
     // How long to wait for the socket, in milliseconds. @throws client_error{timeout} when the peer has stalled
+    template <class = void>
     int next_look() const {
         using std::chrono::milliseconds;
         milliseconds longest = context_.within(milliseconds(1000));
@@ -22610,6 +23636,7 @@ private:
         return static_cast<int>(longest.count());
     }
 
+    template <class = void>
     progress sent() const {
         bool started = started_;
         if (!knows_start_) {
@@ -22619,6 +23646,7 @@ private:
         return started ? progress::maybe_sent : progress::nothing_sent;
     }
 
+    template <class = void>
     [[noreturn]] void fail(CURLcode code) {
         const std::string peer = request_.url.host_header();
         const std::string_view words = connection_.error_text();
@@ -22646,6 +23674,7 @@ private:
 
     // Whether bytes of an answer came that did not make a line; the end of the peer's data counts as a byte, too. What
     // TLS carries cannot be told from its own records.
+    template <class = void>
     bool answered() {
         return started_ && !request_.url.is_tls() && connection_.bytes_received() > received_before_ + 1;
     }
@@ -22689,6 +23718,7 @@ private:
     }
 #endif
 
+    template <class = void>
     void start() {
         const std::string peer = request_.url.host_header();
         if (started_) {
@@ -22702,6 +23732,7 @@ private:
         last_byte_ = clock::now();
     }
 
+    template <class = void>
     void take_line(std::string_view line) {
         if (framing_) { // a trailer
             trailer_bytes_ += line.size();
@@ -22716,6 +23747,7 @@ private:
         sink_.on_head(reader_.head());
     }
 
+    template <class = void>
     void take_data(std::string_view data) {
         context_.check(progress::maybe_sent);
         if (!framing_) {
@@ -22726,6 +23758,7 @@ private:
         if (!data.empty()) sink_.on_data(data);
     }
 
+    template <class = void>
     std::size_t give_data(char* buffer, std::size_t capacity) {
         context_.check(progress::maybe_sent);
         const auto wanted = static_cast<std::size_t>((std::min)(static_cast<std::uint64_t>(capacity), left_));
@@ -22783,6 +23816,7 @@ class curl_stream final : public os::byte_stream {
 public:
     /// Connects within the context's connect_timeout, which covers a proxy's answer and the TLS handshake too.
     /// @throws client_error{connect, tls, timeout, cancelled or closed}, nothing sent
+    template <class = void>
     curl_stream(const api_config& config, const codec::url& url, const std::optional<proxy_server>& proxy,
                 const std::vector<std::string>& addresses, const exchange_context& context)
         : is_tls_(url.is_tls()), connection_(config, url) {
@@ -22834,6 +23868,7 @@ private:
         std::optional<os::sigpipe_guard> guard;
     };
 
+    template <class = void>
     void connect(const std::string& peer, const exchange_context& context) {
         const pipe_guard guard(is_tls_);
         const cancel_token::listener on_cancel(context.cancel, [this] { connection_.wake_up(); });
@@ -22867,6 +23902,7 @@ private:
         socket_ = socket;
     }
 
+    template <class = void>
     [[noreturn]] static void lost(CURLcode code) {
         // With TLS 1.3 a server that misses a client certificate says so after the handshake, by an alert.
         if (const tls_events& events = tls_events::of_this_thread(); events.is_refused()) {
@@ -23000,6 +24036,7 @@ public:
     }
 
     /// @throws client_error{io} when no thread can be started, std::bad_alloc; it is not looked after then
+    template <class = void>
     void add(ticked& item, std::chrono::milliseconds period) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -23009,6 +24046,7 @@ public:
         changed_.notify_all();
     }
     /// After this @p item is not touched any more.
+    template <class = void>
     void remove(ticked& item) {
         const std::lock_guard<std::mutex> lock(mutex_);
         items_.erase(&item);
@@ -23020,6 +24058,7 @@ private:
         clock::time_point next;
     };
 
+    template <class = void>
     void run() {
         std::unique_lock<std::mutex> lock(mutex_);
         while (!stopping_) {
@@ -23109,6 +24148,7 @@ class websocket final : public message_stream, private ticked {
 
 public:
     /// @param early bytes that came behind the handshake's answer
+    template <class = void>
     websocket(std::unique_ptr<os::byte_stream> stream, std::string early, std::string protocol,
               const websocket_options& options, const exchange_context& context,
               std::shared_ptr<websocket_keeper> keeper)
@@ -23183,11 +24223,13 @@ private:
 
     // --- receiving: all of this under reading_ -----------------------------------------------------------------------
 
+    template <class = void>
     std::optional<stream_message> receive_until(clock::time_point deadline) {
         const std::lock_guard<std::mutex> reader(reading_);
         return next_until(deadline);
     }
 
+    template <class = void>
     std::optional<stream_message> next_until(clock::time_point deadline) {
         for (;;) {
             check();
@@ -23200,6 +24242,7 @@ private:
         }
     }
 
+    template <class = void>
     stream_message take_kept() {
         stream_message message = std::move(kept_.front());
         kept_.pop_front();
@@ -23208,6 +24251,7 @@ private:
     }
 
     // Appends the binary messages that are there already. What ends the stream is left for the next call.
+    template <class = void>
     void join(stream_message& message, std::size_t size) {
         try {
             while (message.data.size() < size && !kept_.empty() && kept_.front().is_binary()) {
@@ -23228,6 +24272,7 @@ private:
         }
     }
 
+    template <class = void>
     void keep(stream_message message) {
         const std::size_t cost = cost_of(message);
         kept_.push_back(std::move(message));
@@ -23235,12 +24280,14 @@ private:
     }
 
     // Of the last event.
+    template <class = void>
     stream_message to_message(const codec::websocket_event& event) {
         const bool is_text = event.opcode == codec::websocket_opcode::text;
         return {is_text ? stream_message::type::text : stream_message::type::binary, codec_.take(), 0};
     }
 
     // The next message of what has been read; a close frame sets closed_.
+    template <class = void>
     std::optional<stream_message> decode() {
         try {
             if (const std::optional<codec::websocket_event> event = decode_data()) return to_message(*event);
@@ -23251,6 +24298,7 @@ private:
         }
     }
 
+    template <class = void>
     std::optional<codec::websocket_event> decode_data() {
         try {
             while (const std::optional<codec::websocket_event> event = codec_.decode(input_)) {
@@ -23274,6 +24322,7 @@ private:
         stream_->shut_down();
     }
 
+    template <class = void>
     void answer(const codec::websocket_event& event) {
         const bool is_close = event.opcode == codec::websocket_opcode::close;
         if (is_close) closed_ = stream_message{stream_message::type::closed, std::string(event.payload), event.code};
@@ -23288,6 +24337,7 @@ private:
         }
     }
 
+    template <class = void>
     [[noreturn]] void refuse(const codec::websocket_error& error) {
         broken_.emplace(error_kind::protocol, error.what(), client_error::progress::maybe_sent);
         {
@@ -23318,6 +24368,7 @@ private:
     }
 
     // Reads some bytes. False when there were none until the deadline (or at once, with @p wait false).
+    template <class = void>
     bool fill(clock::time_point deadline, bool wait) {
         for (;;) {
             const os::io_result got = read_some();
@@ -23345,6 +24396,7 @@ private:
         }
     }
 
+    template <class = void>
     os::io_result read_some() {
         try {
             buffer_.prepare();
@@ -23358,6 +24410,7 @@ private:
         }
     }
 
+    template <class = void>
     void end_of_stream() {
         check();
         {
@@ -23374,6 +24427,7 @@ private:
 
     // --- sending: under state_ ---------------------------------------------------------------------------------------
 
+    template <class = void>
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         std::unique_lock<std::mutex> lock(state_);
         await_turn(lock);
@@ -23399,6 +24453,7 @@ private:
     }
 
     // Writes what waits; with @p wait all of it. The lock is open while the stream works.
+    template <class = void>
     void flush(std::unique_lock<std::mutex>& lock, bool wait) {
         if (unwritable_) throw *unwritable_;
         flushing_ = true;
@@ -23445,6 +24500,7 @@ private:
 
     os::io_result write_some() { return stream_->write(std::string_view(sending_).substr(sent_)); }
 
+    template <class = void>
     void await_writable(os::io_state state, clock::time_point last_progress) {
         std::chrono::milliseconds limit(-1);
         if (options_.send_timeout.count() > 0) {
@@ -23462,10 +24518,12 @@ private:
         os::wait_ready(stream_->handle(), state == os::io_state::wants_read, state == os::io_state::wants_write, limit);
     }
 
+    template <class = void>
     bool has_unsent() {
         const std::lock_guard<std::mutex> lock(state_);
         return !flushing_ && !unwritable_ && (sent_ != sending_.size() || !out_.empty());
     }
+    template <class = void>
     void flush_quietly() {
         std::unique_lock<std::mutex> lock(state_);
         if (flushing_ || unwritable_) return;
@@ -23478,14 +24536,17 @@ private:
 
     // --- the end, and the keeper -------------------------------------------------------------------------------------
 
+    template <class = void>
     void check() {
         const std::lock_guard<std::mutex> lock(state_);
         if (failure_) throw_failure();
     }
+    template <class = void>
     [[noreturn]] void throw_failure() const {
         throw client_error(failure_->kind, failure_->message, client_error::progress::maybe_sent);
     }
 
+    template <class = void>
     void fail(error_kind kind, const char* message) noexcept {
         {
             const std::lock_guard<std::mutex> lock(state_);
@@ -23521,6 +24582,7 @@ private:
     }
 
     // Reads ahead a little while nobody receives, so that pings and pongs are seen. False when it may not.
+    template <class = void>
     bool drain() noexcept {
         const std::unique_lock<std::mutex> reader(reading_, std::try_to_lock);
         if (!reader.owns_lock()) return true; // somebody receives
@@ -23596,9 +24658,10 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// Performs the handshake of RFC 6455 section 4.1 on a fresh stream.
-inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
-                                     const websocket_options& options, const exchange_context& context,
-                                     std::shared_ptr<websocket_keeper> keeper) {
+template <class = void>
+websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
+                              const websocket_options& options, const exchange_context& context,
+                              std::shared_ptr<websocket_keeper> keeper) {
     std::array<unsigned char, 16> nonce{};
     if (RAND_bytes(nonce.data(), static_cast<int>(nonce.size())) != 1) {
         throw client_error(error_kind::io, "no random numbers");
@@ -23683,6 +24746,7 @@ inline websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, co
 /// What all websockets of a transport share. They may outlive it. Thread-safe.
 class websocket_upgrader {
 public:
+    template <class = void>
     explicit websocket_upgrader(const api_config& config) : keeper_(std::make_shared<websocket_keeper>()) {
         options_.limits.max_message_size = config.max_websocket_message;
         options_.ping_interval = config.websocket_ping_interval;
@@ -23690,6 +24754,7 @@ public:
     }
 
     /// Turns a fresh connection into a websocket, see transport/concept.hpp.
+    template <class = void>
     websocket_opening upgrade(std::unique_ptr<os::byte_stream> stream, const http_request& request,
                               const exchange_context& context) const {
         websocket_options options = options_;
@@ -23730,6 +24795,7 @@ class curl_transport {
 public:
     /// Takes the connection part of a resolved configuration: time limits, CA and client certificate files, the skip
     /// flag, the number of idle connections. @throws client_error{argument} when one of the files cannot be read
+    template <class = void>
     explicit curl_transport(const api_config& config) : shared_(std::make_unique<shared>(config)) {
         for (const std::string* file : {&config.ca_file, &config.client_certificate_file, &config.client_key_file}) {
             if (!file->empty() && !std::ifstream(*file)) {
@@ -23739,6 +24805,7 @@ public:
     }
 
     /// See transport/concept.hpp.
+    template <class = void>
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) {
         context.check();
         connection_pool& pool = pool_of(request.url.origin());
@@ -23758,6 +24825,7 @@ public:
     }
 
     /// See transport/concept.hpp.
+    template <class = void>
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
         context.check();
         const std::optional<detail::proxy_server> proxy = detail::find_proxy(shared_->config, request.url);
@@ -23771,6 +24839,7 @@ private:
     using connection_pool = detail::slot_pool<detail::curl_connection>;
 
     struct shared {
+        template <class = void>
         explicit shared(const api_config& c) : config(c), websockets(c) {}
         const api_config config;
         const detail::websocket_upgrader websockets;
@@ -23779,6 +24848,7 @@ private:
     };
 
     // One pool an origin; origins are few and never go away, so that a reference stays good.
+    template <class = void>
     connection_pool& pool_of(const std::string& origin) {
         {
             const std::shared_lock<std::shared_mutex> lock(shared_->mutex);

@@ -626,6 +626,9 @@ public:
             bytes_.erase(0, 2); // RFC 9112 section 2.2: empty lines before a request
         while ((end = bytes_.find("\r\n\r\n", searched)) == std::string::npos) {
             if (bytes_.size() > options_.max_head) throw bad_request{431, "head too large"};
+            // As real servers do: a client that begins with TLS would wait for an answer, and not send a line's end.
+            const bool is_text = bytes_.empty() || bytes_[0] == '\r' || codec::is_token(bytes_.substr(0, 1));
+            if (!is_text) throw bad_request{400, "bad method"};
             searched = bytes_.size() < 3 ? 0 : bytes_.size() - 3;
             fill();
         }
@@ -10874,6 +10877,7 @@ namespace detail {
 class body_framing {
 public:
     /// @throws client_error{protocol} when the head leaves the body's length in doubt or is out of bounds
+    template <class = void>
     body_framing(const response_head& head, const std::string& method) {
         if (head.status < 200 || head.status > 599)
             bad("the status " + std::to_string(head.status) + " was not asked for");
@@ -10921,6 +10925,7 @@ public:
     void count(std::uint64_t bytes) noexcept { received_ += bytes; }
 
     /// @throws client_error{protocol} when the body is not as long as the head said
+    template <class = void>
     void finish() const {
         if (expected_ && *expected_ != received_) {
             bad("its body is cut short: " + std::to_string(received_) + " of " + std::to_string(*expected_) + " bytes");
@@ -10928,6 +10933,7 @@ public:
     }
 
 private:
+    template <class = void>
     [[noreturn]] static void bad(const std::string& what) {
         throw client_error(error_kind::protocol, "the answer is not usable: " + what,
                            client_error::progress::maybe_sent);
