@@ -20186,14 +20186,17 @@ class httplib_transport {
 public:
     /// Takes the connection part of a resolved configuration: time limits, CA and client certificate files, the skip
     /// flag, the number of idle connections.
+    template <class = void>
     explicit httplib_transport(const api_config& config);
     httplib_transport(httplib_transport&&) noexcept;
     httplib_transport& operator=(httplib_transport&&) noexcept;
     ~httplib_transport();
 
     /// See transport/concept.hpp.
+    template <class = void>
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context);
     /// See transport/concept.hpp. By sockets and OpenSSL of our own: cpp-httplib has no part in it.
+    template <class = void>
     websocket_opening open_websocket(http_request& request, const exchange_context& context);
 
 private:
@@ -22475,18 +22478,19 @@ private:
     std::map<std::string, std::unique_ptr<connection_pool>> pools_;
 };
 
-BACKENDAI_HTTPLIB_INLINE httplib_transport::httplib_transport(const api_config& config)
+template <class>
+httplib_transport::httplib_transport(const api_config& config)
     : implementation_(std::make_unique<implementation>(config)) {}
 BACKENDAI_HTTPLIB_INLINE httplib_transport::httplib_transport(httplib_transport&&) noexcept = default;
 BACKENDAI_HTTPLIB_INLINE httplib_transport& httplib_transport::operator=(httplib_transport&&) noexcept = default;
 BACKENDAI_HTTPLIB_INLINE httplib_transport::~httplib_transport() = default;
 
-BACKENDAI_HTTPLIB_INLINE response_head httplib_transport::exchange(http_request& request, body_sink& sink,
-                                                                   const exchange_context& context) {
+template <class>
+response_head httplib_transport::exchange(http_request& request, body_sink& sink, const exchange_context& context) {
     return implementation_->exchange(request, sink, context);
 }
-BACKENDAI_HTTPLIB_INLINE websocket_opening httplib_transport::open_websocket(http_request& request,
-                                                                             const exchange_context& context) {
+template <class>
+websocket_opening httplib_transport::open_websocket(http_request& request, const exchange_context& context) {
     return implementation_->open_websocket(request, context);
 }
 
@@ -22506,6 +22510,9 @@ BACKENDAI_NAMESPACE_END
 #define BACKENDAI_TEMPLATE extern template
 #endif
 BACKENDAI_NAMESPACE_BEGIN
+BACKENDAI_TEMPLATE httplib_transport::httplib_transport(const api_config&);
+BACKENDAI_TEMPLATE response_head httplib_transport::exchange(http_request&, body_sink&, const exchange_context&);
+BACKENDAI_TEMPLATE websocket_opening httplib_transport::open_websocket(http_request&, const exchange_context&);
 BACKENDAI_TEMPLATE class basic_session_view<httplib_transport, blocking>;
 BACKENDAI_TEMPLATE class basic_session<httplib_transport, blocking>;
 BACKENDAI_TEMPLATE class basic_kernel<httplib_transport, blocking>;

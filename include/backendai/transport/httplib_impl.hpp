@@ -584,18 +584,19 @@ private:
     std::map<std::string, std::unique_ptr<connection_pool>> pools_;
 };
 
-BACKENDAI_HTTPLIB_INLINE httplib_transport::httplib_transport(const api_config& config)
+template <class>
+httplib_transport::httplib_transport(const api_config& config)
     : implementation_(std::make_unique<implementation>(config)) {}
 BACKENDAI_HTTPLIB_INLINE httplib_transport::httplib_transport(httplib_transport&&) noexcept = default;
 BACKENDAI_HTTPLIB_INLINE httplib_transport& httplib_transport::operator=(httplib_transport&&) noexcept = default;
 BACKENDAI_HTTPLIB_INLINE httplib_transport::~httplib_transport() = default;
 
-BACKENDAI_HTTPLIB_INLINE response_head httplib_transport::exchange(http_request& request, body_sink& sink,
-                                                                   const exchange_context& context) {
+template <class>
+response_head httplib_transport::exchange(http_request& request, body_sink& sink, const exchange_context& context) {
     return implementation_->exchange(request, sink, context);
 }
-BACKENDAI_HTTPLIB_INLINE websocket_opening httplib_transport::open_websocket(http_request& request,
-                                                                             const exchange_context& context) {
+template <class>
+websocket_opening httplib_transport::open_websocket(http_request& request, const exchange_context& context) {
     return implementation_->open_websocket(request, context);
 }
 
