@@ -82,7 +82,7 @@ int main(int count, char** arguments) {
             const std::size_t first = text.find(':'), last = text.rfind(':');
             const std::optional<std::uint16_t> port = first == last ? std::nullopt : parse_port(text.substr(last + 1));
             const std::string protocol = port ? text.substr(first + 1, last - first - 1) : "";
-            if (first == 0 || (protocol != "http" && protocol != "tcp")) {
+            if (first == 0 || port == 0 || (protocol != "http" && protocol != "tcp")) {
                 std::cerr << "gateway: a service is NAME:PROTOCOL:PORT, for http or tcp\n";
                 return 2;
             }

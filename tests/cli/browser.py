@@ -212,7 +212,7 @@ def browse(t, address, name, service):
 
 
 def pages(t):
-    for wrong in ('web', 'web:http', 'web:http:x', 'web:http:65536', 'web:ftp:80', ':http:80'):
+    for wrong in ('web', 'web:http', 'web:http:x', 'web:http:65536', 'web:http:0', 'web:ftp:80', ':http:80'):
         done = subprocess.run([t.gateway_program, '--service', wrong], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
         t.check('the gateway takes no service "%s"' % wrong, done.returncode == 2 and 'NAME:PROTOCOL:PORT' in done.stderr and not done.stdout,
                 done.returncode, done.stderr)
