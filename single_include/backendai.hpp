@@ -16054,8 +16054,6 @@ class basic_session_view {
                   "const exchange_context&), see backendai/transport/concept.hpp");
 
 public:
-    explicit basic_session_view(detail::call_scope scope) : scope_(std::move(scope)) {}
-
     /// Asks the server for its versions: `GET /`, which needs no authorization. Retry class: safe.
     /// @throws api_error, client_error
     typename Mode::template result<server_info> hello() const {
@@ -16153,6 +16151,9 @@ public:
     const detail::call_scope& scope() const noexcept { return scope_; }
 
 protected:
+    // Not for users: a scope knows the type of its transport only by the view that it is in.
+    explicit basic_session_view(detail::call_scope scope) : scope_(std::move(scope)) {}
+
     detail::call_scope scope_;
 };
 
@@ -22253,7 +22254,11 @@ private:
         if (address.empty()) return {};
         const std::string where = proxy_ ? " by the proxy at " + address + ", port " + std::to_string(proxy_->port)
                                          : (address == request_.url.host ? "" : " at " + address);
-        return where + os::tcp_stream::why_unreachable(address, proxy_ ? proxy_->port : request_.url.port);
+        try {
+            return where + os::tcp_stream::why_unreachable(address, proxy_ ? proxy_->port : request_.url.port);
+        } catch (const client_error& e) { // such as no more descriptors, which may have been the reason before
+            return where + ": " + e.what();
+        }
     }
 
     template <class = void>

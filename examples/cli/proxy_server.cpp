@@ -57,7 +57,11 @@ server_view single_attempts(context& ctx) {
 
 // A Host field without its port, and an IPv6 address without its brackets.
 std::string host_name(const std::string& host) {
-    if (host.front() == '[') return host.substr(1, host.find(']') - 1);
+    if (host.front() == '[') {
+        const std::size_t end = host.find(']');
+        const bool is_whole = end != std::string::npos && (end + 1 == host.size() || host[end + 1] == ':');
+        return is_whole ? host.substr(1, end - 1) : std::string();
+    }
     return host.substr(0, host.find(':'));
 }
 
@@ -70,15 +74,29 @@ bool is_loopback(const std::string& host) {
     return host == "localhost";
 }
 
+// Whether an address to listen on is of this machine only. As getaddrinfo reads it: "127.1" and "::ffff:127.0.0.1" are,
+// too.
+bool is_local(const std::string& address) {
+    if (is_loopback(address)) return true;
+    try {
+        const auto read = backendai::os::detail::numeric_address(address, 0);
+        if (read.family() != AF_INET6) return read.is_loopback();
+        const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(read.storage).sin6_addr;
+        return IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127;
+    } catch (const backendai::client_error&) {
+        return false;
+    }
+}
+
 // On the accepting thread, which must not wait for long. The request is taken, as closing over it would reset the
 // connection, and with it the answer.
 void refuse(backendai::os::tcp_socket& socket) {
     try {
         char ignored[16384];
-        if (socket.wait_readable(std::chrono::milliseconds(50))) socket.read(ignored, sizeof ignored);
+        if (socket.wait_readable(std::chrono::milliseconds(5))) socket.read(ignored, sizeof ignored);
         client_connection(socket).answer(503, "Service Unavailable", "The proxy has too many connections.\n", false);
-    } catch (const std::system_error&) {
-        // It is gone.
+    } catch (const std::exception&) {
+        // It is gone, or there is no memory for an answer.
     }
 }
 
@@ -119,15 +137,17 @@ void proxy_server::accept_loop() {
             refuse(socket);
             continue;
         }
-        connection& added = connections_.emplace_back();
-        added.socket = std::move(socket);
+        const std::size_t before = connections_.size();
         try {
+            connection& added = connections_.emplace_back();
+            added.socket = std::move(socket);
             added.thread = backendai::os::start_thread([this, &added] {
                 serve(added.socket);
                 added.is_done = true;
             });
-        } catch (const backendai::client_error&) { // no more threads now; later there may be
-            refuse(added.socket);
+        } catch (const std::exception&) { // no more threads or memory now; later there may be
+            if (connections_.size() == before) continue;
+            refuse(connections_.back().socket);
             connections_.pop_back();
         }
     }
@@ -142,7 +162,7 @@ void proxy_server::serve(backendai::os::tcp_socket& socket) {
     } catch (const bad_proxy_request& bad) {
         try {
             client.answer(bad.status, bad.reason, "The proxy cannot read this request.\n", false);
-        } catch (const std::system_error&) {
+        } catch (const std::exception&) {
             // It is gone.
         }
     } catch (const std::exception&) {
@@ -156,7 +176,7 @@ void proxy_server::serve(backendai::os::tcp_socket& socket) {
 bool proxy_server::is_allowed(const proxy_request& request) const {
     const std::string origin = request.field("Origin");
     const bool is_known = origin.empty() || options_.allow_origin == "*" || options_.allow_origin == origin;
-    if (!is_known || !is_loopback(options_.bind)) return is_known;
+    if (!is_known || !is_local(options_.bind)) return is_known;
     const std::string host = request.field("Host");
     return host.empty() || is_loopback(host_name(host));
 }

@@ -114,7 +114,9 @@ private:
     }
 
     void upload(const fs::path& source, const place& target, bool is_one_of_many) {
-        if (fs::is_directory(source) && !options_.recursive)
+        std::error_code unknown; // which upload() tells of
+        const bool is_tree = fs::is_directory(source, unknown);
+        if (is_tree && !options_.recursive)
             throw failure(source.string() + " is a directory; -r copies it with all that is in it.", 2);
         const kind there = kind_of(target.folder, target.path);
         const bool ends_with_slash = !target.path.empty() && target.path.back() == '/';
@@ -124,10 +126,8 @@ private:
         const std::string own_name = (absolute.has_filename() ? absolute : absolute.parent_path()).filename().string();
         const std::string name = into ? joined(clean, own_name) : clean;
         // A link that is named stands for what it leads to. Links below a directory must not lead out of it.
-        std::error_code missing;
-        fs::path root = fs::canonical(source, missing);
-        if (missing) root = absolute; // which upload() tells of
-        const bool is_tree = fs::is_directory(source);
+        fs::path root = fs::canonical(source, unknown);
+        if (unknown) root = absolute;
         backendai::upload_options how;
         how.basedir = is_tree ? root : root.parent_path();
         how.progress = progress_bar();
@@ -177,10 +177,14 @@ private:
     // machine, and the server could tell of directories in directories without an end.
     std::vector<std::string> files_below(const std::string& folder, const std::string& path) {
         namespace codec = backendai::codec;
+        constexpr std::size_t most_directories = 100000;
+        std::size_t count = 0;
         std::vector<std::string> files, open = {""};
         while (!open.empty()) {
             const std::string directory = std::exchange(open.back(), {});
             open.pop_back();
+            if (++count > most_directories)
+                throw failure("The server lists more than " + std::to_string(most_directories) + " directories.");
             const std::string place = directory.empty() ? path : joined(path, directory);
             for (const backendai::file_entry& entry :
                  ctx_.server().vfolder(folder).list_files(place.empty() ? "." : place).files) {

@@ -60,8 +60,6 @@ class basic_session_view {
                   "const exchange_context&), see backendai/transport/concept.hpp");
 
 public:
-    explicit basic_session_view(detail::call_scope scope) : scope_(std::move(scope)) {}
-
     /// Asks the server for its versions: `GET /`, which needs no authorization. Retry class: safe.
     /// @throws api_error, client_error
     typename Mode::template result<server_info> hello() const {
@@ -159,6 +157,9 @@ public:
     const detail::call_scope& scope() const noexcept { return scope_; }
 
 protected:
+    // Not for users: a scope knows the type of its transport only by the view that it is in.
+    explicit basic_session_view(detail::call_scope scope) : scope_(std::move(scope)) {}
+
     detail::call_scope scope_;
 };
 

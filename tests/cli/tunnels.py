@@ -3,6 +3,7 @@
 
 usage: tunnels.py BACKEND.AI GATEWAY"""
 import base64
+import contextlib
 import hashlib
 import http.client
 import json
@@ -239,15 +240,29 @@ def limits(t):
         stop(t, 'it ends', process)
         process = t.start('proxy', '-p', '0')  # a fresh one, that has no ended threads whose stacks can be used again
         address = process.stdout.readline().strip()
-        with open('/proc/%d/status' % process.pid) as text:
-            size = next(int(line.split()[1]) << 10 for line in text if line.startswith('VmSize'))
+        size = memory_of(process)
         before = resource.prlimit(process.pid, resource.RLIMIT_AS)
         resource.prlimit(process.pid, resource.RLIMIT_AS, (size + (4 << 20), before[1]))  # less than a thread's stack
         answers = [ask(address)[0] for _ in range(3)]
         resource.prlimit(process.pid, resource.RLIMIT_AS, before)
         t.check('where the system gives no thread, 503', answers == [503] * 3, answers)
         t.check('when it does again, it goes on', recovers(address))
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (memory_of(process), before[1]))
+        peers = []
+        for _ in range(400):
+            peers.append(socket.create_connection(('127.0.0.1', int(address.rsplit(':', 1)[1])), timeout=60))
+            with contextlib.suppress(OSError):
+                peers[-1].sendall(b'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+        for peer in peers:
+            peer.close()
+        resource.prlimit(process.pid, resource.RLIMIT_AS, before)
+        t.check('where it gives no memory at all, neither', recovers(address))
     stop(t, 'and ends as ever', process)
+
+
+def memory_of(process):
+    with open('/proc/%d/status' % process.pid) as text:
+        return next(int(line.split()[1]) << 10 for line in text if line.startswith('VmSize'))
 
 
 def ask(address):
@@ -267,6 +282,12 @@ def recovers(address):
 
 
 def addresses(t):
+    for bind in ('127.1', '0x7f.0.0.1', '::ffff:127.0.0.1'):
+        process = t.start('proxy', '--bind', bind, '-p', '0')
+        address = 'http://127.0.0.1:' + process.stdout.readline().strip().rsplit(':', 1)[1]
+        got = [call(address, 'GET', '/', Host=host)[0] for host in ('localhost', 'evil.example')]
+        t.check('proxy on ' + bind + ' is for this machine only', got == [200, 403], got)
+        stop(t, 'proxy on ' + bind + ' ends', process)
     try:
         socket.create_server(('::1', 0), family=socket.AF_INET6).close()
     except OSError as error:
@@ -282,7 +303,7 @@ def addresses(t):
     port = address.rsplit(':', 1)[1]
     t.check('proxy on ::1 tells an address with brackets', address == 'http://[::1]:' + port, address)
     for host, status in (('[::1]:' + port, 200), ('[::1]', 200), ('localhost:' + port, 200), ('127.0.0.1', 200), ('evil.example:' + port, 403),
-                         ('127.evil.example', 403), ('[::2]:' + port, 403), ('[', 403), ('[::1', 200)):
+                         ('127.evil.example', 403), ('[::2]:' + port, 403), ('[', 403), ('[::1', 403), ('[::1].evil.example', 403)):
         t.check('proxy on ::1 asked as ' + host, call(address, 'GET', '/kernel/six-apps', Host=host)[0] == status)
     stop(t, 'proxy on ::1 ends', process)
 

@@ -12,6 +12,12 @@ import sys
 
 DOCTEST = re.compile(r"\[doctest\] test cases:\s*(\d+)\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed\s*\|\s*(\d+) skipped")
 TOLD = re.compile(r"^not ok |^# |: (FATAL )?ERROR: |^  values: |SUMMARY: |^Traceback|^\w*(Error|Exception)\b")
+
+
+def plain(text):
+    return re.sub(r"\x1b\[[0-9;]*m", "", text or "")
+
+
 passed = failed = skipped = 0
 for build in sys.argv[1:]:
     log = pathlib.Path(build) / "meson-logs/testlog.json"
@@ -20,7 +26,7 @@ for build in sys.argv[1:]:
         print(f"no test ran in {build}", file=sys.stderr)
         failed += 1
     for test in tests:
-        text, bad = re.sub(r"\x1b\[[0-9;]*m", "", test.get("stdout") or ""), 0
+        text, bad = plain(test.get("stdout")), 0
         found = DOCTEST.search(text)
         tap = re.findall(r"^(ok|not ok) \d+([^\n]*)", text, re.M)
         if found:
@@ -33,8 +39,9 @@ for build in sys.argv[1:]:
             good, left = int(test["result"] == "OK"), int(test["result"] == "SKIP")
         if test["result"] not in ("OK", "SKIP"):
             bad = bad or 1
-            errors = "\n".join([text, test.get("stderr") or ""]).splitlines()
-            told = [line for line in errors if TOLD.search(line)] or errors[-5:]
+            errors = "\n".join([text, plain(test.get("stderr"))]).splitlines()
+            told = [line for line in errors if TOLD.search(line)] or errors[-5:] or ["no output"]
+            told.sort(key=lambda line: line.startswith("# "))  # scripts comment on what passed, too
             print("\n".join(f"failed {test['name']} ({test['result']}): {line[:400]}" for line in told[:20]))
         passed, failed, skipped = passed + good, failed + bad, skipped + left
         if test["result"] == "SKIP":

@@ -359,7 +359,11 @@ private:
         if (address.empty()) return {};
         const std::string where = proxy_ ? " by the proxy at " + address + ", port " + std::to_string(proxy_->port)
                                          : (address == request_.url.host ? "" : " at " + address);
-        return where + os::tcp_stream::why_unreachable(address, proxy_ ? proxy_->port : request_.url.port);
+        try {
+            return where + os::tcp_stream::why_unreachable(address, proxy_ ? proxy_->port : request_.url.port);
+        } catch (const client_error& e) { // such as no more descriptors, which may have been the reason before
+            return where + ": " + e.what();
+        }
     }
 
     template <class = void>
