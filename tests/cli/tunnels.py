@@ -232,8 +232,7 @@ def limits(t):
     for peer in idle:
         peer.close()
     t.check('when they have gone, it goes on', recovers(address))
-    with open('/proc/%d/status' % process.pid) as text:
-        size = next(int(line.split()[1]) << 10 for line in text if line.startswith('VmSize'))
+    size = memory_of(process)
     if size > 1 << 40:
         t.skip('no threads', "a sanitizer's program has its own idea of memory")
     else:
