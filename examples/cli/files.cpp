@@ -4,6 +4,7 @@
 
 #include <ctime>
 #include <unistd.h>
+#include <utility>
 
 namespace cli {
 
@@ -12,9 +13,23 @@ backendai::progress_callback progress_bar() {
     return backendai::terminal_progress();
 }
 
-void note_no_files(context& ctx, const std::vector<std::string>& paths) {
+void upload_files(
+    context& ctx, const std::vector<std::string>& files, backendai::upload_options options, const char* done,
+    const std::function<void(const std::vector<std::filesystem::path>&, const backendai::upload_options&)>& send) {
+    options.progress = progress_bar();
+    std::size_t count = 0;
+    options.rename = [&count, rename = std::move(options.rename)](const std::string& name) {
+        ++count;
+        return rename ? rename(name) : name;
+    };
+    send({files.begin(), files.end()}, options);
+    options.progress = {}; // ends the bar's line
+    if (count != 0) {
+        if (*done != '\0') ctx.notes.done(done);
+        return;
+    }
     std::string names;
-    for (const std::string& path : paths) names += (names.empty() ? "" : ", ") + path;
+    for (const std::string& file : files) names += (names.empty() ? "" : ", ") + file;
     ctx.notes.info("There are no files in " + names + ": nothing was uploaded.");
 }
 
@@ -60,16 +75,8 @@ struct transfer {
 int upload(context& ctx, const transfer& what) {
     backendai::upload_options options;
     options.basedir = what.basedir;
-    options.progress = progress_bar();
-    std::size_t count = 0;
-    options.rename = [&count](const std::string& name) { return ++count, name; };
-    ctx.server().kernel(what.session).upload({what.files.begin(), what.files.end()}, options);
-    options.progress = {}; // ends the bar's line
-    if (count == 0) {
-        note_no_files(ctx, what.files);
-    } else {
-        ctx.notes.done("Uploaded.");
-    }
+    upload_files(ctx, what.files, options, "Uploaded.",
+                 [&](const auto& files, const auto& how) { ctx.server().kernel(what.session).upload(files, how); });
     return 0;
 }
 

@@ -83,16 +83,8 @@ int info(context& ctx, const folder_options& what) {
 int upload(context& ctx, const folder_options& what) {
     backendai::upload_options options;
     options.basedir = what.basedir;
-    options.progress = progress_bar();
-    std::size_t count = 0;
-    options.rename = [&count](const std::string& name) { return ++count, name; };
-    ctx.server().vfolder(what.name).upload({what.files.begin(), what.files.end()}, options);
-    options.progress = {};
-    if (count == 0) {
-        note_no_files(ctx, what.files);
-    } else {
-        ctx.notes.done("Done.");
-    }
+    upload_files(ctx, what.files, options, "Done.",
+                 [&](const auto& files, const auto& how) { ctx.server().vfolder(what.name).upload(files, how); });
     return 0;
 }
 

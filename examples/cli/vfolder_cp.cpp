@@ -130,14 +130,10 @@ private:
         if (unknown) root = absolute;
         backendai::upload_options how;
         how.basedir = is_tree ? root : root.parent_path();
-        how.progress = progress_bar();
-        std::size_t count = 0;
-        how.rename = [&](const std::string& local) {
-            ++count;
-            return is_tree ? joined(name, local) : name;
-        };
-        ctx_.server().vfolder(target.folder).upload({root}, how);
-        if (count == 0) note_no_files(ctx_, {source.string()});
+        how.rename = [&](const std::string& local) { return is_tree ? joined(name, local) : name; };
+        upload_files(ctx_, {source.string()}, how, "", [&](const auto&, const auto& options) {
+            ctx_.server().vfolder(target.folder).upload({root}, options);
+        });
     }
 
     void download(const place& source, const fs::path& target, bool is_one_of_many) {
