@@ -1469,6 +1469,12 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace codec {
 
+/// A host as it stands in a URL: an IPv6 address in brackets.
+template <class = void>
+std::string url_host(const std::string& host) {
+    return host.find(':') == std::string::npos ? host : '[' + host + ']';
+}
+
 /// An absolute http or https URL, split. Only what an HTTP request needs: no user info, no fragment.
 struct url {
     std::string scheme;     ///< "http" or "https"
@@ -1482,15 +1488,14 @@ struct url {
     /// The value of the Host header: brackets around IPv6, the port only when it is not the scheme's default.
     template <class = void>
     std::string host_header() const {
-        std::string text = host.find(':') == std::string::npos ? host : '[' + host + ']';
+        std::string text = url_host(host);
         if (!has_default_port()) text += ':' + std::to_string(port);
         return text;
     }
     /// "scheme://host:port", port included: what connections are kept under and what credentials are bound to.
     template <class = void>
     std::string origin() const {
-        const std::string name = host.find(':') == std::string::npos ? host : '[' + host + ']';
-        return scheme + "://" + name + ':' + std::to_string(port);
+        return scheme + "://" + url_host(host) + ':' + std::to_string(port);
     }
     /// What stands on the request line: path (at least "/") and query.
     template <class = void>
@@ -15599,7 +15604,7 @@ struct socket_address {
     bool is_loopback() const {
         if (storage.ss_family == AF_INET6) {
             const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
-            return std::memcmp(&address, &in6addr_loopback, sizeof address) == 0;
+            return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == 127);
         }
         return ntohl(reinterpret_cast<const sockaddr_in&>(storage).sin_addr.s_addr) >> 24U == 127;
     }
@@ -15664,6 +15669,22 @@ bool is_in_progress(int error) {
 #else
     return error == EINPROGRESS || error == EINTR;
 #endif
+}
+
+/// 0 when the connection is there at once; else the error, which is_in_progress() when it may still come about.
+template <class = void>
+int begin_connect(socket_handle handle, const socket_address& to) noexcept {
+    const int status = ::connect(handle, reinterpret_cast<const sockaddr*>(&to.storage), to.size);
+    return status == 0 ? 0 : last_socket_error();
+}
+
+/// What became of a connection that was in progress: its error, or 0.
+template <class = void>
+int pending_error(socket_handle handle) noexcept {
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(handle, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size);
+    return error;
 }
 
 template <class = void>
@@ -15759,14 +15780,10 @@ public:
     static std::string why_unreachable(const std::string& address, std::uint16_t port) {
         const detail::socket_address target = detail::numeric_address(address, port);
         const std::unique_ptr<tcp_stream> probe = own(detail::new_socket(target));
-        int error = 0;
-        if (::connect(probe->handle_, reinterpret_cast<const sockaddr*>(&target.storage), target.size) != 0)
-            error = detail::last_socket_error();
+        int error = detail::begin_connect(probe->handle_, target);
         if (detail::is_in_progress(error)) {
-            error = 0;
             detail::poll_one(probe->handle_, POLLOUT, 100);
-            socklen_t size = sizeof error;
-            ::getsockopt(probe->handle_, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size);
+            error = detail::pending_error(probe->handle_);
         }
         return error == 0 ? std::string() : ": " + detail::error_text(error);
     }
@@ -15790,24 +15807,19 @@ private:
     template <class = void>
     static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
                                                   std::uint16_t port, const exchange_context& context) {
-        const std::string peer =
-            (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + std::to_string(port);
+        const std::string peer = codec::url_host(host) + ':' + std::to_string(port);
         const detail::socket_address target = detail::numeric_address(address, port);
         std::unique_ptr<tcp_stream> stream = own(detail::new_socket(target));
         const auto fail = [&](int error) {
             throw client_error(error_kind::connect, "cannot connect to " + peer + ": " + detail::error_text(error));
         };
-        if (::connect(stream->handle_, reinterpret_cast<const sockaddr*>(&target.storage), target.size) != 0) {
-            const int error = detail::last_socket_error();
+        if (const int error = detail::begin_connect(stream->handle_, target); error != 0) {
             if (!detail::is_in_progress(error)) fail(error);
             const phase_clock clock(context, context.connect_timeout, "connecting to " + peer,
                                     client_error::progress::nothing_sent);
             clock.wait(stream->handle_, false, true);
         }
-        int error = 0;
-        socklen_t size = sizeof error;
-        ::getsockopt(stream->handle_, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size);
-        if (error != 0) fail(error);
+        if (const int error = detail::pending_error(stream->handle_); error != 0) fail(error);
         return stream;
     }
 
@@ -20720,8 +20732,7 @@ std::optional<proxy_server> find_proxy(const api_config& config, const codec::ur
 template <class = void>
 void connect_through(os::byte_stream& stream, const proxy_server& proxy, const codec::url& url,
                      const exchange_context& context) {
-    const std::string target =
-        (url.host.find(':') == std::string::npos ? url.host : '[' + url.host + ']') + ':' + std::to_string(url.port);
+    const std::string target = codec::url_host(url.host) + ':' + std::to_string(url.port);
     std::string head = "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n";
     const std::string authorization = proxy.authorization();
     if (!authorization.empty()) head += "Proxy-Authorization: " + authorization + "\r\n";
@@ -23139,8 +23150,7 @@ std::optional<proxy_server> find_proxy(const api_config& config, const codec::ur
 template <class = void>
 void connect_through(os::byte_stream& stream, const proxy_server& proxy, const codec::url& url,
                      const exchange_context& context) {
-    const std::string target =
-        (url.host.find(':') == std::string::npos ? url.host : '[' + url.host + ']') + ':' + std::to_string(url.port);
+    const std::string target = codec::url_host(url.host) + ':' + std::to_string(url.port);
     std::string head = "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n";
     const std::string authorization = proxy.authorization();
     if (!authorization.empty()) head += "Proxy-Authorization: " + authorization + "\r\n";
@@ -23243,7 +23253,7 @@ void curl_add_addresses(curl_list& entries, const std::string& host, std::uint16
     for (const std::string& address : addresses) {
         if (address == host || address.find('%') != std::string::npos) continue;
         if (!list.empty()) list += ',';
-        list += address.find(':') == std::string::npos ? address : '[' + address + ']';
+        list += codec::url_host(address);
     }
     if (!list.empty()) entries.add(host + ':' + std::to_string(port) + ':' + list);
 }

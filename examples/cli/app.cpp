@@ -56,7 +56,7 @@ int run_app(context& ctx, const app_options& options) {
     ctx.notes.info("A local proxy to the application \"" + options.app + "\" provided by the session \"" +
                    options.session + "\" is available at:");
     const std::string address =
-        std::string(scheme) + "://" + in_url(options.bind) + ':' + std::to_string(tunnel.port());
+        std::string(scheme) + "://" + backendai::codec::url_host(options.bind) + ':' + std::to_string(tunnel.port());
     if (ctx.wants_json()) {
         ctx.print_json({{"address", address}, {"bind", options.bind}, {"port", tunnel.port()}});
     } else {

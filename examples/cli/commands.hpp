@@ -55,11 +55,6 @@ inline CLI::Option* add_repeated(CLI::App& command, const std::string& names, st
     return command.add_option(names, values, description)->allow_extra_args(false)->expected(1)->take_all();
 }
 
-// An address as it stands in a URL.
-inline std::string in_url(const std::string& address) {
-    return address.find(':') == std::string::npos ? address : '[' + address + ']';
-}
-
 // "KEY=VALUE" taken apart. Throws failure(2).
 std::pair<std::string, std::string> split_pair(const std::string& text, const char* option);
 

@@ -7,7 +7,8 @@ namespace {
 
 int run_proxy(context& ctx, const proxy_options& options) {
     const proxy_server proxy(ctx, options);
-    const std::string address = "http://" + in_url(options.bind) + ':' + std::to_string(proxy.port());
+    const std::string address =
+        "http://" + backendai::codec::url_host(options.bind) + ':' + std::to_string(proxy.port());
     ctx.notes.info("The API of " + *ctx.server().config().endpoint +
                    " is available, unsigned and for everybody on this "
                    "machine, at:");

@@ -79,10 +79,7 @@ bool is_loopback(const std::string& host) {
 bool is_local(const std::string& address) {
     if (is_loopback(address)) return true;
     try {
-        const auto read = backendai::os::detail::numeric_address(address, 0);
-        if (read.family() != AF_INET6) return read.is_loopback();
-        const in6_addr& v6 = reinterpret_cast<const sockaddr_in6&>(read.storage).sin6_addr;
-        return IN6_IS_ADDR_V4MAPPED(&v6) && v6.s6_addr[12] == 127;
+        return backendai::os::detail::numeric_address(address, 0).is_loopback();
     } catch (const backendai::client_error&) {
         return false;
     }

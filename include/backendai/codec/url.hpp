@@ -18,6 +18,12 @@
 BACKENDAI_NAMESPACE_BEGIN
 namespace codec {
 
+/// A host as it stands in a URL: an IPv6 address in brackets.
+template <class = void>
+std::string url_host(const std::string& host) {
+    return host.find(':') == std::string::npos ? host : '[' + host + ']';
+}
+
 /// An absolute http or https URL, split. Only what an HTTP request needs: no user info, no fragment.
 struct url {
     std::string scheme;     ///< "http" or "https"
@@ -31,15 +37,14 @@ struct url {
     /// The value of the Host header: brackets around IPv6, the port only when it is not the scheme's default.
     template <class = void>
     std::string host_header() const {
-        std::string text = host.find(':') == std::string::npos ? host : '[' + host + ']';
+        std::string text = url_host(host);
         if (!has_default_port()) text += ':' + std::to_string(port);
         return text;
     }
     /// "scheme://host:port", port included: what connections are kept under and what credentials are bound to.
     template <class = void>
     std::string origin() const {
-        const std::string name = host.find(':') == std::string::npos ? host : '[' + host + ']';
-        return scheme + "://" + name + ':' + std::to_string(port);
+        return scheme + "://" + url_host(host) + ':' + std::to_string(port);
     }
     /// What stands on the request line: path (at least "/") and query.
     template <class = void>

@@ -3,6 +3,7 @@
 #ifndef BACKENDAI_OS_TCP_STREAM_HPP
 #define BACKENDAI_OS_TCP_STREAM_HPP
 
+#include <backendai/codec/url.hpp>
 #include <backendai/http.hpp>
 #include <backendai/os/resolver.hpp>
 #include <backendai/os/socket.hpp>
@@ -30,7 +31,7 @@ struct socket_address {
     bool is_loopback() const {
         if (storage.ss_family == AF_INET6) {
             const in6_addr& address = reinterpret_cast<const sockaddr_in6&>(storage).sin6_addr;
-            return std::memcmp(&address, &in6addr_loopback, sizeof address) == 0;
+            return IN6_IS_ADDR_LOOPBACK(&address) || (IN6_IS_ADDR_V4MAPPED(&address) && address.s6_addr[12] == 127);
         }
         return ntohl(reinterpret_cast<const sockaddr_in&>(storage).sin_addr.s_addr) >> 24U == 127;
     }
@@ -95,6 +96,22 @@ bool is_in_progress(int error) {
 #else
     return error == EINPROGRESS || error == EINTR;
 #endif
+}
+
+/// 0 when the connection is there at once; else the error, which is_in_progress() when it may still come about.
+template <class = void>
+int begin_connect(socket_handle handle, const socket_address& to) noexcept {
+    const int status = ::connect(handle, reinterpret_cast<const sockaddr*>(&to.storage), to.size);
+    return status == 0 ? 0 : last_socket_error();
+}
+
+/// What became of a connection that was in progress: its error, or 0.
+template <class = void>
+int pending_error(socket_handle handle) noexcept {
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(handle, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size);
+    return error;
 }
 
 template <class = void>
@@ -190,14 +207,10 @@ public:
     static std::string why_unreachable(const std::string& address, std::uint16_t port) {
         const detail::socket_address target = detail::numeric_address(address, port);
         const std::unique_ptr<tcp_stream> probe = own(detail::new_socket(target));
-        int error = 0;
-        if (::connect(probe->handle_, reinterpret_cast<const sockaddr*>(&target.storage), target.size) != 0)
-            error = detail::last_socket_error();
+        int error = detail::begin_connect(probe->handle_, target);
         if (detail::is_in_progress(error)) {
-            error = 0;
             detail::poll_one(probe->handle_, POLLOUT, 100);
-            socklen_t size = sizeof error;
-            ::getsockopt(probe->handle_, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size);
+            error = detail::pending_error(probe->handle_);
         }
         return error == 0 ? std::string() : ": " + detail::error_text(error);
     }
@@ -221,24 +234,19 @@ private:
     template <class = void>
     static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
                                                   std::uint16_t port, const exchange_context& context) {
-        const std::string peer =
-            (host.find(':') == std::string::npos ? host : '[' + host + ']') + ':' + std::to_string(port);
+        const std::string peer = codec::url_host(host) + ':' + std::to_string(port);
         const detail::socket_address target = detail::numeric_address(address, port);
         std::unique_ptr<tcp_stream> stream = own(detail::new_socket(target));
         const auto fail = [&](int error) {
             throw client_error(error_kind::connect, "cannot connect to " + peer + ": " + detail::error_text(error));
         };
-        if (::connect(stream->handle_, reinterpret_cast<const sockaddr*>(&target.storage), target.size) != 0) {
-            const int error = detail::last_socket_error();
+        if (const int error = detail::begin_connect(stream->handle_, target); error != 0) {
             if (!detail::is_in_progress(error)) fail(error);
             const phase_clock clock(context, context.connect_timeout, "connecting to " + peer,
                                     client_error::progress::nothing_sent);
             clock.wait(stream->handle_, false, true);
         }
-        int error = 0;
-        socklen_t size = sizeof error;
-        ::getsockopt(stream->handle_, SOL_SOCKET, SO_ERROR, reinterpret_cast<char*>(&error), &size);
-        if (error != 0) fail(error);
+        if (const int error = detail::pending_error(stream->handle_); error != 0) fail(error);
         return stream;
     }
 

@@ -3,6 +3,7 @@
 #ifndef BACKENDAI_TRANSPORT_CURL_SETUP_HPP
 #define BACKENDAI_TRANSPORT_CURL_SETUP_HPP
 
+#include <backendai/codec/url.hpp>
 #include <backendai/error.hpp>
 #include <backendai/transport/curl_connection.hpp>
 #include <backendai/transport/proxy.hpp>
@@ -63,7 +64,7 @@ void curl_add_addresses(curl_list& entries, const std::string& host, std::uint16
     for (const std::string& address : addresses) {
         if (address == host || address.find('%') != std::string::npos) continue;
         if (!list.empty()) list += ',';
-        list += address.find(':') == std::string::npos ? address : '[' + address + ']';
+        list += codec::url_host(address);
     }
     if (!list.empty()) entries.add(host + ':' + std::to_string(port) + ':' + list);
 }

@@ -117,8 +117,7 @@ std::optional<proxy_server> find_proxy(const api_config& config, const codec::ur
 template <class = void>
 void connect_through(os::byte_stream& stream, const proxy_server& proxy, const codec::url& url,
                      const exchange_context& context) {
-    const std::string target =
-        (url.host.find(':') == std::string::npos ? url.host : '[' + url.host + ']') + ':' + std::to_string(url.port);
+    const std::string target = codec::url_host(url.host) + ':' + std::to_string(url.port);
     std::string head = "CONNECT " + target + " HTTP/1.1\r\nHost: " + target + "\r\n";
     const std::string authorization = proxy.authorization();
     if (!authorization.empty()) head += "Proxy-Authorization: " + authorization + "\r\n";
