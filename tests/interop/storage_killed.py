@@ -45,19 +45,16 @@ class Gateway:
 
 
 def run(gateway, words, kill_at=None):
-    """Runs the peer, and kills it when it tells that it has come that far. Returns whether it was killed, and where it
-    began: the first position that it told which is not 0; -1 when it went back from there."""
-    peer = subprocess.Popen([PEER, *words], stdout=subprocess.PIPE, env=gateway.environment, text=True)
+    """Runs the peer, which is killed when it has come that far. Returns whether it was killed, and where it began: the
+    first position that it told which is not 0; -1 when it went back from there."""
+    limit = {} if kill_at is None else {"STORAGE_PEER_KILL_AT": str(kill_at)}
+    peer = subprocess.Popen([PEER, *words], stdout=subprocess.PIPE, env={**gateway.environment, **limit}, text=True)
     begin = last = 0
     fell = False
     for line in peer.stdout:
         done = int(line) if line.strip().isdigit() else 0
         begin = begin or done
         fell, last = fell or done < last, done
-        if kill_at is not None and done >= kill_at:
-            peer.send_signal(signal.SIGKILL)
-            break
-    peer.stdout.read()
     peer.stdout.close()
     status = peer.wait(120)
     if status not in (0, -signal.SIGKILL):

@@ -4,11 +4,13 @@
 ///                                      reads ("received", "sent", "open") by a number; ends with its input
 ///   storage_peer upload FILE NOTE      uploads FILE to the folder "data", going on by NOTE; prints how far it is
 ///   storage_peer download NAME DEST    downloads NAME, going on with what is there; prints how far it is
-/// The latter two take the server from BACKEND_*, and the piece of an upload from STORAGE_PEER_CHUNK.
+/// The latter two take the server from BACKEND_*, and the piece of an upload from STORAGE_PEER_CHUNK. They end by
+/// SIGKILL as soon as they are as far as STORAGE_PEER_KILL_AT: a signal from outside may come when they are through.
 #include <backendai.hpp>
 #include <backendai/testing/gateway.hpp>
 
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
@@ -18,9 +20,11 @@
 
 namespace {
 
-// Whole lines: the reader kills by what it has read.
+// Whole lines: it may be the last one.
 bool show(const std::string& /*file*/, std::uint64_t done, std::uint64_t /*total*/) {
     std::cout << std::to_string(done) + '\n' << std::flush;
+    const char* limit = std::getenv("STORAGE_PEER_KILL_AT");
+    if (limit != nullptr && done >= std::strtoull(limit, nullptr, 10)) std::raise(SIGKILL);
     return true;
 }
 
