@@ -64,11 +64,11 @@
 // Symbols carry the version, so that two versions linked into one program never share a function by accident.
 #define BACKENDAI_ABI v0_1_0
 
-// Functions with a body that costs something are `template <class = void>`, here and in every header, members of
-// classes included: a compiler then reads the body of one that a file does not call, but generates no code for it and
-// for what it uses, which halves the time that the umbrella takes (tests/bench/compile_cost.py). What stays as it is:
-// virtual and special members, operators, functions whose address is taken, and one-liners that call none of the
-// others.
+// Functions with a body that costs something are `template <class = void>`, here and in every header: a compiler then
+// reads the body of one that a file does not call, but generates no code for it and for what it uses, which halves the
+// time that the umbrella takes (tests/bench/compile_cost.py). Inner classes are that as a whole (`cookie_jar<>`), since
+// virtual and special members cannot be it alone. What stays as it is: the virtual and special members of other
+// classes, operators, functions whose address is taken, and one-liners that call none of the others.
 
 #define BACKENDAI_NAMESPACE_BEGIN \
     namespace backendai { \
@@ -167,6 +167,13 @@ nlohmann::json parse_json(std::string_view text) {
     } catch (const nlohmann::json::exception&) {
         throw decode_error("JSON: malformed");
     }
+}
+
+/// @p a == @p b, for values of JSON. A template on their types, since a compiler takes ten times as long for the
+/// operator where it knows both: then it tries to turn the values into whatever else can be compared.
+template <class A, class B>
+bool is_equal(const A& a, const B& b) {
+    return a == b;
 }
 
 } // namespace codec
@@ -592,12 +599,12 @@ std::string select_fields(const field_list& fields, std::string_view fallback) {
 
 /// A query or mutation of one field. Its text depends on names in the SDK's source and on checked field names alone;
 /// every value travels beside it, as a variable.
+template <class = void>
 class graphql_text {
 public:
     /// @param operation "query" or "mutation"
     graphql_text(const char* operation, const char* field) : operation_(operation), field_(field) {}
 
-    template <class = void>
     graphql_text& argument(const char* name, const std::string& type, json value, const char* variable = nullptr) {
         if (variable == nullptr) variable = name;
         const char* comma = definitions_.empty() ? "" : ", ";
@@ -612,7 +619,6 @@ public:
         return *this;
     }
 
-    template <class = void>
     std::string text() const {
         std::string out = operation_;
         if (!definitions_.empty()) out += '(' + definitions_ + ')';
@@ -4097,18 +4103,17 @@ namespace detail {
 /// Cookies of one endpoint, sent to no other origin; in memory, and in a file if one is named. The file is read when
 /// the jar is made and written from keep() on, whenever a cookie changes. What a server may leave here is bounded.
 /// Thread-safe.
+template <class = void>
 class cookie_jar {
 public:
     /// With a file that is no cookie file nobody is logged in; the next login replaces it.
     /// @throws client_error{io} when the file cannot be read, or others than its owner may read it
-    template <class = void>
     cookie_jar(const codec::url& endpoint, std::filesystem::path file)
         : origin_(endpoint.origin()), host_(endpoint.host), is_tls_(endpoint.is_tls()), file_(std::move(file)) {
         if (!file_.empty()) load();
     }
 
     /// The value of the Cookie header for a request; empty when there is none to send.
-    template <class = void>
     std::string header(const codec::url& place, codec::utc_time now) const {
         if (place.origin() != origin_) return {};
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -4124,7 +4129,6 @@ public:
 
     /// Takes what an answer sets. A file that cannot be written does not fail the call that has just succeeded: the
     /// cookies stay in memory, and every later answer tries to write them again.
-    template <class = void>
     void absorb(const response_head& head, const codec::url& place, codec::utc_time now) {
         if (place.origin() != origin_) return;
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -4142,21 +4146,18 @@ public:
     }
 
     /// From now on the file holds what the jar holds. @throws client_error{io}
-    template <class = void>
     void keep() {
         const std::lock_guard<std::mutex> lock(mutex_);
         kept_ = !file_.empty();
         if (kept_) save();
     }
     /// Forgets all cookies; the file stays as it is.
-    template <class = void>
     void clear() {
         const std::lock_guard<std::mutex> lock(mutex_);
         cookies_.clear();
         kept_ = unsaved_ = false;
     }
     /// Forgets all cookies, those in the file too. @throws client_error{io}
-    template <class = void>
     void discard() {
         clear();
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -4170,12 +4171,10 @@ private:
     // Of cookies within those limits, each byte escaped.
     static constexpr std::size_t largest_file = most_cookies * (6 * largest_cookie + 256);
 
-    template <class = void>
     static bool is_too_large(const codec::cookie& item) {
         return item.name.size() + item.value.size() + item.path.size() > largest_cookie;
     }
 
-    template <class = void>
     bool put(codec::cookie item, codec::utc_time now) {
         const bool ours =
             item.domain.empty() || item.domain == host_ ||
@@ -4203,18 +4202,17 @@ private:
         return true;
     }
 
-    template <class = void>
     [[noreturn]] void failure(const std::string& why) const {
         throw client_error(error_kind::io, "the cookie file " + os::path_text(file_) + ": " + why);
     }
 
-    template <class = void>
     void load() {
         try {
             const auto text = os::read_private_file(file_, largest_file);
             if (!text) return;
             const json content = codec::parse_json(*text);
-            if (content.at("endpoint") != origin_) return; // of another server: replaced by the next login
+            if (!codec::is_equal(content.at("endpoint"), origin_))
+                return; // of another server: replaced by the next login
             for (const json& each : content.at("cookies")) {
                 auto item = codec::parse_set_cookie(
                     each.at("name").get<std::string>() + '=' + each.at("value").get<std::string>(), {});
@@ -4236,7 +4234,6 @@ private:
         }
     }
 
-    template <class = void>
     void save() {
         json content = {{"endpoint", origin_}, {"cookies", json::array()}};
         for (const codec::cookie& item : cookies_) {
@@ -4639,6 +4636,7 @@ api_error make_api_error(const response_head& head, std::string body, const std:
 }
 
 /// Keeps an answer, or hands its data on: a failure status is always kept, so that the server's words survive.
+template <class = void>
 class response_sink final : public body_sink {
 public:
     /// @param errors whether a failure status becomes an api_error, which keeps only the beginning of a body
@@ -4980,18 +4978,7 @@ bool calls_on_this_thread(const void* state) {
 class session_state {
 public:
     template <class = void>
-    session_state(api_config config, std::unique_ptr<any_transport> transport)
-        : config_(std::move(config)),
-          pinned_(config_.version ? std::optional<dialect>(dialect_of(*config_.version)) : std::nullopt),
-          endpoint_(codec::parse_url(*config_.endpoint)),
-          signer_(*config_.access_key, *config_.secret_key, *config_.hash_type),
-          budget_(config_.retry),
-          transport_(std::move(transport)) {
-        while (!endpoint_.path.empty() && endpoint_.path.back() == '/') endpoint_.path.pop_back();
-        if (*config_.endpoint_type == "session")
-            cookies_ = std::make_unique<cookie_jar>(endpoint_, config_.cookie_file);
-    }
-
+    session_state(api_config config, std::unique_ptr<any_transport> transport);
     session_state(const session_state&) = delete;
     session_state& operator=(const session_state&) = delete;
     ~session_state() {
@@ -5031,21 +5018,7 @@ public:
 
     /// Performs a call: the whole pipeline. @p task is that of the asynchronous mode, or null.
     template <class = void>
-    response perform(call& what, const call_options& options, task_control* task = nullptr) {
-        const running_call guard(*this);
-        if (options.retry) check_retry_policy(*options.retry);
-        const exchange_context context = make_context(what, options, task);
-        const retry_policy& policy = options.retry ? *options.retry : config_.retry;
-        // What is wrong with the arguments is found before anything is sent, the question for the version included.
-        http_request request;
-        if (!what.complete) request = make_request(what);
-        const dialect language = what.negotiates && !what.elsewhere ? negotiated(context, policy) : present_dialect();
-        if (what.complete) {
-            what.complete(what, language);
-            request = make_request(what);
-        }
-        return make_attempts(request, what, context, policy, language.version);
-    }
+    response perform(call& what, const call_options& options, task_control* task = nullptr);
 
     /// How to speak with the server: as the configuration says, else as negotiated, now if need be. Errors as
     /// perform().
@@ -5063,7 +5036,7 @@ public:
     }
     version_negotiation& negotiation() noexcept { return negotiation_; }
     /// Those of endpoint_type "session"; null for "api".
-    cookie_jar* cookies() noexcept { return cookies_.get(); }
+    cookie_jar<>* cookies() noexcept { return cookies_.get(); }
     /// Triggered when the session is closed.
     cancel_token closing() const { return closing_.token(); }
 
@@ -5198,7 +5171,7 @@ private:
                            const retry_policy& policy, const std::string& version) {
         for (int attempt = 1;; ++attempt) {
             context.check();
-            response_sink sink(what.receiver, config_.max_response_size, what.check_status, what.on_head);
+            response_sink<> sink(what.receiver, config_.max_response_size, what.check_status, what.on_head);
             std::optional<api_error> refused;
             std::optional<client_error> failed;
             try {
@@ -5270,7 +5243,7 @@ private:
     }
 
     template <class = void>
-    void attempt_once(http_request& request, const call& what, response_sink& sink, const exchange_context& context,
+    void attempt_once(http_request& request, const call& what, response_sink<>& sink, const exchange_context& context,
                       int attempt, const std::string& version) {
         if (request.source) rewind(*request.source);
         sign(request, what, version);
@@ -5405,7 +5378,7 @@ private:
     const std::optional<dialect> pinned_; // of the version that the configuration names
     codec::url endpoint_;
     const codec::signer signer_;
-    std::unique_ptr<cookie_jar> cookies_; // in place of signatures
+    std::unique_ptr<cookie_jar<>> cookies_; // in place of signatures
     retry_budget budget_;
     std::unique_ptr<any_transport> transport_;
     version_negotiation negotiation_;
@@ -5415,6 +5388,37 @@ private:
     std::atomic<int> running_{0};
     std::shared_ptr<executor> executor_;
 };
+
+// Out of the class, so that they are not inline and can be made in one file for a whole program, see
+// transport/httplib.hpp.
+template <class>
+session_state::session_state(api_config config, std::unique_ptr<any_transport> transport)
+    : config_(std::move(config)),
+      pinned_(config_.version ? std::optional<dialect>(dialect_of(*config_.version)) : std::nullopt),
+      endpoint_(codec::parse_url(*config_.endpoint)),
+      signer_(*config_.access_key, *config_.secret_key, *config_.hash_type),
+      budget_(config_.retry),
+      transport_(std::move(transport)) {
+    while (!endpoint_.path.empty() && endpoint_.path.back() == '/') endpoint_.path.pop_back();
+    if (*config_.endpoint_type == "session") cookies_ = std::make_unique<cookie_jar<>>(endpoint_, config_.cookie_file);
+}
+
+template <class>
+response session_state::perform(call& what, const call_options& options, task_control* task) {
+    const running_call guard(*this);
+    if (options.retry) check_retry_policy(*options.retry);
+    const exchange_context context = make_context(what, options, task);
+    const retry_policy& policy = options.retry ? *options.retry : config_.retry;
+    // What is wrong with the arguments is found before anything is sent, the question for the version included.
+    http_request request;
+    if (!what.complete) request = make_request(what);
+    const dialect language = what.negotiates && !what.elsewhere ? negotiated(context, policy) : present_dialect();
+    if (what.complete) {
+        what.complete(what, language);
+        request = make_request(what);
+    }
+    return make_attempts(request, what, context, policy, language.version);
+}
 
 /// What a handle or a view needs to make calls.
 struct call_scope {
@@ -5647,7 +5651,7 @@ json admin_query(const call_scope& scope, const std::string& query, const json& 
 
 /// Runs a query of the SDK and returns its one field, decoded; null stays null.
 template <class = void>
-json query_field(const call_scope& scope, const graphql_text& text) {
+json query_field(const call_scope& scope, const graphql_text<>& text) {
     const json data = admin_query(scope, text.text(), text.variables());
     const json* found = wire_object(data, "the answer").find(text.field().c_str());
     json value = found == nullptr ? json() : *found;
@@ -5657,7 +5661,7 @@ json query_field(const call_scope& scope, const graphql_text& text) {
 
 /// The same for a field that is a list of objects; null counts as an empty one.
 template <class = void>
-std::vector<json> query_list(const call_scope& scope, const graphql_text& text) {
+std::vector<json> query_list(const call_scope& scope, const graphql_text<>& text) {
     json value = query_field(scope, text);
     if (value.is_null()) return {};
     if (!value.is_array()) bad_answer('"' + text.field() + "\" is not a list");
@@ -5666,7 +5670,7 @@ std::vector<json> query_list(const call_scope& scope, const graphql_text& text) 
 
 /// Runs a mutation that answers {ok, msg, ...}; `ok: false` comes with status 200 and without `errors`.
 template <class = void>
-json run_mutation(const call_scope& scope, const graphql_text& text) {
+json run_mutation(const call_scope& scope, const graphql_text<>& text) {
     json value = query_field(scope, text);
     const wire_object fields(value, '"' + text.field() + '"');
     if (!fields.boolean_or("ok", false)) {
@@ -5818,7 +5822,7 @@ struct listing {
     const char* plain; ///< GraphQL field of the whole list, where there are no pages
     page_order dialect_rules::*order;
     /// Adds what the listing is filtered by.
-    std::function<void(graphql_text&, const dialect&)> arguments;
+    std::function<void(graphql_text<>&, const dialect&)> arguments;
     std::function<std::string(const dialect&)> selection;
 };
 
@@ -5837,7 +5841,7 @@ void check_page_query(const page_query& wanted) {
 }
 
 template <class = void>
-void write_order(graphql_text& text, const page_query& wanted, page_order order) {
+void write_order(graphql_text<>& text, const page_query& wanted, page_order order) {
     if (order == page_order::expressions) {
         if (wanted.filter) text.argument("filter", "String", *wanted.filter);
         if (wanted.order) text.argument("order", "String", *wanted.order);
@@ -5868,12 +5872,12 @@ page_result fetch_page(const call_scope& scope, const listing& what, const page_
     if (wanted.order) language.require(feature::page_order);
     if (order == page_order::none) {
         if (wanted.order) throw client_error(error_kind::argument, "this server has no pages of it, and so no order");
-        graphql_text text("query", what.plain);
+        graphql_text<> text("query", what.plain);
         what.arguments(text, language);
         text.select(what.selection(language));
         return read_plain(query_list(scope, text), wanted.offset);
     }
-    graphql_text text("query", what.paged);
+    graphql_text<> text("query", what.paged);
     text.argument("limit", "Int!", wanted.page_size).argument("offset", "Int!", wanted.offset);
     write_order(text, wanted, order);
     what.arguments(text, language);
@@ -5897,11 +5901,11 @@ page_result fetch_single_page(const call_scope& scope, const listing& what, cons
 }
 
 /// Where an iteration stands. Thread-safe.
+template <class = void>
 class page_cursor {
 public:
     page_cursor(listing what, page_query wanted) : what_(std::move(what)), wanted_(std::move(wanted)) {}
 
-    template <class = void>
     std::optional<json> next(const call_scope& scope) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (at_ == page_.items.size()) {
@@ -5912,7 +5916,7 @@ public:
             is_over_ = page_.items.empty() || wanted_.offset >= page_.total_count;
             if (page_.items.empty()) return std::nullopt;
         }
-        return std::move(page_.items[at_++]);
+        return std::optional<json>(std::in_place, std::move(page_.items[at_++]));
     }
 
 private:
@@ -5938,7 +5942,7 @@ class page_range {
 public:
     page_range(detail::call_scope scope, detail::listing what, page_query wanted)
         : scope_(std::move(scope)),
-          cursor_(std::make_shared<detail::page_cursor>(std::move(what), std::move(wanted))) {}
+          cursor_(std::make_shared<detail::page_cursor<>>(std::move(what), std::move(wanted))) {}
 
     /// The next item, or nothing at the end. Retry class: safe.
     typename Mode::template result<std::optional<json>> next() {
@@ -5982,7 +5986,7 @@ public:
 
 private:
     detail::call_scope scope_;
-    std::shared_ptr<detail::page_cursor> cursor_;
+    std::shared_ptr<detail::page_cursor<>> cursor_;
 };
 
 BACKENDAI_NAMESPACE_END
@@ -6434,7 +6438,7 @@ std::string select_session_fields(const field_list& fields, std::string_view fal
 }
 
 template <class = void>
-void filter_by_group(graphql_text& text, const dialect& language, const std::optional<std::string>& domain_name,
+void filter_by_group(graphql_text<>& text, const dialect& language, const std::optional<std::string>& domain_name,
                      const std::optional<std::string>& group_id) {
     if (domain_name) {
         language.require(feature::list_domain);
@@ -6452,7 +6456,7 @@ listing session_listing(session_filter filter) {
     what.selection = [fields = filter.fields](const dialect& language) {
         return select_session_fields(fields, language.sessions_fields, language);
     };
-    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+    what.arguments = [filter = std::move(filter)](graphql_text<>& text, const dialect& language) {
         // User keys have no such argument, so it is there only when it is used.
         if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
         filter_by_group(text, language, filter.domain_name, filter.group_id);
@@ -6463,7 +6467,7 @@ listing session_listing(session_filter filter) {
 
 template <class = void>
 json session_by_uuid(const call_scope& scope, const std::string& id, const std::string& selection) {
-    graphql_text text("query", "compute_session");
+    graphql_text<> text("query", "compute_session");
     text.argument("id", "UUID!", id).select(selection);
     return query_field(scope, text);
 }
@@ -6473,7 +6477,7 @@ json session_by_name(const call_scope& scope, const std::string& name, const std
                      const dialect& language) {
     check_client_token(name); // and so nothing that means something in a filter
     if (language.session_pages == page_order::expressions) {
-        listing what{"compute_session_list", "", &dialect_rules::session_pages, [](graphql_text&, const dialect&) {},
+        listing what{"compute_session_list", "", &dialect_rules::session_pages, [](graphql_text<>&, const dialect&) {},
                      [&selection](const dialect&) { return selection; }};
         page_query wanted;
         wanted.page_size = 1;
@@ -6496,7 +6500,7 @@ json session_info(const call_scope& scope, const std::string& kernel_id, const f
         return codec::is_uuid(kernel_id) ? session_by_uuid(scope, kernel_id, selection)
                                          : session_by_name(scope, kernel_id, selection, language);
     }
-    graphql_text text("query", "compute_session");
+    graphql_text<> text("query", "compute_session");
     text.argument("sess_id", "String", kernel_id).select(selection);
     json found = query_field(scope, text);
     // 19.03 answers an unknown id with an object that is null in every field.
@@ -6538,7 +6542,7 @@ listing vfolder_listing(vfolder_filter filter) {
     what.selection = [fields = filter.fields](const dialect&) {
         return select_fields(fields, "name created_at last_used max_files max_size");
     };
-    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+    what.arguments = [filter = std::move(filter)](graphql_text<>& text, const dialect& language) {
         if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
         filter_by_group(text, language, filter.domain_name, filter.group_id);
     };
@@ -6638,7 +6642,7 @@ inline constexpr const char* default_agent_fields = "id addr status first_contac
 template <class = void>
 std::vector<json> agent_list(const call_scope& scope, const std::optional<std::string>& status,
                              const field_list& fields) {
-    graphql_text text("query", "agents");
+    graphql_text<> text("query", "agents");
     text.argument("status", "String", status ? json(*status) : json());
     text.select(select_fields(fields, default_agent_fields));
     return query_list(scope, text);
@@ -6648,7 +6652,7 @@ template <class = void>
 listing agent_listing(agent_filter filter) {
     listing what{"agent_list", "agents", &dialect_rules::agent_pages, {}, {}};
     what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_agent_fields); };
-    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+    what.arguments = [filter = std::move(filter)](graphql_text<>& text, const dialect& language) {
         if (filter.scaling_group) {
             language.require(feature::list_scaling_group);
             text.argument("scaling_group", "String", *filter.scaling_group);
@@ -6660,7 +6664,7 @@ listing agent_listing(agent_filter filter) {
 
 template <class = void>
 json agent_info(const call_scope& scope, const std::string& agent_id, const field_list& fields) {
-    graphql_text text("query", "agent");
+    graphql_text<> text("query", "agent");
     text.argument("agent_id", "String!", agent_id);
     text.select(select_fields(fields, default_agent_fields));
     return query_field(scope, text);
@@ -6745,28 +6749,28 @@ namespace detail {
 
 template <class = void>
 std::vector<json> image_list(const call_scope& scope, const field_list& fields) {
-    graphql_text text("query", "images");
+    graphql_text<> text("query", "images");
     text.select(select_fields(fields, "name tag hash"));
     return query_list(scope, text);
 }
 
 template <class = void>
 void image_rescan(const call_scope& scope, const std::optional<std::string>& registry) {
-    graphql_text text("mutation", "rescan_images");
+    graphql_text<> text("mutation", "rescan_images");
     text.argument("registry", "String", registry ? json(*registry) : json()).select("ok msg");
     run_mutation(scope, text);
 }
 
 template <class = void>
 void image_alias(const call_scope& scope, const std::string& alias, const std::string& target) {
-    graphql_text text("mutation", "alias_image");
+    graphql_text<> text("mutation", "alias_image");
     text.argument("alias", "String!", alias).argument("target", "String!", target).select("ok msg");
     run_mutation(scope, text);
 }
 
 template <class = void>
 void image_dealias(const call_scope& scope, const std::string& alias) {
-    graphql_text text("mutation", "dealias_image");
+    graphql_text<> text("mutation", "dealias_image");
     text.argument("alias", "String!", alias).select("ok msg");
     run_mutation(scope, text);
 }
@@ -6997,13 +7001,13 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// One thread takes, cancel() may come from any.
+template <class = void>
 class event_pump {
 public:
     using clock = std::chrono::steady_clock;
 
     /// Opens the stream and returns when the server's answer has begun, within the limits of @p scope; its cancel token
     /// holds on. @throws what the call throws; client_error{io} when no thread can be started
-    template <class = void>
     event_pump(const call_scope& scope, call what, int max_reconnects)
         : scope_(scope.outside_task()),
           what_(std::move(what)),
@@ -7042,7 +7046,6 @@ public:
     }
 
     /// The next event, or nothing: when none came until @p limit, or, and then @p over is set, when there are no more.
-    template <class = void>
     std::optional<codec::sse_event> take(clock::time_point limit, bool& over) {
         std::unique_lock<std::mutex> lock(mutex_);
         const auto ready = [this] { return cancelled_ || !events_.empty() || ended_; };
@@ -7067,7 +7070,6 @@ public:
         return event;
     }
 
-    template <class = void>
     void cancel() noexcept {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -7081,7 +7083,6 @@ private:
     // That wait to be taken; one more event comes in below these.
     static constexpr std::size_t most_events = 256, most_bytes = 4U << 20U;
 
-    template <class = void>
     static std::size_t cost_of(const codec::sse_event& event) {
         return sizeof event + event.name.size() + event.data.size() + event.id.size();
     }
@@ -7090,7 +7091,6 @@ private:
     struct end_of_stream {};
 
     // Of this object's own waits; transports end theirs by the tokens.
-    template <class = void>
     void stop_waiting() {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -7099,7 +7099,6 @@ private:
         changed_.notify_all();
     }
 
-    template <class = void>
     void wait_for_opening(clock::time_point deadline) {
         std::unique_lock<std::mutex> lock(mutex_);
         const auto ready = [this] { return opened_ || ended_; };
@@ -7114,7 +7113,6 @@ private:
 
     // --- the thread --------------------------------------------------------------------------------------------------
 
-    template <class = void>
     void run() noexcept {
         std::exception_ptr failure;
         try {
@@ -7145,7 +7143,6 @@ private:
     }
 
     // One connection from its beginning to its end. Returns why it ended; null when the server wants no other.
-    template <class = void>
     std::exception_ptr connect() {
         is_final_ = true;
         codec::sse_parser next;
@@ -7173,7 +7170,6 @@ private:
         }
     }
 
-    template <class = void>
     void begin(const response_head& head) {
         if (head.status == 204) throw end_of_stream(); // how the standard says "do not come again"
         const std::string type = codec::media_type(head.headers.get("Content-Type"));
@@ -7188,7 +7184,6 @@ private:
         changed_.notify_all();
     }
 
-    template <class = void>
     void receive(std::string_view bytes) {
         try {
             parser_->feed(bytes, [this](codec::sse_event event) { put(std::move(event)); });
@@ -7198,7 +7193,6 @@ private:
         }
     }
 
-    template <class = void>
     void put(codec::sse_event event) {
         had_event_ = true;
         std::unique_lock<std::mutex> lock(mutex_);
@@ -7217,7 +7211,6 @@ private:
 
     // As long as the server asks for, but not less than between the attempts of a call. Up to a quarter more, so that
     // the clients of a server that starts anew do not come all at once.
-    template <class = void>
     void wait_before(int hasty) {
         if (parser_->retry()) server_delay_ = parser_->retry();
         std::chrono::milliseconds delay = (std::max)(server_delay_.value_or(policy_.base_delay), policy_.base_delay);
@@ -7368,34 +7361,21 @@ session_event read_session_event(const codec::sse_event& event) {
 namespace detail {
 
 /// The events behind an event_stream, in blocking calls. One thread takes them; the rest may come from others.
+template <class = void>
 class event_feed {
 public:
     using value = std::optional<session_event>; ///< nothing when there are no more
 
-    template <class = void>
     event_feed(const call_scope& scope, call what, int max_reconnects, std::string session)
         : session_(std::move(session)), pump_(scope, std::move(what), max_reconnects) {}
 
-    template <class = void>
-    value read() {
-        return std::move(*read_until((std::chrono::steady_clock::time_point::max)()));
-    }
-    template <class = void>
-    std::optional<value> read_for(std::chrono::milliseconds limit) {
-        return read_until(time_after(limit));
-    }
+    value read() { return std::move(*read_until((std::chrono::steady_clock::time_point::max)())); }
+    std::optional<value> read_for(std::chrono::milliseconds limit) { return read_until(time_after(limit)); }
     bool over() const noexcept { return over_; }
-    template <class = void>
-    void end() noexcept {
-        pump_.cancel();
-    }
-    template <class = void>
-    void cancel() noexcept {
-        pump_.cancel();
-    }
+    void end() noexcept { pump_.cancel(); }
+    void cancel() noexcept { pump_.cancel(); }
 
 private:
-    template <class = void>
     std::optional<value> read_until(std::chrono::steady_clock::time_point limit) {
         while (!over_) {
             bool ended = false;
@@ -7409,13 +7389,12 @@ private:
         return value();
     }
     // Some servers do not filter by id, and tell all of the user's events.
-    template <class = void>
     bool is_wanted(const session_event& event) const {
         return session_.empty() || event.session_name == session_ || event.session_id == session_;
     }
 
     const std::string session_; // empty: all
-    event_pump pump_;
+    event_pump<> pump_;
     std::atomic<bool> over_{false};
 };
 
@@ -7459,7 +7438,7 @@ public:
     iterator end() { return {}; }
 
 private:
-    typename Mode::template stream_io<detail::event_feed> io_;
+    typename Mode::template stream_io<detail::event_feed<>> io_;
 };
 
 /// The events of a blocking session.
@@ -8697,12 +8676,12 @@ struct file_metadata {
 /// without following links, so a link inside the destination (made by whom ever, whenever) stops the transfer instead
 /// of leading it elsewhere. The destination itself may be reached through links: the user named it. Not thread-safe.
 /// All functions throw client_error{io} with the path.
+template <class = void>
 class destination {
 public:
     using components = std::vector<std::string>;
 
     /// Makes nothing yet. @throws client_error{io} when @p root exists and is no directory.
-    template <class = void>
     destination(std::filesystem::path root, existing_files policy) : root_path_(std::move(root)), policy_(policy) {
         if (root_path_.empty()) root_path_ = ".";
         with_io_errors(root_path_, [&] {
@@ -8717,7 +8696,6 @@ public:
 
     /// Whether a file that is to come under this name is wanted: not when it exists and is to be kept.
     /// @throws client_error{io} when the name cannot be used: a directory, or taken and the policy is `fail`.
-    template <class = void>
     bool wants(const components& name) const {
         const std::filesystem::path path = path_of(name);
         return with_io_errors(path, [&] {
@@ -8734,7 +8712,6 @@ public:
     }
 
     /// Whether there is a directory of this name; a link to one is none.
-    template <class = void>
     bool is_directory(const components& name) const {
         return with_io_errors(path_of(name), [&] {
             if (!std::filesystem::exists(root_path_)) return false;
@@ -8749,7 +8726,6 @@ public:
 
     /// Begins a file; data follows by write(), end_file() completes it. A file that is not wanted takes its data and
     /// drops it. Without metadata it gets the usual mode of new files and the present time.
-    template <class = void>
     void begin_file(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
         with_io_errors(current_path_, [&] {
@@ -8774,7 +8750,6 @@ public:
     /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on
     /// with, and discard() leaves it. Returns how many bytes that is. Until the file has its own name nobody else can
     /// begin one under that temporary name: that is client_error{io}.
-    template <class = void>
     std::uint64_t begin_kept_file(const components& name, const std::string& temporary,
                                   std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
@@ -8799,7 +8774,6 @@ public:
         });
     }
     /// Cuts the file that was begun off; what follows goes there.
-    template <class = void>
     void cut_file(std::uint64_t size) {
         with_io_errors(current_path_, [&] {
             file_.resize(size);
@@ -8807,7 +8781,6 @@ public:
         });
     }
     /// A small file beside @p name, for what is to be known of it later; nothing when there is none.
-    template <class = void>
     std::optional<std::string> read_note(const components& name, const std::string& note) {
         return with_io_errors(path_of(name), [&]() -> std::optional<std::string> {
             const os::directory holder = make_parent(name);
@@ -8818,7 +8791,6 @@ public:
             return text;
         });
     }
-    template <class = void>
     void write_note(const components& name, const std::string& note, std::string_view text) {
         with_io_errors(path_of(name), [&] {
             const os::directory holder = make_parent(name);
@@ -8828,16 +8800,13 @@ public:
             file.close();
         });
     }
-    template <class = void>
     void remove_note(const components& name, const std::string& note) {
         with_io_errors(path_of(name), [&] { open_parent(name).remove_file(note); });
     }
-    template <class = void>
     void write(std::string_view data) {
         if (!file_.is_open()) return;
         with_io_errors(current_path_, [&] { file_.write(data); });
     }
-    template <class = void>
     void end_file() {
         if (!file_.is_open()) return;
         with_io_errors(current_path_, [&] {
@@ -8852,7 +8821,6 @@ public:
 
     /// Makes a directory, or takes the one that is there. Mode and time are set by commit(), for new ones only, since a
     /// directory without write permission could not be filled.
-    template <class = void>
     void make_directory(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         with_io_errors(path_of(name), [&] {
             components inside = name;
@@ -8865,7 +8833,6 @@ public:
 
     /// Gives all staged files their names, and the directories that were made their modes. The last thing that can fail
     /// is checked for all of them first.
-    template <class = void>
     void commit() {
         commit_files();
         // Inner ones first: what a directory's mode forbids and its time says holds once all is in it.
@@ -8881,7 +8848,6 @@ public:
         made_above_.clear();
     }
     /// The first half of that: more files may follow, into directories that are to be read-only at the end.
-    template <class = void>
     void commit_files() {
         for (const auto& item : staged_) {
             const staged& file = item.second;
@@ -8897,7 +8863,6 @@ public:
 
     /// Removes what was staged and the directories that were made for it, where they still are. Files are removed also
     /// when memory is used up, which may be why.
-    template <class = void>
     void discard() noexcept {
         file_ = os::open_file();
         for (const auto& item : staged_) {
@@ -8934,7 +8899,6 @@ private:
         std::optional<file_metadata> metadata;
     };
 
-    template <class = void>
     std::filesystem::path path_of(const components& name) const {
         return root_path_ / os::text_path(codec::join_path(name));
     }
@@ -8949,7 +8913,6 @@ private:
         }
     }
 
-    template <class = void>
     static std::string random_digits() {
         std::random_device random;
         static constexpr char digits[] = "0123456789abcdef";
@@ -8961,7 +8924,6 @@ private:
         return text;
     }
 
-    template <class = void>
     void check_directory(os::file_kind kind, const components& name, std::size_t depth) const {
         if (kind == os::file_kind::directory) return;
         const std::filesystem::path path =
@@ -8971,7 +8933,6 @@ private:
         io_failure(path, "is not a directory");
     }
 
-    template <class = void>
     bool wanted(os::file_kind kind, const std::filesystem::path& path) const {
         if (kind == os::file_kind::none) return true;
         if (kind == os::file_kind::directory) io_failure(path, "a directory is where the file should go");
@@ -8979,7 +8940,6 @@ private:
         return policy_ == existing_files::overwrite;
     }
 
-    template <class = void>
     void open_root() {
         if (root_.is_open()) return;
         std::filesystem::path missing = std::filesystem::absolute(root_path_).lexically_normal();
@@ -8995,7 +8955,6 @@ private:
     }
 
     // The directory that holds @p name, made where it is missing; its number.
-    template <class = void>
     os::directory make_parent(const components& name, std::size_t* number = nullptr) {
         open_root();
         os::directory holder = root_.duplicate();
@@ -9020,7 +8979,6 @@ private:
 
     // The directory that holds @p name, which was there before: one that somebody took away is not made again. Needs no
     // memory while all is well.
-    template <class = void>
     os::directory open_parent(const components& name) const {
         os::directory holder = root_.duplicate();
         for (std::size_t i = 0; i + 1 < name.size(); ++i) {
@@ -9030,7 +8988,6 @@ private:
         return holder;
     }
 
-    template <class = void>
     components name_of(std::size_t number) const {
         components name;
         for (; number != 0; number = directories_[number].parent) name.push_back(directories_[number].name);
@@ -9043,7 +9000,6 @@ private:
         directories_.resize(1);
     }
 
-    template <class = void>
     void put_in_place(const staged& file) {
         const os::directory holder = open_parent(file.name);
         const std::string& name = file.name.back();
@@ -10301,10 +10257,10 @@ namespace detail {
 
 /// One part's decoder: identity, gzip, or deflate, which in this protocol is raw, without a zlib header.
 /// Not thread-safe; throws codec::decode_error.
+template <class = void>
 class part_decoder {
 public:
     /// @param limit how many decoded bytes are acceptable
-    template <class = void>
     part_decoder(const std::string& encoding, std::uint64_t limit) : left_(limit) {
         if (encoding == "gzip" || encoding == "x-gzip") {
             inflate_.emplace(codec::deflate_format::gzip, codec::expansion_limits{limit, 0, 0});
@@ -10322,7 +10278,6 @@ public:
         left_ -= data.size();
         sink(data);
     }
-    template <class = void>
     void finish() {
         if (inflate_) inflate_->finish();
     }
@@ -10353,6 +10308,7 @@ namespace detail {
 
 /// Receives one multipart/mixed answer whose parts belong, in this order, to the files that were asked for.
 /// What is wrong with the answer becomes client_error{protocol} with the name of the file.
+template <class = void>
 class multipart_download : private codec::multipart_handler {
 public:
     explicit multipart_download(std::vector<std::string> requested) : requested_(std::move(requested)) {}
@@ -10360,7 +10316,6 @@ public:
     multipart_download& operator=(const multipart_download&) = delete;
 
     /// Makes @p what stream its answer into this object, performs it, and checks that everything came.
-    template <class = void>
     void perform(const call_scope& scope, call what) {
         what.on_head = [this](const response_head& head) {
             decoded([&] {
@@ -10403,7 +10358,6 @@ protected:
 
 private:
     // Some HTTP libraries hand over 4 to 16 KiB at a time; decoders and the disk are a third faster with larger pieces.
-    template <class = void>
     void gather(std::string_view data) {
         if (gathered_.empty() && data.size() >= piece_size / 4) {
             decoded([&] { reader_->feed(data); });
@@ -10455,7 +10409,7 @@ private:
     std::vector<std::string> requested_;
     std::string gathered_;
     std::unique_ptr<codec::multipart_reader> reader_;
-    std::optional<part_decoder> decoder_;
+    std::optional<part_decoder<>> decoder_;
     std::size_t parts_ = 0;
     bool in_part_ = false;
 };
@@ -10728,6 +10682,7 @@ private:
 namespace detail {
 
 /// Passes a source on and counts what is read from it.
+template <class = void>
 class metered_source final : public codec::byte_source {
 public:
     metered_source(std::shared_ptr<codec::byte_source> source, std::string name, std::shared_ptr<transfer_meter> meter)
@@ -10793,9 +10748,9 @@ struct upload_entry {
 /// A relative path is relative to the current directory, not to the base directory. Symbolic links are taken for what
 /// they lead to, under the link's name, as long as that lies below the base directory and is no directory the walk is
 /// in.
+template <class = void>
 class upload_lister {
 public:
-    template <class = void>
     explicit upload_lister(const upload_options& options) : special_(options.special), rename_(options.rename) {
         const std::filesystem::path base = options.basedir.empty() ? std::filesystem::path(".") : options.basedir;
         base_ = with_io_errors(base, [&] { return std::filesystem::canonical(base); });
@@ -10804,7 +10759,6 @@ public:
 
     /// @throws client_error{argument} for a file outside of the base directory, a name that cannot be sent, and what
     ///         special_files::refuse refuses; client_error{io} for what is not there or cannot be read.
-    template <class = void>
     std::vector<upload_entry> list(const std::vector<std::filesystem::path>& files) {
         for (const std::filesystem::path& file : files) {
             const std::filesystem::path place = with_io_errors(file, [&] { return locate(file); });
@@ -10817,13 +10771,11 @@ public:
     }
 
 private:
-    template <class = void>
     [[noreturn]] static void wrong(const std::filesystem::path& path, const std::string& why) {
         throw client_error(error_kind::argument, shown(path) + ": " + why);
     }
 
     // Absolute, with links resolved in all but the last component: that one's name is the user's choice.
-    template <class = void>
     static std::filesystem::path locate(const std::filesystem::path& file) {
         std::filesystem::path absolute = std::filesystem::absolute(file).lexically_normal();
         if (!absolute.has_filename()) absolute = absolute.parent_path(); // "folder/"
@@ -10831,13 +10783,11 @@ private:
         return std::filesystem::canonical(absolute.parent_path()) / absolute.filename();
     }
 
-    template <class = void>
     static bool is_below(const std::filesystem::path& path, const std::filesystem::path& base) {
         const auto ends = std::mismatch(base.begin(), base.end(), path.begin(), path.end());
         return ends.first == base.end();
     }
 
-    template <class = void>
     void add(const std::filesystem::path& path, const std::string& name) {
         namespace fs = std::filesystem;
         fs::file_status status = fs::symlink_status(path);
@@ -10859,7 +10809,6 @@ private:
         entries_.push_back({path, renamed(path, name), os::open_for_reading(path).size()});
     }
 
-    template <class = void>
     std::string renamed(const std::filesystem::path& path, const std::string& name) {
         if (!rename_) return name;
         std::string other = rename_(name);
@@ -10869,7 +10818,6 @@ private:
         return other;
     }
 
-    template <class = void>
     void walk(const std::filesystem::path& path, const std::string& name) {
         namespace fs = std::filesystem;
         const fs::path real = fs::canonical(path);
@@ -10891,12 +10839,10 @@ private:
         open_.pop_back();
     }
 
-    template <class = void>
     void special(const std::filesystem::path& path, const char* why) const {
         if (special_ == special_files::refuse) wrong(path, why);
     }
 
-    template <class = void>
     static void check_name(const std::filesystem::path& path, std::string_view name) {
         if (!codec::is_utf8(name)) wrong(path, "its name is not UTF-8");
         if (name.find_first_of("\r\n") != std::string_view::npos) wrong(path, "its name holds a line break");
@@ -10952,8 +10898,8 @@ void upload_files(const call_scope& scope, const call& what, const std::vector<u
             codec::form_part part;
             part.name = "src"; // what the official client calls each part
             part.filename = files[i].name;
-            part.content = std::make_shared<metered_source>(std::make_shared<file_source>(files[i].path, files[i].size),
-                                                            files[i].name, meter);
+            part.content = std::make_shared<metered_source<>>(
+                std::make_shared<file_source>(files[i].path, files[i].size), files[i].name, meter);
             parts.push_back(std::move(part));
         }
         call step = what;
@@ -10984,10 +10930,11 @@ namespace detail {
 /// Regular files and directories only. Links are refused, also harmless ones: the archives of this protocol hold the
 /// files somebody asked for, and what a link would mean on this side depends on what else is there. So are devices and
 /// FIFOs. Throws codec::decode_error that names the entry before anything of it is written; client_error{io}.
+template <class = void>
 class tar_extractor final : public codec::tar_handler {
 public:
     /// @param known the names of the whole transfer, of which this may be one archive among several
-    tar_extractor(destination& target, codec::path_policy names, codec::name_collisions& known, transfer_meter& meter)
+    tar_extractor(destination<>& target, codec::path_policy names, codec::name_collisions& known, transfer_meter& meter)
         : target_(target), names_(names), known_(known), meter_(meter) {}
 
     void on_entry(const codec::tar_entry& entry) override {
@@ -11020,7 +10967,6 @@ public:
     }
 
 private:
-    template <class = void>
     static const char* kind_of(codec::tar_type type) {
         switch (type) {
         case codec::tar_type::hard_link: return "hard link";
@@ -11030,7 +10976,7 @@ private:
         }
     }
 
-    destination& target_;
+    destination<>& target_;
     codec::path_policy names_;
     codec::name_collisions& known_;
     transfer_meter& meter_;
@@ -11088,7 +11034,7 @@ void kernel_upload(const call_scope& scope, const std::string& kernel_id,
     call what = kernel_call("POST", kernel_id, "/upload");
     what.retry = retry_class::safe;
     what.waits_for_compute = true;
-    const std::vector<upload_entry> list = upload_lister(options).list(files);
+    const std::vector<upload_entry> list = upload_lister<>(options).list(files);
     if (list.size() > kernel_upload_files) {
         throw client_error(error_kind::argument, std::to_string(list.size()) + " files to upload; the limit is " +
                                                      std::to_string(kernel_upload_files) +
@@ -11105,11 +11051,12 @@ void kernel_upload(const call_scope& scope, const std::string& kernel_id,
 }
 
 /// Receives the archives of one request and extracts them into the destination, all or none.
-class kernel_download_sink final : public multipart_download {
+template <class = void>
+class kernel_download_sink final : public multipart_download<> {
 public:
-    kernel_download_sink(std::vector<std::string> files, destination& target, const download_options& options,
+    kernel_download_sink(std::vector<std::string> files, destination<>& target, const download_options& options,
                          codec::name_collisions& known, transfer_meter& meter)
-        : multipart_download(std::move(files)),
+        : multipart_download<>(std::move(files)),
           target_(target),
           limit_(options.max_bytes),
           extractor_(target, options.names, known, meter) {}
@@ -11128,9 +11075,9 @@ protected:
     void on_complete() override { target_.commit(); }
 
 private:
-    destination& target_;
+    destination<>& target_;
     std::uint64_t limit_;
-    tar_extractor extractor_;
+    tar_extractor<> extractor_;
     std::optional<codec::tar_reader> reader_;
 };
 
@@ -11144,18 +11091,18 @@ std::string archive_name(std::string_view file) {
 /// One request of a download.
 template <class = void>
 void kernel_download_some(const call_scope& scope, const std::string& kernel_id, std::vector<std::string> files,
-                          destination& target, const download_options& options, codec::name_collisions& known,
+                          destination<>& target, const download_options& options, codec::name_collisions& known,
                           transfer_meter& meter) {
     const session_download method = scope.negotiate().download;
     call what = kernel_query_call(kernel_id, "/download", {{"files", files}});
     if (method == session_download::post) what.method = "POST";
     try {
-        kernel_download_sink sink(files, target, options, known, meter);
+        kernel_download_sink<> sink(files, target, options, known, meter);
         sink.perform(scope, what);
     } catch (const api_error& refused) {
         if (method != session_download::get_or_post || !is_problem(refused, "deprecated")) throw;
         what.method = "POST";
-        kernel_download_sink sink(std::move(files), target, options, known, meter);
+        kernel_download_sink<> sink(std::move(files), target, options, known, meter);
         sink.perform(scope, std::move(what));
     }
 }
@@ -11176,7 +11123,7 @@ void kernel_download(const call_scope& scope, const std::string& kernel_id, cons
         }
     }
     require_single_name(kernel_id, "the session id");
-    destination target(dest, options.existing);
+    destination<> target(dest, options.existing);
     codec::name_collisions known;
     transfer_meter meter(options.progress);
     for (std::size_t begin = 0; begin < files.size(); begin += kernel_download_files) {
@@ -11855,6 +11802,7 @@ client_error closed_early(const stream_message& end, const char* what) {
 
 /// The run behind an execute_stream: what goes over its websocket, in blocking calls. One thread reads; the rest may
 /// come from others.
+template <class = void>
 class execute_run {
 public:
     using value = std::optional<execute_result>;
@@ -11864,12 +11812,10 @@ public:
         stream_->send_text(command.dump());
     }
 
-    template <class = void>
     value read() {
         if (is_over()) return std::nullopt;
         return take(stream_->receive());
     }
-    template <class = void>
     std::optional<value> read_for(std::chrono::milliseconds limit) {
         if (is_over()) return value();
         std::optional<stream_message> message = stream_->receive_for(limit);
@@ -11882,7 +11828,6 @@ public:
     void answer(std::string_view text) { stream_->send_text(text); }
 
     /// Interrupts the code unless the run is over, and closes the stream.
-    template <class = void>
     void end() noexcept {
         const auto quietly = [](const auto& step) {
             try {
@@ -11900,7 +11845,6 @@ public:
     void cancel() noexcept { stream_->cancel(); }
 
 private:
-    template <class = void>
     bool is_over() const {
         if (over_) return true;
         if (waits_for_input_) {
@@ -11910,7 +11854,6 @@ private:
         return false;
     }
 
-    template <class = void>
     value take(const stream_message& message) {
         if (message.is_closed()) {
             if (over_.exchange(true)) return std::nullopt; // we have ended it meanwhile
@@ -11967,12 +11910,12 @@ public:
     /// @throws client_error{argument} when it is not UTF-8, else as message_stream::send_text()
     result<void> send_input(std::string text) {
         io_.body().expect_answer();
-        return io_.write([text = std::move(text)](detail::execute_run& run) { run.answer(text); });
+        return io_.write([text = std::move(text)](detail::execute_run<>& run) { run.answer(text); });
     }
 
     /// Ends the run early, as the destructor does: interrupts the code and closes the stream. Harmless afterwards.
     result<void> close() {
-        return io_.write([](detail::execute_run& run) { run.end(); });
+        return io_.write([](detail::execute_run<>& run) { run.end(); });
     }
 
     /// Breaks the stream off from any thread: next() throws client_error{cancelled}.
@@ -11984,7 +11927,7 @@ public:
     iterator end() { return {}; }
 
 private:
-    typename Mode::template stream_io<detail::execute_run> io_;
+    typename Mode::template stream_io<detail::execute_run<>> io_;
 };
 
 /// The stream of a blocking session.
@@ -12029,19 +11972,18 @@ namespace detail {
 
 /// The terminal behind a pty_stream: what goes over its websocket, in blocking calls. One thread reads; the rest may
 /// come from others.
+template <class = void>
 class pty_link {
 public:
     using value = std::optional<std::string>; ///< bytes; nothing at the end
 
     explicit pty_link(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
 
-    template <class = void>
     value read() {
         for (;;) {
             if (std::optional<value> bytes = take(stream_->receive())) return std::move(*bytes);
         }
     }
-    template <class = void>
     std::optional<value> read_for(std::chrono::milliseconds limit) {
         const auto end = time_after(limit);
         for (;;) {
@@ -12052,7 +11994,6 @@ public:
         }
     }
     void send(const json& message) { stream_->send_text(message.dump()); }
-    template <class = void>
     void end() noexcept {
         try {
             stream_->close();
@@ -12064,7 +12005,6 @@ public:
 
 private:
     // Nothing for messages that show nothing. They are text or binary frames, by the server's version.
-    template <class = void>
     static std::optional<value> take(const stream_message& message) {
         if (message.is_closed()) {
             const bool is_end =
@@ -12117,13 +12057,13 @@ public:
     result<void> write(std::string_view bytes) {
         json message;
         if (!bytes.empty()) message = {{"type", "stdin"}, {"chars", codec::base64_encode(bytes)}};
-        return io_.write([message = std::move(message)](detail::pty_link& link) {
+        return io_.write([message = std::move(message)](detail::pty_link<>& link) {
             if (!message.is_null()) link.send(message);
         });
     }
     /// Tells the terminal's size in characters, both at least 1. @throws client_error{argument}
     result<void> resize(int rows, int cols) {
-        return io_.write([rows, cols](detail::pty_link& link) {
+        return io_.write([rows, cols](detail::pty_link<>& link) {
             if (rows < 1 || cols < 1) {
                 throw client_error(error_kind::argument, "a terminal has at least one row and column");
             }
@@ -12136,17 +12076,17 @@ public:
     result<void> ping() { return send({{"type", "ping"}}); }
     /// Leaves the terminal; read() then ends. Harmless when it has ended.
     result<void> close() {
-        return io_.write([](detail::pty_link& link) { link.end(); });
+        return io_.write([](detail::pty_link<>& link) { link.end(); });
     }
     /// Breaks the connection off: read() throws client_error{cancelled}.
     void cancel() noexcept { io_.body().cancel(); }
 
 private:
     result<void> send(json message) {
-        return io_.write([message = std::move(message)](detail::pty_link& link) { link.send(message); });
+        return io_.write([message = std::move(message)](detail::pty_link<>& link) { link.send(message); });
     }
 
-    typename Mode::template stream_io<detail::pty_link> io_;
+    typename Mode::template stream_io<detail::pty_link<>> io_;
 };
 
 /// The terminal of a blocking session.
@@ -12655,7 +12595,7 @@ inline const char* user_type(const user_id& user) {
 
 template <class = void>
 keypair_creation keypair_create(const call_scope& scope, const user_id& user, const keypair_options& options) {
-    graphql_text text("mutation", "create_keypair");
+    graphql_text<> text("mutation", "create_keypair");
     text.argument("user_id", user_type(user), user.value());
     text.argument("props", "KeyPairInput!",
                   {{"is_active", options.is_active},
@@ -12680,7 +12620,7 @@ template <class = void>
 listing keypair_listing(keypair_filter filter) {
     listing what{"keypair_list", "keypairs", &dialect_rules::keypair_pages, {}, {}};
     what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_keypair_fields); };
-    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+    what.arguments = [filter = std::move(filter)](graphql_text<>& text, const dialect& language) {
         if (filter.user) {
             check_user(*filter.user, language);
             const std::string key(language.keypair_user_key);
@@ -12694,7 +12634,7 @@ listing keypair_listing(keypair_filter filter) {
 template <class = void>
 std::vector<json> keypair_list(const call_scope& scope, keypair_filter filter) {
     if (filter.user) check_user(*filter.user);
-    page_cursor cursor(keypair_listing(std::move(filter)), {});
+    page_cursor<> cursor(keypair_listing(std::move(filter)), {});
     std::vector<json> all;
     while (auto item = cursor.next(scope)) all.push_back(std::move(*item));
     return all;
@@ -12702,7 +12642,7 @@ std::vector<json> keypair_list(const call_scope& scope, keypair_filter filter) {
 
 template <class = void>
 json keypair_info(const call_scope& scope, const std::string& access_key, const field_list& fields) {
-    graphql_text text("query", "keypair");
+    graphql_text<> text("query", "keypair");
     // Without an argument it is the caller's own, which user keys may ask for too.
     if (access_key != *scope.state->config().access_key) text.argument("access_key", "String", access_key);
     text.select(select_fields(fields, default_keypair_fields));
@@ -12745,7 +12685,7 @@ void keypair_update(const call_scope& scope, const std::string& access_key, keyp
     maybe("resource_policy", changes.resource_policy);
     maybe("rate_limit", changes.rate_limit);
     maybe("concurrency_limit", changes.concurrency_limit);
-    graphql_text text("mutation", "modify_keypair");
+    graphql_text<> text("mutation", "modify_keypair");
     text.argument("access_key", "String!", access_key);
     text.argument("props", std::string(language.keypair_input) + '!', std::move(input), "input");
     text.select("ok msg");
@@ -12754,7 +12694,7 @@ void keypair_update(const call_scope& scope, const std::string& access_key, keyp
 
 template <class = void>
 void keypair_remove(const call_scope& scope, const std::string& access_key) {
-    graphql_text text("mutation", "delete_keypair");
+    graphql_text<> text("mutation", "delete_keypair");
     text.argument("access_key", "String!", access_key).select("ok msg");
     run_mutation(scope, text);
 }
@@ -13607,6 +13547,7 @@ struct file_validators {
 };
 
 /// Fetches one file into a destination that is ready to stage it.
+template <class = void>
 class ranged_download {
 public:
     /// The first answer says that this is no file: a directory, perhaps.
@@ -13615,9 +13556,8 @@ public:
     };
 
     /// @param ticket asks for a ticket; asked anew for each request, as tokens grow old
-    template <class = void>
-    ranged_download(const transfer_scope& scope, std::function<storage_ticket()> ticket, destination& target,
-                    destination::components name, std::optional<file_metadata> metadata, transfer_meter& meter)
+    ranged_download(const transfer_scope& scope, std::function<storage_ticket()> ticket, destination<>& target,
+                    destination<>::components name, std::optional<file_metadata> metadata, transfer_meter& meter)
         : scope_(scope),
           ticket_(std::move(ticket)),
           target_(target),
@@ -13632,7 +13572,6 @@ public:
     void tells_total() { tells_total_ = true; }
     /// Keeps what has come when the download fails, for a later one with the same key.
     /// @param key names what is downloaded, wherever it goes: endpoint, folder and path
-    template <class = void>
     void keep_parts(const std::string& key) {
         const std::string digest = codec::to_hex(codec::digest("sha256", key)).substr(0, 24);
         part_ = ".backendai-" + digest + ".part";
@@ -13642,7 +13581,6 @@ public:
     /// Returns when the file is whole and has its name.
     /// @throws not_a_file when nothing was staged and the server does not give it out as a file; api_error;
     /// client_error
-    template <class = void>
     void run() {
         go_on_with_part();
         int failures = 0; // in a row, without a byte
@@ -13676,7 +13614,6 @@ private:
     static constexpr int most_changes = 3;
     struct other_state {};
 
-    template <class = void>
     void go_on_with_part() {
         if (!part_.empty()) known_ = read_note();
         if (!known_) return;
@@ -13690,7 +13627,6 @@ private:
         target_.cut_file(offset_);
         if (offset_ != 0) meter_.add(shown_, offset_);
     }
-    template <class = void>
     void begin_anew() {
         meter_.take_back(offset_);
         offset_ = 0;
@@ -13706,7 +13642,6 @@ private:
     }
 
     // One request. Whether the file is whole after it.
-    template <class = void>
     bool fetch() {
         if (offset_ != 0 && !(known_ && known_->are_usable())) begin_anew();
         call what = storage_call(scope_, ticket_(), "GET");
@@ -13723,7 +13658,6 @@ private:
         return true;
     }
 
-    template <class = void>
     void judge(const response_head& head) {
         const std::string* coding = head.headers.find("Content-Encoding");
         if (coding != nullptr && *coding != "identity") broken("the content is encoded, which nobody asked for");
@@ -13743,7 +13677,6 @@ private:
         meter_.add(shown_, 0); // an empty file is to be seen once, too
     }
 
-    template <class = void>
     void judge_part(const response_head& head) {
         const auto range = parse_content_range(head.headers.get("Content-Range"));
         if (asked_from_ == 0 || !range || range->first != offset_ || range->last + 1 != range->size)
@@ -13752,12 +13685,10 @@ private:
         length_ = range->size;
     }
 
-    template <class = void>
     static file_validators validators_of(const response_head& head, std::uint64_t size) {
         return {head.headers.get("ETag"), head.headers.get("Last-Modified"), size};
     }
 
-    template <class = void>
     void take(std::string_view data) {
         if (data.size() > limit_ - (std::min)(limit_, offset_)) broken("it has more bytes than max_bytes");
         if (length_ && data.size() > *length_ - offset_) broken("it has more bytes than announced");
@@ -13776,14 +13707,12 @@ private:
             throw e.after_sending();
         }
     }
-    template <class = void>
     [[noreturn]] void broken(const std::string& why) {
         is_broken_ = true;
         throw client_error(error_kind::protocol, "the download is not usable: " + codec::printable(shown_) + ": " + why,
                            client_error::progress::maybe_sent);
     }
 
-    template <class = void>
     std::optional<file_validators> read_note() {
         const auto text = target_.read_note(name_, note_);
         if (!text) return {};
@@ -13797,7 +13726,6 @@ private:
             return {};
         }
     }
-    template <class = void>
     void write_note() {
         const json note = {{"etag", known_->etag}, {"last_modified", known_->last_modified}, {"size", known_->size}};
         checked([&] { target_.write_note(name_, note_, note.dump(-1, ' ', false, json::error_handler_t::replace)); });
@@ -13805,8 +13733,8 @@ private:
 
     const transfer_scope& scope_;
     std::function<storage_ticket()> ticket_;
-    destination& target_;
-    destination::components name_;
+    destination<>& target_;
+    destination<>::components name_;
     std::string shown_, part_, note_;
     std::optional<file_metadata> metadata_;
     transfer_meter& meter_;
@@ -13894,22 +13822,20 @@ std::string sample_digest(os::open_file& file) {
 /// One JSON object a line: the first says whose it is, the others what became of a file; the last one about a file
 /// counts. Lines are appended, so that a program which is killed leaves at worst half a line at the end, which is cut
 /// off. Not thread-safe; failures are client_error{io}, a file of something else is client_error{argument}.
+template <class = void>
 class upload_journal {
 public:
-    template <class = void>
     upload_journal(std::filesystem::path path, const std::string& endpoint, const std::string& folder)
         : path_(std::move(path)), head_({{"backendai", "upload"}, {"endpoint", endpoint}, {"folder", folder}}) {
         with_io_errors(path_, [this] { open(); });
     }
 
     /// Whether the file was uploaded already, as it is now.
-    template <class = void>
     bool is_done(const std::string& name, const std::filesystem::path& local, const file_identity& now) const {
         const auto found = entries_.find(name);
         return found != entries_.end() && found->second.contains("done") && is_same(found->second, local, now);
     }
     /// How to go on with an upload that was begun, if the file is as it was.
-    template <class = void>
     std::optional<storage_ticket> find(const std::string& name, const std::filesystem::path& local,
                                        const file_identity& now) const {
         const auto found = entries_.find(name);
@@ -13918,7 +13844,6 @@ public:
         const auto text = [&](const char* key) { return found->second.value(key, std::string()); };
         return storage_ticket{text("url"), text("token"), text("issued")};
     }
-    template <class = void>
     void note_begin(const std::string& name, const std::filesystem::path& local, const file_identity& now,
                     const storage_ticket& ticket) {
         json entry = describe(name, local, now);
@@ -13927,14 +13852,12 @@ public:
         entry["issued"] = ticket.issued;
         append(std::move(entry));
     }
-    template <class = void>
     void note_done(const std::string& name, const std::filesystem::path& local, const file_identity& now) {
         json entry = describe(name, local, now);
         entry["done"] = true;
         append(std::move(entry));
     }
     /// The whole upload is complete.
-    template <class = void>
     void remove() {
         file_ = os::open_file();
         std::error_code error;
@@ -13945,7 +13868,6 @@ public:
 private:
     static constexpr std::size_t largest = std::size_t{256} << 20;
 
-    template <class = void>
     void open() {
         const auto text = os::read_private_file(path_, largest);
         const os::directory folder(path_.has_parent_path() ? path_.parent_path() : std::filesystem::path("."));
@@ -13963,7 +13885,6 @@ private:
     }
 
     // Returns where the last whole line ends.
-    template <class = void>
     std::size_t read(std::string_view text) {
         std::size_t begin = 0;
         bool is_first = true;
@@ -13975,8 +13896,9 @@ private:
                 foreign("holds a line that no upload has written");
             }
             if (std::exchange(is_first, false)) {
-                if (!line.is_object() || line.value("backendai", json()) != "upload") foreign("is no resume file");
-                if (line != head_) foreign("belongs to an upload to another server or folder");
+                if (!line.is_object() || !codec::is_equal(line.value("backendai", json()), "upload"))
+                    foreign("is no resume file");
+                if (!codec::is_equal(line, head_)) foreign("belongs to an upload to another server or folder");
             } else if (line.is_object() && line.contains("file") && line["file"].is_string()) {
                 const std::string name = line["file"].get<std::string>();
                 entries_[name] = std::move(line);
@@ -13987,42 +13909,35 @@ private:
             foreign("is no resume file");
         return begin;
     }
-    template <class = void>
     [[noreturn]] void foreign(const char* why) const {
         throw client_error(error_kind::argument, "resume_file " + shown(path_) + ' ' + why);
     }
 
-    template <class = void>
     static json describe(const std::string& name, const std::filesystem::path& local, const file_identity& now) {
         return {{"file", name},
                 {"size", now.size},
                 {"modified", {now.modified.seconds, now.modified.nanoseconds}},
                 {"sample", sample_of(local)}};
     }
-    template <class = void>
     static std::string sample_of(const std::filesystem::path& local) {
         return with_io_errors(local, [&] {
             os::open_file file = os::open_for_reading(local);
             return sample_digest(file);
         });
     }
-    template <class = void>
     static bool is_same(const json& entry, const std::filesystem::path& local, const file_identity& now) {
         const json as_noted = {{"size", now.size}, {"modified", {now.modified.seconds, now.modified.nanoseconds}}};
-        return entry.value("size", json()) == as_noted["size"] &&
-               entry.value("modified", json()) == as_noted["modified"] && entry.value("sample", "") == sample_of(local);
+        return codec::is_equal(entry.value("size", json()), as_noted["size"]) &&
+               codec::is_equal(entry.value("modified", json()), as_noted["modified"]) &&
+               entry.value("sample", "") == sample_of(local);
     }
 
-    template <class = void>
     void append(json entry) {
         with_io_errors(path_, [&] { write(entry); });
         const std::string name = entry["file"].get<std::string>();
         entries_[name] = std::move(entry);
     }
-    template <class = void>
-    void write(const json& line) {
-        file_.write(line.dump() + '\n');
-    }
+    void write(const json& line) { file_.write(line.dump() + '\n'); }
 
     std::filesystem::path path_;
     json head_;
@@ -14051,6 +13966,7 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// A part of a local file as the body of a request. Tells how far it was read.
+template <class = void>
 class file_slice final : public codec::byte_source {
 public:
     /// @param on_read gets how many bytes more, or fewer after a rewind, were read
@@ -14098,13 +14014,13 @@ struct storage_tickets {
 
 /// Sends one file. The server's word on the offset is checked against what was sent: never is more than the file sent,
 /// and nothing again that the server has acknowledged.
+template <class = void>
 class tus_upload {
 public:
     tus_upload(const transfer_scope& scope, const storage_tickets& tickets, const upload_entry& entry,
-               std::uint64_t chunk_size, upload_journal* journal, transfer_meter& meter)
+               std::uint64_t chunk_size, upload_journal<>* journal, transfer_meter& meter)
         : scope_(scope), tickets_(tickets), entry_(entry), chunk_size_(chunk_size), journal_(journal), meter_(meter) {}
 
-    template <class = void>
     void run() {
         identity_ = with_io_errors(entry_.path, [this] { return identity_of(os::open_for_reading(entry_.path)); });
         if (identity_.size != entry_.size) io_failure(entry_.path, "it changed while it was sent");
@@ -14126,7 +14042,6 @@ public:
 private:
     std::uint64_t size() const { return identity_.size; }
 
-    template <class = void>
     storage_ticket new_ticket() {
         storage_ticket ticket = tickets_.for_upload(entry_.name, size());
         // A file of one piece is sent again as a whole in any case.
@@ -14136,7 +14051,6 @@ private:
     }
 
     // Whether the file arrived; false when the server does not know the upload any more (see lost_).
-    template <class = void>
     bool send() {
         std::uint64_t offset = 0;                          // what the server has acknowledged
         std::uint64_t in_doubt = is_resumed_ ? size() : 0; // how much may have arrived behind that
@@ -14203,7 +14117,6 @@ private:
 
     // The offset of the next byte. Asked until two answers agree: the server may still work on what came before the
     // connection was lost.
-    template <class = void>
     std::uint64_t ask() {
         std::optional<std::uint64_t> before;
         for (int tries = 0; tries < 100; ++tries) {
@@ -14217,20 +14130,18 @@ private:
         return broken("the storage proxy's offset does not come to rest");
     }
 
-    template <class = void>
     std::uint64_t append(std::uint64_t offset, std::uint64_t piece) {
         call what = storage_call(scope_, ticket_, "PATCH");
         what.headers = {{"Tus-Resumable", "1.0.0"},
                         {"Upload-Offset", std::to_string(offset)},
                         {"Content-Type", "application/offset+octet-stream"}};
         if (piece != 0) {
-            what.source = std::make_shared<file_slice>(entry_.path, identity_, offset, piece,
-                                                       [this](std::int64_t bytes) { count(bytes); });
+            what.source = std::make_shared<file_slice<>>(entry_.path, identity_, offset, piece,
+                                                         [this](std::int64_t bytes) { count(bytes); });
         }
         return read_offset(scope_.perform_once(std::move(what)));
     }
 
-    template <class = void>
     std::uint64_t read_offset(const response& answer) {
         std::optional<std::uint64_t> offset;
         std::optional<std::uint64_t> length;
@@ -14246,7 +14157,6 @@ private:
         return *offset;
     }
 
-    template <class = void>
     void check_offset(std::uint64_t told, std::uint64_t least, std::uint64_t most) {
         if (told >= least && told <= most) return;
         broken("the storage proxy's offset is " + std::to_string(told) + ", which is not between " +
@@ -14254,32 +14164,27 @@ private:
     }
 
     // Not to be tried again.
-    template <class = void>
     [[noreturn]] std::uint64_t broken(const std::string& why) {
         is_broken_ = true;
         bad_answer(why);
     }
 
-    template <class = void>
     bool lost(const char* why) {
         return lost(
             std::make_exception_ptr(client_error(error_kind::protocol, why, client_error::progress::maybe_sent)));
     }
-    template <class = void>
     bool lost(std::exception_ptr why) {
         lost_ = std::move(why);
         was_asked_ = false;
         return false;
     }
 
-    template <class = void>
     static bool tells_of_token(const api_error& failure) {
         return failure.data().is_object() && failure.data().contains("token");
     }
 
     // Whether the file on the server is this one: by its size, by the end of its content, and by having been written
     // since the ticket was issued, all by the servers' clocks.
-    template <class = void>
     bool is_there() {
         const auto issued = codec::parse_http_date(ticket_.issued);
         const std::uint64_t tail = (std::min)(size(), std::uint64_t{64} * 1024);
@@ -14302,9 +14207,8 @@ private:
             return false; // no such file, or shorter
         }
     }
-    template <class = void>
     std::string read_end(std::uint64_t bytes) {
-        file_slice slice(entry_.path, identity_, size() - bytes, bytes, [](std::int64_t) {});
+        file_slice<> slice(entry_.path, identity_, size() - bytes, bytes, [](std::int64_t) {});
         std::string content(static_cast<std::size_t>(bytes), '\0');
         for (std::size_t at = 0; at < content.size();) at += slice.read(&content[at], content.size() - at);
         return content;
@@ -14312,7 +14216,6 @@ private:
 
     // --- progress ----------------------------------------------------------------------------------------------------
 
-    template <class = void>
     void count(std::int64_t bytes) {
         if (bytes < 0) {
             meter_.take_back(static_cast<std::uint64_t>(-bytes));
@@ -14322,7 +14225,6 @@ private:
             meter_.add(entry_.name, static_cast<std::uint64_t>(bytes));
         }
     }
-    template <class = void>
     void set_position(std::uint64_t position) {
         if (position < position_) {
             meter_.take_back(position_ - position);
@@ -14336,7 +14238,7 @@ private:
     const storage_tickets& tickets_;
     const upload_entry& entry_;
     std::uint64_t chunk_size_;
-    upload_journal* journal_;
+    upload_journal<>* journal_;
     transfer_meter& meter_;
     file_identity identity_;
     storage_ticket ticket_;
@@ -14412,7 +14314,7 @@ void storage_upload(const call_scope& call_limits, const dialect& language, cons
         total += entry.size;
     }
     const transfer_scope scope(call_limits);
-    std::optional<upload_journal> journal;
+    std::optional<upload_journal<>> journal;
     if (!options.resume_file.empty()) journal.emplace(options.resume_file, server_name(scope.state()), folder);
     storage_tickets tickets;
     tickets.for_upload = [&](const std::string& name, std::uint64_t size) {
@@ -14422,14 +14324,14 @@ void storage_upload(const call_scope& call_limits, const dialect& language, cons
     if (!language.uploads_make_parents) make_parents(scope, folder, entries);
     transfer_meter meter(options.progress, total);
     for (const upload_entry& entry : entries)
-        tus_upload(scope, tickets, entry, options.chunk_size, journal ? &*journal : nullptr, meter).run();
+        tus_upload<>(scope, tickets, entry, options.chunk_size, journal ? &*journal : nullptr, meter).run();
     if (journal) journal->remove();
 }
 
 /// Downloads files and directories, one after the other.
+template <class = void>
 class storage_download {
 public:
-    template <class = void>
     storage_download(const call_scope& scope, const std::string& folder, const std::filesystem::path& dest,
                      const download_options& options)
         : scope_(scope),
@@ -14439,7 +14341,6 @@ public:
           meter_(options.progress),
           left_(options.max_bytes != 0 ? options.max_bytes : (std::numeric_limits<std::uint64_t>::max)()) {}
 
-    template <class = void>
     void run(const std::vector<std::string>& paths) {
         std::vector<components> names;
         std::set<std::string> known;
@@ -14458,7 +14359,7 @@ public:
     }
 
 private:
-    using components = destination::components;
+    using components = destination<>::components;
     // Of one directory, as far as memory is concerned: servers may lie, with a directory that has itself in it, say.
     static constexpr std::size_t most_entries = 1'000'000;
     static constexpr std::size_t most_name_bytes = std::size_t{64} << 20;
@@ -14469,10 +14370,9 @@ private:
     };
 
     // False when the server says that it is no file.
-    template <class = void>
     bool fetch_file(const components& name, std::optional<file_metadata> metadata) {
         const std::string path = codec::join_path(name);
-        ranged_download file(
+        ranged_download<> file(
             scope_, [&] { return request_download(scope_, folder_, path); }, target_, name, metadata, meter_);
         file.set_limit(left_ - meter_.done());
         if (only_one_ && !metadata) file.tells_total();
@@ -14480,14 +14380,13 @@ private:
         try {
             file.run();
             return true;
-        } catch (const ranged_download::not_a_file& found) {
+        } catch (const ranged_download<>::not_a_file& found) {
             refusal_.emplace(found.refusal);
             return false;
         }
     }
 
     // Looks at everything first: a name that cannot be used is told before anything is written.
-    template <class = void>
     void fetch_directory(const components& top) {
         std::vector<listed> files, directories;
         const std::string asked_for = codec::join_path(top);
@@ -14530,7 +14429,6 @@ private:
         }
     }
 
-    template <class = void>
     std::vector<file_entry> list(const std::string& path, bool is_asked_for) {
         try {
             file_listing found = vfolder_list_files(scope_.step(), folder_, path.empty() ? "." : path);
@@ -14546,7 +14444,6 @@ private:
     }
 
     // The components of a name that may be used here.
-    template <class = void>
     components checked_name(const std::string& name, error_kind blame) {
         try {
             components parts = codec::safe_relative_path(name, codec::root_name::refuse, options_.names);
@@ -14557,15 +14454,13 @@ private:
             throw unusable(e.what());
         }
     }
-    template <class = void>
     static client_error unusable(const std::string& why) {
         return {error_kind::protocol, "the download is not usable: " + why, client_error::progress::maybe_sent};
     }
-    template <class = void>
     static bool is_link(const file_entry& entry) {
-        return entry.raw.value("type", json()) == "SYMBOLIC_LINK" || (!entry.mode.empty() && entry.mode[0] == 'l');
+        return codec::is_equal(entry.raw.value("type", json()), "SYMBOLIC_LINK") ||
+               (!entry.mode.empty() && entry.mode[0] == 'l');
     }
-    template <class = void>
     static os::file_time time_of(const file_entry& entry) {
         const auto since = entry.mtime.time_since_epoch();
         auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
@@ -14576,7 +14471,7 @@ private:
 
     transfer_scope scope_;
     const std::string& folder_;
-    destination target_;
+    destination<> target_;
     const download_options& options_;
     transfer_meter meter_;
     std::uint64_t left_; // of max_bytes
@@ -14610,7 +14505,7 @@ template <class = void>
 void vfolder_upload(const call_scope& scope, const std::string& name, const std::vector<std::filesystem::path>& files,
                     const upload_options& options) {
     check_vfolder_name(name);
-    const std::vector<upload_entry> entries = upload_lister(options).list(files);
+    const std::vector<upload_entry> entries = upload_lister<>(options).list(files);
     const dialect language = scope.negotiate();
     if (language.transfer == folder_transfer::storage_proxy)
         return storage_upload(scope, language, name, entries, options);
@@ -14622,14 +14517,13 @@ void vfolder_upload(const call_scope& scope, const std::string& name, const std:
 
 /// Receives the files of one request, in the order of the request. A file appears under its name when it is whole, the
 /// last one when the whole answer is.
-class vfolder_download_sink final : public multipart_download {
+template <class = void>
+class vfolder_download_sink final : public multipart_download<> {
 public:
-    template <class = void>
-    vfolder_download_sink(const std::vector<std::vector<std::string>>& names, destination& target,
+    vfolder_download_sink(const std::vector<std::vector<std::string>>& names, destination<>& target,
                           std::uint64_t max_bytes, transfer_meter& meter)
-        : multipart_download(texts(names)), names_(names), target_(target), max_bytes_(max_bytes), meter_(meter) {}
+        : multipart_download<>(texts(names)), names_(names), target_(target), max_bytes_(max_bytes), meter_(meter) {}
 
-    template <class = void>
     static std::vector<std::string> texts(const std::vector<std::vector<std::string>>& names) {
         std::vector<std::string> result;
         for (const auto& name : names) result.push_back(codec::join_path(name));
@@ -14675,7 +14569,6 @@ protected:
 private:
     // The server tells the base name only, percent-encoded, and some libraries encode that once more. The place of the
     // file is the one that was asked for; a name that does not fit shows that the parts are not those.
-    template <class = void>
     void check_name(const codec::part_headers& headers) const {
         const auto told = headers.disposition().filename;
         if (!told) return;
@@ -14686,7 +14579,7 @@ private:
     }
 
     const std::vector<std::vector<std::string>>& names_;
-    destination& target_;
+    destination<>& target_;
     std::uint64_t max_bytes_;
     transfer_meter& meter_;
     std::optional<std::uint64_t> total_;
@@ -14698,10 +14591,10 @@ void vfolder_download(const call_scope& scope, const std::string& name, const st
     check_vfolder_name(name);
     const dialect language = scope.negotiate();
     if (language.transfer == folder_transfer::storage_proxy)
-        return storage_download(scope, name, dest, options).run(files);
+        return storage_download<>(scope, name, dest, options).run(files);
     if (options.resume) language.require(feature::resumable_download);
     call what = vfolder_call("GET", name, "/download");
-    destination target(dest, options.existing);
+    destination<> target(dest, options.existing);
     std::vector<std::vector<std::string>> names;
     std::set<std::string> known;
     codec::name_collisions collisions;
@@ -14717,9 +14610,9 @@ void vfolder_download(const call_scope& scope, const std::string& name, const st
         names.push_back(std::move(parts));
     }
     if (names.empty()) return;
-    what.set_json({{"files", vfolder_download_sink::texts(names)}});
+    what.set_json({{"files", vfolder_download_sink<>::texts(names)}});
     transfer_meter meter(options.progress);
-    vfolder_download_sink sink(names, target, options.max_bytes, meter);
+    vfolder_download_sink<> sink(names, target, options.max_bytes, meter);
     sink.perform(scope, std::move(what));
 }
 
@@ -15732,6 +15625,7 @@ io_result write_now(socket_handle handle, std::string_view bytes) {
 } // namespace detail
 
 /// A connection that somebody else owns, used for a while; non-blocking if its owner made it so.
+template <class = void>
 class borrowed_stream final : public byte_stream {
 public:
     explicit borrowed_stream(detail::socket_handle handle) : handle_(handle) {}
@@ -15745,11 +15639,11 @@ private:
 };
 
 /// A TCP connection. See byte_stream for threads.
+template <class = void>
 class tcp_stream final : public byte_stream {
 public:
     /// Takes over a connected socket and makes it non-blocking. @throws client_error{connect} when that fails, and the
     /// socket stays the caller's
-    template <class = void>
     explicit tcp_stream(detail::socket_handle handle) : handle_(handle) {
         if (!detail::set_non_blocking(handle)) {
             throw client_error(error_kind::connect, "no socket: " + detail::error_text(detail::last_socket_error()));
@@ -15759,7 +15653,6 @@ public:
 
     /// Looks @p host up and connects to the first of its addresses that answers; look-up and each attempt have the
     /// context's connect_timeout. @throws client_error{connect, timeout, cancelled or closed}
-    template <class = void>
     static std::unique_ptr<tcp_stream> connect(const std::string& host, std::uint16_t port,
                                                const exchange_context& context) {
         const std::vector<std::string> addresses = resolve(host, context);
@@ -15776,7 +15669,6 @@ public:
 
     /// Why connections to a numeric address do not come about, as the system says it, ": Connection refused"; empty
     /// when it says nothing within 100 ms. For libraries that keep the reason to themselves; makes one more attempt.
-    template <class = void>
     static std::string why_unreachable(const std::string& address, std::uint16_t port) {
         const detail::socket_address target = detail::numeric_address(address, port);
         const std::unique_ptr<tcp_stream> probe = own(detail::new_socket(target));
@@ -15794,7 +15686,6 @@ public:
     detail::socket_handle handle() const noexcept override { return handle_; }
 
 private:
-    template <class = void>
     static std::unique_ptr<tcp_stream> own(detail::socket_handle handle) {
         try {
             return std::make_unique<tcp_stream>(handle);
@@ -15804,7 +15695,6 @@ private:
         }
     }
 
-    template <class = void>
     static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
                                                   std::uint16_t port, const exchange_context& context) {
         const std::string peer = codec::url_host(host) + ':' + std::to_string(port);
@@ -15988,7 +15878,7 @@ login_info session_login(const call_scope& scope, const std::string& user, const
     const std::vector<std::string> secrets = {password, otp};
     what.secret = secrets;
     what.check_status = false;
-    cookie_jar& cookies = *scope.state->cookies();
+    cookie_jar<>& cookies = *scope.state->cookies();
     cookies.clear(); // who is logged in is refused another login
     try {
         login_info who = read_login_answer(scope.perform(std::move(what)), secrets);
@@ -16309,13 +16199,13 @@ struct tunnel_options {
 namespace detail {
 
 /// Made by the accepting thread; runs until either side is done.
+template <class = void>
 class tunnel_connection {
     using clock = std::chrono::steady_clock;
 
 public:
     using opener = std::function<std::unique_ptr<message_stream>()>;
 
-    template <class = void>
     tunnel_connection(os::tcp_socket local, const tunnel_options& options, const opener& open, std::mutex& errors,
                       bool is_refused)
         : local_(std::move(local)), options_(options), errors_(errors) {
@@ -16337,7 +16227,6 @@ public:
     void interrupt() noexcept { local_.shutdown(); }
 
 private:
-    template <class = void>
     void run(const opener& open, bool is_refused) {
         std::thread upward;
         try {
@@ -16369,7 +16258,6 @@ private:
     }
 
     // Service to local side, until the service ends (true) or either is broken.
-    template <class = void>
     bool carry_down() {
         bool any = false;
         try {
@@ -16395,7 +16283,6 @@ private:
         return false;
     }
 
-    template <class = void>
     bool judge_end(const stream_message& end, bool any) {
         // 1006 comes after a goodbye of our own only. 1001: the service has closed its connection.
         if (end.code == 1000 || end.code == 1001 || end.code == 1005 || end.code == 1006) return true;
@@ -16409,7 +16296,6 @@ private:
     }
 
     // Local side to service, until the local side ends; then waits for the other direction.
-    template <class = void>
     void carry_up() noexcept {
         bool is_reset = false;
         try {
@@ -16450,7 +16336,6 @@ private:
 
     // Nothing can be sent to the service any more. The other direction tells why, unless it waits for a peer that only
     // this one has lost, which would go on as long as the local side waits for an answer.
-    template <class = void>
     void give_up(const client_error& why) {
         {
             std::unique_lock<std::mutex> lock(mutex_);
@@ -16464,7 +16349,6 @@ private:
     }
 
     // The other direction reads on for a moment, as closing over unread bytes would reset what was just sent.
-    template <class = void>
     void end(bool is_clean) {
         if (is_clean) local_.shutdown_writes();
         std::unique_lock<std::mutex> lock(mutex_);
@@ -16476,7 +16360,6 @@ private:
     }
 
     // No websocket came about.
-    template <class = void>
     void refuse(const char* status, const error& why) {
         answer(status, why.what());
         report(why);
@@ -16493,7 +16376,6 @@ private:
         local_.shutdown();
     }
 
-    template <class = void>
     void answer(const char* status, const std::string& why) {
         if (options_.protocol != tunnel_protocol::http) return;
         const std::string body = "Backend.AI tunnel: " + why + "\n";
@@ -16506,7 +16388,6 @@ private:
         }
     }
 
-    template <class = void>
     void report(const error& why) {
         const std::lock_guard<std::mutex> lock(errors_);
         if (options_.on_error) options_.on_error(why);
@@ -16546,11 +16427,11 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// The listening side of a tunnel: one thread that accepts, and the connections.
+template <class = void>
 class tunnel {
 public:
     using opener = std::unique_ptr<message_stream> (*)(const call_scope& scope, call what);
 
-    template <class = void>
     tunnel(call_scope scope, opener open, const std::string& kernel_id, const std::string& app, tunnel_options options)
         : options_(std::move(options)) {
         require_single_name(app, "the service's name");
@@ -16569,14 +16450,12 @@ public:
     ~tunnel() { stop(); }
 
     std::uint16_t port() const noexcept { return port_; }
-    template <class = void>
     std::size_t connections() {
         join_finished();
         const std::lock_guard<std::mutex> lock(mutex_);
         return connections_.size();
     }
 
-    template <class = void>
     void stop() {
         const std::lock_guard<std::mutex> once(stop_mutex_);
         on_cancel_.reset();
@@ -16584,21 +16463,19 @@ public:
         if (!acceptor_.joinable()) return;
         acceptor_.join();
         listener_.close();
-        std::list<tunnel_connection> last; // joined outside the lock, which their threads may wait for
+        std::list<tunnel_connection<>> last; // joined outside the lock, which their threads may wait for
         const std::lock_guard<std::mutex> lock(mutex_);
         last.swap(connections_);
     }
 
 private:
     // Everything that blocks comes back: websockets by the token, the local sides by their shutdown.
-    template <class = void>
     void interrupt() {
         stopping_.cancel();
         const std::lock_guard<std::mutex> lock(mutex_);
-        for (tunnel_connection& item : connections_) item.interrupt();
+        for (tunnel_connection<>& item : connections_) item.interrupt();
     }
 
-    template <class = void>
     void accept_loop() {
         while (!stopping_.cancelled()) {
             os::tcp_socket local = listener_.accept(std::chrono::milliseconds(100));
@@ -16615,9 +16492,8 @@ private:
         }
     }
 
-    template <class = void>
     void join_finished() {
-        std::list<tunnel_connection> finished;
+        std::list<tunnel_connection<>> finished;
         const std::lock_guard<std::mutex> lock(mutex_);
         for (auto item = connections_.begin(); item != connections_.end();) {
             const auto next = std::next(item);
@@ -16634,7 +16510,7 @@ private:
     os::tcp_socket listener_;
     std::uint16_t port_ = 0;
     std::mutex mutex_, stop_mutex_;
-    std::list<tunnel_connection> connections_;
+    std::list<tunnel_connection<>> connections_;
     std::thread acceptor_;
 };
 
@@ -16659,7 +16535,7 @@ public:
     template <class Transport, class Mode>
     app_tunnel(const basic_session_view<Transport, Mode>& session, const std::string& kernel_id, const std::string& app,
                tunnel_options options = {})
-        : tunnel_(std::make_unique<detail::tunnel>(
+        : tunnel_(std::make_unique<detail::tunnel<>>(
               session.scope(),
               [](const detail::call_scope& scope, detail::call what) {
                   return scope.open_websocket<Transport>(std::move(what));
@@ -16692,7 +16568,7 @@ public:
     }
 
 private:
-    std::unique_ptr<detail::tunnel> tunnel_;
+    std::unique_ptr<detail::tunnel<>> tunnel_;
 };
 
 BACKENDAI_NAMESPACE_END
@@ -17086,9 +16962,9 @@ private:
 };
 
 /// The side that shows what comes, on a thread of its own.
+template <class = void>
 class terminal_output {
 public:
-    template <class = void>
     terminal_output(pty_stream& pty, os::raw_terminal& terminal) : pty_(pty), terminal_(terminal) {
         thread_ = os::start_thread([this] { run(); });
     }
@@ -17101,7 +16977,6 @@ public:
 
     bool over() const noexcept { return over_; }
     /// @return whether it ended within @p limit
-    template <class = void>
     bool wait_for(std::chrono::milliseconds limit) {
         std::unique_lock<std::mutex> lock(mutex_);
         return changed_.wait_for(lock, limit, [this] { return over_.load(); });
@@ -17112,7 +16987,6 @@ public:
     }
 
 private:
-    template <class = void>
     void run() {
         try {
             while (const std::optional<std::string> bytes = pty_.read()) terminal_.write(*bytes);
@@ -17151,7 +17025,7 @@ terminal_end attach_terminal(pty_stream& pty, terminal_options options = {}) {
     os::raw_terminal local(options.input, options.output, options.signals);
 #endif
     detail::detach_filter filter(std::move(options.detach));
-    detail::terminal_output output(pty, local);
+    detail::terminal_output<> output(pty, local);
     os::terminal_size size;
     bool has_input = true;
     while (!output.over()) {
@@ -20201,9 +20075,8 @@ public:
     /// flag, the number of idle connections.
     template <class = void>
     explicit httplib_transport(const api_config& config);
-    httplib_transport(httplib_transport&&) noexcept;
-    httplib_transport& operator=(httplib_transport&&) noexcept;
-    ~httplib_transport();
+    httplib_transport(httplib_transport&&) noexcept = default;
+    httplib_transport& operator=(httplib_transport&&) noexcept = default;
 
     /// See transport/concept.hpp.
     template <class = void>
@@ -20213,8 +20086,9 @@ public:
     websocket_opening open_websocket(http_request& request, const exchange_context& context);
 
 private:
+    template <class>
     class implementation;
-    std::unique_ptr<implementation> implementation_;
+    std::shared_ptr<implementation<void>> implementation_; // of this one alone; it can delete what is not seen here
 };
 
 /// The default session: calls block.
@@ -20880,6 +20754,7 @@ public:
 };
 
 /// One thread for all websockets of a transport; it starts with the first one. Thread-safe.
+template <class = void>
 class websocket_keeper {
 public:
     using clock = std::chrono::steady_clock;
@@ -20897,7 +20772,6 @@ public:
     }
 
     /// @throws client_error{io} when no thread can be started, std::bad_alloc; it is not looked after then
-    template <class = void>
     void add(ticked& item, std::chrono::milliseconds period) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -20907,7 +20781,6 @@ public:
         changed_.notify_all();
     }
     /// After this @p item is not touched any more.
-    template <class = void>
     void remove(ticked& item) {
         const std::lock_guard<std::mutex> lock(mutex_);
         items_.erase(&item);
@@ -20919,7 +20792,6 @@ private:
         clock::time_point next;
     };
 
-    template <class = void>
     void run() {
         std::unique_lock<std::mutex> lock(mutex_);
         while (!stopping_) {
@@ -21004,15 +20876,15 @@ private:
 
 /// See message_stream. Three locks, taken in this order: reading_ (who reads and decodes), state_ (what is written and
 /// how it all stands), the stream's own. Only the one that has the flushing turn writes to the stream.
+template <class = void>
 class websocket final : public message_stream, private ticked {
     using clock = exchange_context::clock;
 
 public:
     /// @param early bytes that came behind the handshake's answer
-    template <class = void>
     websocket(std::unique_ptr<os::byte_stream> stream, std::string early, std::string protocol,
               const websocket_options& options, const exchange_context& context,
-              std::shared_ptr<websocket_keeper> keeper)
+              std::shared_ptr<websocket_keeper<>> keeper)
         : stream_(std::move(stream)),
           early_(std::move(early)),
           protocol_(std::move(protocol)),
@@ -21084,13 +20956,11 @@ private:
 
     // --- receiving: all of this under reading_ -----------------------------------------------------------------------
 
-    template <class = void>
     std::optional<stream_message> receive_until(clock::time_point deadline) {
         const std::lock_guard<std::mutex> reader(reading_);
         return next_until(deadline);
     }
 
-    template <class = void>
     std::optional<stream_message> next_until(clock::time_point deadline) {
         for (;;) {
             check();
@@ -21103,7 +20973,6 @@ private:
         }
     }
 
-    template <class = void>
     stream_message take_kept() {
         stream_message message = std::move(kept_.front());
         kept_.pop_front();
@@ -21112,7 +20981,6 @@ private:
     }
 
     // Appends the binary messages that are there already. What ends the stream is left for the next call.
-    template <class = void>
     void join(stream_message& message, std::size_t size) {
         try {
             while (message.data.size() < size && !kept_.empty() && kept_.front().is_binary()) {
@@ -21133,7 +21001,6 @@ private:
         }
     }
 
-    template <class = void>
     void keep(stream_message message) {
         const std::size_t cost = cost_of(message);
         kept_.push_back(std::move(message));
@@ -21141,14 +21008,12 @@ private:
     }
 
     // Of the last event.
-    template <class = void>
     stream_message to_message(const codec::websocket_event& event) {
         const bool is_text = event.opcode == codec::websocket_opcode::text;
         return {is_text ? stream_message::type::text : stream_message::type::binary, codec_.take(), 0};
     }
 
     // The next message of what has been read; a close frame sets closed_.
-    template <class = void>
     std::optional<stream_message> decode() {
         try {
             if (const std::optional<codec::websocket_event> event = decode_data()) return to_message(*event);
@@ -21159,7 +21024,6 @@ private:
         }
     }
 
-    template <class = void>
     std::optional<codec::websocket_event> decode_data() {
         try {
             while (const std::optional<codec::websocket_event> event = codec_.decode(input_)) {
@@ -21183,7 +21047,6 @@ private:
         stream_->shut_down();
     }
 
-    template <class = void>
     void answer(const codec::websocket_event& event) {
         const bool is_close = event.opcode == codec::websocket_opcode::close;
         if (is_close) closed_ = stream_message{stream_message::type::closed, std::string(event.payload), event.code};
@@ -21198,7 +21061,6 @@ private:
         }
     }
 
-    template <class = void>
     [[noreturn]] void refuse(const codec::websocket_error& error) {
         broken_.emplace(error_kind::protocol, error.what(), client_error::progress::maybe_sent);
         {
@@ -21229,7 +21091,6 @@ private:
     }
 
     // Reads some bytes. False when there were none until the deadline (or at once, with @p wait false).
-    template <class = void>
     bool fill(clock::time_point deadline, bool wait) {
         for (;;) {
             const os::io_result got = read_some();
@@ -21257,7 +21118,6 @@ private:
         }
     }
 
-    template <class = void>
     os::io_result read_some() {
         try {
             buffer_.prepare();
@@ -21271,7 +21131,6 @@ private:
         }
     }
 
-    template <class = void>
     void end_of_stream() {
         check();
         {
@@ -21288,7 +21147,6 @@ private:
 
     // --- sending: under state_ ---------------------------------------------------------------------------------------
 
-    template <class = void>
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         std::unique_lock<std::mutex> lock(state_);
         await_turn(lock);
@@ -21314,7 +21172,6 @@ private:
     }
 
     // Writes what waits; with @p wait all of it. The lock is open while the stream works.
-    template <class = void>
     void flush(std::unique_lock<std::mutex>& lock, bool wait) {
         if (unwritable_) throw *unwritable_;
         flushing_ = true;
@@ -21361,7 +21218,6 @@ private:
 
     os::io_result write_some() { return stream_->write(std::string_view(sending_).substr(sent_)); }
 
-    template <class = void>
     void await_writable(os::io_state state, clock::time_point last_progress) {
         std::chrono::milliseconds limit(-1);
         if (options_.send_timeout.count() > 0) {
@@ -21379,12 +21235,10 @@ private:
         os::wait_ready(stream_->handle(), state == os::io_state::wants_read, state == os::io_state::wants_write, limit);
     }
 
-    template <class = void>
     bool has_unsent() {
         const std::lock_guard<std::mutex> lock(state_);
         return !flushing_ && !unwritable_ && (sent_ != sending_.size() || !out_.empty());
     }
-    template <class = void>
     void flush_quietly() {
         std::unique_lock<std::mutex> lock(state_);
         if (flushing_ || unwritable_) return;
@@ -21397,17 +21251,14 @@ private:
 
     // --- the end, and the keeper -------------------------------------------------------------------------------------
 
-    template <class = void>
     void check() {
         const std::lock_guard<std::mutex> lock(state_);
         if (failure_) throw_failure();
     }
-    template <class = void>
     [[noreturn]] void throw_failure() const {
         throw client_error(failure_->kind, failure_->message, client_error::progress::maybe_sent);
     }
 
-    template <class = void>
     void fail(error_kind kind, const char* message) noexcept {
         {
             const std::lock_guard<std::mutex> lock(state_);
@@ -21443,7 +21294,6 @@ private:
     }
 
     // Reads ahead a little while nobody receives, so that pings and pongs are seen. False when it may not.
-    template <class = void>
     bool drain() noexcept {
         const std::unique_lock<std::mutex> reader(reading_, std::try_to_lock);
         if (!reader.owns_lock()) return true; // somebody receives
@@ -21469,7 +21319,7 @@ private:
     const std::string early_;
     const std::string protocol_;
     const websocket_options options_;
-    const std::shared_ptr<websocket_keeper> keeper_;
+    const std::shared_ptr<websocket_keeper<>> keeper_;
     codec::websocket_codec codec_; // decode() under reading_, the rest under state_
 
     std::mutex reading_;
@@ -21522,7 +21372,7 @@ namespace detail {
 template <class = void>
 websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
                               const websocket_options& options, const exchange_context& context,
-                              std::shared_ptr<websocket_keeper> keeper) {
+                              std::shared_ptr<websocket_keeper<>> keeper) {
     std::array<unsigned char, 16> nonce{};
     if (RAND_bytes(nonce.data(), static_cast<int>(nonce.size())) != 1) {
         throw client_error(error_kind::io, "no random numbers");
@@ -21596,8 +21446,8 @@ websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const htt
     opening.head.reason = handshake->response().reason;
     for (const auto& field : handshake->response().headers) opening.head.headers.add(field.first, field.second);
     if (handshake->accepted()) {
-        opening.stream = std::make_unique<websocket>(std::move(stream), std::string(input), handshake->protocol(),
-                                                     options, context, std::move(keeper));
+        opening.stream = std::make_unique<websocket<>>(std::move(stream), std::string(input), handshake->protocol(),
+                                                       options, context, std::move(keeper));
     } else {
         opening.body = handshake->response().body;
     }
@@ -21608,7 +21458,7 @@ websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const htt
 class websocket_upgrader {
 public:
     template <class = void>
-    explicit websocket_upgrader(const api_config& config) : keeper_(std::make_shared<websocket_keeper>()) {
+    explicit websocket_upgrader(const api_config& config) : keeper_(std::make_shared<websocket_keeper<>>()) {
         options_.limits.max_message_size = config.max_websocket_message;
         options_.ping_interval = config.websocket_ping_interval;
         options_.ping_timeout = config.websocket_ping_timeout;
@@ -21624,7 +21474,7 @@ public:
     }
 
 private:
-    const std::shared_ptr<websocket_keeper> keeper_;
+    const std::shared_ptr<websocket_keeper<>> keeper_;
     websocket_options options_;
 };
 
@@ -21683,7 +21533,7 @@ std::string tls_error_text() {
 template <class = void>
 int bio_write(BIO* bio, const char* bytes, int size) {
     BIO_clear_retry_flags(bio);
-    const auto& tcp = *static_cast<tcp_stream*>(BIO_get_data(bio));
+    const auto& tcp = *static_cast<tcp_stream<>*>(BIO_get_data(bio));
     long count = 0;
     do {
         count = send_to(tcp.handle(), bytes, static_cast<std::size_t>(size));
@@ -21694,7 +21544,7 @@ int bio_write(BIO* bio, const char* bytes, int size) {
 template <class = void>
 int bio_read(BIO* bio, char* buffer, int size) {
     BIO_clear_retry_flags(bio);
-    const auto& tcp = *static_cast<tcp_stream*>(BIO_get_data(bio));
+    const auto& tcp = *static_cast<tcp_stream<>*>(BIO_get_data(bio));
     long count = 0;
     do {
         count = receive_from(tcp.handle(), buffer, static_cast<std::size_t>(size));
@@ -21760,13 +21610,13 @@ private:
 };
 
 /// See byte_stream for threads.
+template <class = void>
 class tls_stream final : public byte_stream {
 public:
     /// Performs the handshake, within the context's connect_timeout. The certificate must name @p host in its SAN.
     /// @throws client_error{tls} that says what is wrong with the certificate or the handshake; timeout, cancelled,
     /// closed
-    template <class = void>
-    tls_stream(std::unique_ptr<tcp_stream> tcp, const tls_context& tls, const std::string& host,
+    tls_stream(std::unique_ptr<tcp_stream<>> tcp, const tls_context& tls, const std::string& host,
                const exchange_context& context)
         : tcp_(std::move(tcp)), ssl_(SSL_new(tls.get()), SSL_free) {
         BIO* const bio = ssl_ ? BIO_new(detail::bio_method()) : nullptr;
@@ -21807,14 +21657,12 @@ public:
     detail::socket_handle handle() const noexcept override { return tcp_->handle(); }
 
 private:
-    template <class = void>
     void expect(const std::string& host) {
         if (expect_host(SSL_get0_param(ssl_.get()), host)) return;
         // The macro of OpenSSL casts const away in C's way.
         SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
     }
 
-    template <class = void>
     void handshake(const std::string& host, const exchange_context& context) {
         const phase_clock clock(context, context.connect_timeout, "the TLS handshake with " + host,
                                 client_error::progress::nothing_sent);
@@ -21837,7 +21685,6 @@ private:
         }
     }
 
-    template <class = void>
     io_result judge(int result, std::size_t count) {
         if (result == 1) return {io_state::done, count};
         const int system_error = detail::last_socket_error();
@@ -21856,7 +21703,7 @@ private:
         }
     }
 
-    std::unique_ptr<tcp_stream> tcp_; // outlives the SSL object, whose BIO refers to it
+    std::unique_ptr<tcp_stream<>> tcp_; // outlives the SSL object, whose BIO refers to it
     std::mutex mutex_;
     std::unique_ptr<SSL, void (*)(SSL*)> ssl_;
     bool broken_ = false;
@@ -21873,19 +21720,18 @@ namespace detail {
 
 /// What a transport keeps to open websockets: settings, TLS context, keeper. Thread-safe. The websockets may outlive
 /// it.
+template <class = void>
 class websocket_connector {
 public:
-    template <class = void>
     explicit websocket_connector(api_config config) : config_(std::move(config)), upgrader_(config_) {}
 
     /// See transport/concept.hpp. The stream stays bound to the context's cancel tokens, not to its deadline.
-    template <class = void>
     websocket_opening open(http_request& request, const exchange_context& context) {
         context.check();
         const std::optional<proxy_server> proxy = find_proxy(config_, request.url);
-        std::unique_ptr<os::tcp_stream> tcp =
-            proxy ? os::tcp_stream::connect(proxy->host, proxy->port, context)
-                  : os::tcp_stream::connect(request.url.host, request.url.port, context);
+        std::unique_ptr<os::tcp_stream<>> tcp =
+            proxy ? os::tcp_stream<>::connect(proxy->host, proxy->port, context)
+                  : os::tcp_stream<>::connect(request.url.host, request.url.port, context);
         if (proxy) connect_through(*tcp, *proxy, request.url, context);
         std::unique_ptr<os::byte_stream> stream;
         if (request.url.is_tls()) {
@@ -21898,8 +21744,7 @@ public:
 
 private:
 #ifdef BACKENDAI_WEBSOCKET_TLS
-    template <class = void>
-    std::unique_ptr<os::byte_stream> secure(std::unique_ptr<os::tcp_stream> tcp, const std::string& host,
+    std::unique_ptr<os::byte_stream> secure(std::unique_ptr<os::tcp_stream<>> tcp, const std::string& host,
                                             const exchange_context& context) {
         {
             // Made by the first that needs it: reading the system's authorities takes milliseconds.
@@ -21910,12 +21755,12 @@ private:
                                      config_.client_certificate_file, config_.client_key_file});
             }
         }
-        return std::make_unique<os::tls_stream>(std::move(tcp), *tls_, host, context);
+        return std::make_unique<os::tls_stream<>>(std::move(tcp), *tls_, host, context);
     }
     std::mutex mutex_;
     std::shared_ptr<os::tls_context> tls_; // SSL objects count their references to OpenSSL's part of it
 #else
-    static std::unique_ptr<os::byte_stream> secure(std::unique_ptr<os::tcp_stream>, const std::string&,
+    static std::unique_ptr<os::byte_stream> secure(std::unique_ptr<os::tcp_stream<>>, const std::string&,
                                                    const exchange_context&) {
         throw client_error(error_kind::tls, "this program was built without TLS");
     }
@@ -21948,13 +21793,6 @@ BACKENDAI_NAMESPACE_END
 #include <string>
 #include <type_traits>
 #include <utility>
-
-// With BACKENDAI_EXTERN_HTTPLIB one file holds these functions for the whole program, so that they cannot be inline.
-#ifdef BACKENDAI_EXTERN_HTTPLIB
-#define BACKENDAI_HTTPLIB_INLINE
-#else
-#define BACKENDAI_HTTPLIB_INLINE inline
-#endif
 
 // Files that disagree on the macro would share functions of httplib that do not fit the other's classes, and crash. A
 // variable that is thread-local in one file and not in the other makes the linker refuse them; its name is the message.
@@ -21997,9 +21835,9 @@ int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
 #endif
 
 /// One httplib client, which is one connection at most, and the handle that can break it off.
+template <class = void>
 class httplib_connection final : public interruptible {
 public:
-    template <class = void>
     httplib_connection(const api_config& config, const codec::url& url, std::optional<proxy_server> proxy)
         : proxy_(std::move(proxy)),
           client_(origin(url, proxy_), config.client_certificate_file, config.client_key_file) {
@@ -22031,14 +21869,12 @@ public:
     const std::optional<proxy_server>& proxy() const {
         return proxy_;
     }
-    template <class = void>
     bool is_reusable(exchange_context::clock::time_point now) {
         // Servers close what idles; a connection that is about to be closed is where requests get lost.
         return now - last_used_ < std::chrono::seconds(15) && handle_.is_quiet() && client_.is_socket_open() != 0 &&
                !holds_bytes();
     }
     /// After an exchange on this thread.
-    template <class = void>
     void mark_used(exchange_context::clock::time_point now) {
         last_used_ = now;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -22051,7 +21887,6 @@ public:
 
 private:
     // Through a tunnel httplib connects to the proxy's port while it takes it for the server's: see dig_tunnel().
-    template <class = void>
     static std::string origin(const codec::url& url, const std::optional<proxy_server>& proxy) {
         if (!proxy || !url.is_tls()) return url.origin();
         codec::url through = url;
@@ -22070,7 +21905,6 @@ private:
     }
 
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-    template <class = void>
     void set_up_tls(const api_config& config, const std::string& host) {
         SSL_CTX* context = native_tls<httplib::Client>::context(client_);
         if (context == nullptr) {
@@ -22091,7 +21925,6 @@ private:
 
     // Whether bytes that nobody asked for are decrypted already, where the socket does not show them any more: they
     // would be taken for the next answer. The connection must be open.
-    template <class = void>
     bool holds_bytes() const {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         return ssl_ != nullptr && SSL_has_pending(ssl_) == 1;
@@ -22112,19 +21945,18 @@ private:
 };
 
 /// One exchange on one connection.
+template <class = void>
 class httplib_exchange {
 public:
-    httplib_exchange(httplib_connection& connection, http_request& request, body_sink& sink,
+    httplib_exchange(httplib_connection<>& connection, http_request& request, body_sink& sink,
                      const exchange_context& context)
         : connection_(connection), request_(request), sink_(sink), context_(context), proxy_(connection.proxy()) {}
 
     /// Whether @p error means that no connection came about at this address, so that another may be tried.
-    template <class = void>
     static bool is_unreachable(httplib::Error error) {
         return error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout;
     }
 
-    template <class = void>
     httplib::Error run() {
         set_limits();
         httplib::Request wire;
@@ -22191,7 +22023,6 @@ public:
     }
 
     /// @param address that of the last attempt to connect, when there was one
-    template <class = void>
     [[noreturn]] void fail(httplib::Error error, const std::string& address) {
         using progress = client_error::progress;
         const bool unsent = error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout ||
@@ -22251,7 +22082,6 @@ public:
     }
 
 private:
-    template <class = void>
     static void split(std::chrono::milliseconds limit, time_t& seconds, time_t& microseconds) {
         // "No limit" as 20 days: httplib counts milliseconds in an int.
         if (limit.count() <= 0 || limit > std::chrono::hours(480)) limit = std::chrono::hours(480);
@@ -22260,19 +22090,17 @@ private:
     }
 
     // httplib does not tell what the system said.
-    template <class = void>
     std::string why_unreachable(const std::string& address) const {
         if (address.empty()) return {};
         const std::string where = proxy_ ? " by the proxy at " + address + ", port " + std::to_string(proxy_->port)
                                          : (address == request_.url.host ? "" : " at " + address);
         try {
-            return where + os::tcp_stream::why_unreachable(address, proxy_ ? proxy_->port : request_.url.port);
+            return where + os::tcp_stream<>::why_unreachable(address, proxy_ ? proxy_->port : request_.url.port);
         } catch (const client_error& e) { // such as no more descriptors, which may have been the reason before
             return where + ": " + e.what();
         }
     }
 
-    template <class = void>
     void set_limits() {
         time_t seconds = 0;
         time_t microseconds = 0;
@@ -22287,10 +22115,9 @@ private:
     // httplib's own CONNECT waits for ever when the proxy ends the connection with its answer (0.11.4), takes a refusal
     // for a tunnel or for the server's answer, and shows the proxy's password to the server. So httplib is told nothing
     // of the proxy, connects to it as if it were the server, and the tunnel is made when it is about to begin with TLS.
-    template <class = void>
     void dig_tunnel(SSL* ssl) {
         const bool made = guarded([&] {
-            os::borrowed_stream stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
+            os::borrowed_stream<> stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
             try {
                 connect_through(stream, *proxy_, request_.url, context_);
             } catch (const client_error&) {
@@ -22302,7 +22129,6 @@ private:
     }
 #endif
 
-    template <class = void>
     void provide_body(httplib::Request& wire) {
         const std::uint64_t size = request_.source->size();
         if (size > (std::numeric_limits<std::size_t>::max)()) {
@@ -22324,7 +22150,6 @@ private:
         };
     }
 
-    template <class = void>
     void take_head(const httplib::Response& answer) {
         last_byte_ = exchange_context::clock::now();
         head_.status = answer.status;
@@ -22363,7 +22188,6 @@ private:
         return host_mismatch(error);
     }
 
-    template <class = void>
     static std::string tls_reason() {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         if (const unsigned long code = ERR_peek_error()) {
@@ -22372,7 +22196,6 @@ private:
 #endif
         return {};
     }
-    template <class = void>
     static std::string verify_reason() {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         const int code = refused_certificate();
@@ -22382,7 +22205,7 @@ private:
 #endif
     }
 
-    httplib_connection& connection_;
+    httplib_connection<>& connection_;
     http_request& request_;
     body_sink& sink_;
     const exchange_context& context_;
@@ -22397,9 +22220,9 @@ private:
 
 } // namespace detail
 
+template <class>
 class httplib_transport::implementation {
 public:
-    template <class = void>
     explicit implementation(api_config config) : config_(std::move(config)), websockets_(config_) {
         for (const std::string* file : {&config_.ca_file, &config_.client_certificate_file, &config_.client_key_file}) {
             if (!file->empty() && !std::ifstream(*file)) {
@@ -22408,7 +22231,6 @@ public:
         }
     }
 
-    template <class = void>
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) {
         context.check();
         auto& pool = pool_of(request.url.origin());
@@ -22422,21 +22244,19 @@ public:
             throw client_error(error_kind::tls, "this program was built without CPPHTTPLIB_OPENSSL_SUPPORT");
         }
 #endif
-        return exchange_on(std::make_unique<detail::httplib_connection>(config_, request.url,
-                                                                        detail::find_proxy(config_, request.url)),
+        return exchange_on(std::make_unique<detail::httplib_connection<>>(config_, request.url,
+                                                                          detail::find_proxy(config_, request.url)),
                            pool, request, sink, context);
     }
 
-    template <class = void>
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
         return websockets_.open(request, context);
     }
 
 private:
-    using connection_pool = detail::slot_pool<detail::httplib_connection>;
+    using connection_pool = detail::slot_pool<detail::httplib_connection<>>;
 
-    template <class = void>
-    response_head exchange_on(std::unique_ptr<detail::httplib_connection> connection, connection_pool& pool,
+    response_head exchange_on(std::unique_ptr<detail::httplib_connection<>> connection, connection_pool& pool,
                               http_request& request, body_sink& sink, const exchange_context& context) {
         std::vector<std::string> addresses; // of the proxy or the server; a connection that is open is there
         if (!connection->is_open()) {
@@ -22444,7 +22264,7 @@ private:
         }
         for (std::size_t i = 0;; ++i) {
             if (i < addresses.size()) set_route(*connection, request, addresses[i]);
-            detail::httplib_exchange work(*connection, request, sink, context);
+            detail::httplib_exchange<> work(*connection, request, sink, context);
             httplib::Error error = httplib::Error::Unknown;
             {
                 const os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
@@ -22458,13 +22278,12 @@ private:
                 return work.take_head();
             }
             const bool another =
-                detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
+                detail::httplib_exchange<>::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
             if (!another) work.fail(error, i < addresses.size() ? addresses[i] : std::string());
         }
     }
 
-    template <class = void>
-    static void set_route(detail::httplib_connection& connection, const http_request& request,
+    static void set_route(detail::httplib_connection<>& connection, const http_request& request,
                           const std::string& address) {
         if (connection.proxy() && !request.url.is_tls()) {
             connection.client().set_proxy(address, connection.proxy()->port);
@@ -22474,7 +22293,6 @@ private:
     }
 
     // One pool an origin; origins are few and never go away, so that a reference stays good.
-    template <class = void>
     connection_pool& pool_of(const std::string& origin) {
         {
             const std::shared_lock<std::shared_mutex> lock(mutex_);
@@ -22488,7 +22306,7 @@ private:
     }
 
     const api_config config_;
-    detail::websocket_connector websockets_;
+    detail::websocket_connector<> websockets_;
     detail::watchdog dog_;
     std::shared_mutex mutex_;
     std::map<std::string, std::unique_ptr<connection_pool>> pools_;
@@ -22496,10 +22314,7 @@ private:
 
 template <class>
 httplib_transport::httplib_transport(const api_config& config)
-    : implementation_(std::make_unique<implementation>(config)) {}
-BACKENDAI_HTTPLIB_INLINE httplib_transport::httplib_transport(httplib_transport&&) noexcept = default;
-BACKENDAI_HTTPLIB_INLINE httplib_transport& httplib_transport::operator=(httplib_transport&&) noexcept = default;
-BACKENDAI_HTTPLIB_INLINE httplib_transport::~httplib_transport() = default;
+    : implementation_(std::make_shared<implementation<void>>(config)) {}
 
 template <class>
 response_head httplib_transport::exchange(http_request& request, body_sink& sink, const exchange_context& context) {
@@ -22512,20 +22327,23 @@ websocket_opening httplib_transport::open_websocket(http_request& request, const
 
 BACKENDAI_NAMESPACE_END
 
-#undef BACKENDAI_HTTPLIB_INLINE
-
 #endif
 #endif
 
 #ifdef BACKENDAI_EXTERN_HTTPLIB
 // Everything that users call on the default session: declared in all files, made in the one with the implementation.
-// The asynchronous one is made where it is used: most programs have one or the other.
+// The asynchronous one is made where it is used: most programs have one or the other. The first four are what inline
+// functions, which a compiler generates all the same, come to in the end.
 #ifdef BACKENDAI_HTTPLIB_IMPLEMENTATION
 #define BACKENDAI_TEMPLATE template
 #else
 #define BACKENDAI_TEMPLATE extern template
 #endif
 BACKENDAI_NAMESPACE_BEGIN
+BACKENDAI_TEMPLATE api_config resolve_config(api_config);
+BACKENDAI_TEMPLATE nlohmann::json codec::parse_json(std::string_view);
+BACKENDAI_TEMPLATE detail::session_state::session_state(api_config, std::unique_ptr<detail::any_transport>);
+BACKENDAI_TEMPLATE response detail::session_state::perform(detail::call&, const call_options&, detail::task_control*);
 BACKENDAI_TEMPLATE httplib_transport::httplib_transport(const api_config&);
 BACKENDAI_TEMPLATE response_head httplib_transport::exchange(http_request&, body_sink&, const exchange_context&);
 BACKENDAI_TEMPLATE websocket_opening httplib_transport::open_websocket(http_request&, const exchange_context&);
@@ -24042,6 +23860,7 @@ public:
 };
 
 /// One thread for all websockets of a transport; it starts with the first one. Thread-safe.
+template <class = void>
 class websocket_keeper {
 public:
     using clock = std::chrono::steady_clock;
@@ -24059,7 +23878,6 @@ public:
     }
 
     /// @throws client_error{io} when no thread can be started, std::bad_alloc; it is not looked after then
-    template <class = void>
     void add(ticked& item, std::chrono::milliseconds period) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -24069,7 +23887,6 @@ public:
         changed_.notify_all();
     }
     /// After this @p item is not touched any more.
-    template <class = void>
     void remove(ticked& item) {
         const std::lock_guard<std::mutex> lock(mutex_);
         items_.erase(&item);
@@ -24081,7 +23898,6 @@ private:
         clock::time_point next;
     };
 
-    template <class = void>
     void run() {
         std::unique_lock<std::mutex> lock(mutex_);
         while (!stopping_) {
@@ -24166,15 +23982,15 @@ private:
 
 /// See message_stream. Three locks, taken in this order: reading_ (who reads and decodes), state_ (what is written and
 /// how it all stands), the stream's own. Only the one that has the flushing turn writes to the stream.
+template <class = void>
 class websocket final : public message_stream, private ticked {
     using clock = exchange_context::clock;
 
 public:
     /// @param early bytes that came behind the handshake's answer
-    template <class = void>
     websocket(std::unique_ptr<os::byte_stream> stream, std::string early, std::string protocol,
               const websocket_options& options, const exchange_context& context,
-              std::shared_ptr<websocket_keeper> keeper)
+              std::shared_ptr<websocket_keeper<>> keeper)
         : stream_(std::move(stream)),
           early_(std::move(early)),
           protocol_(std::move(protocol)),
@@ -24246,13 +24062,11 @@ private:
 
     // --- receiving: all of this under reading_ -----------------------------------------------------------------------
 
-    template <class = void>
     std::optional<stream_message> receive_until(clock::time_point deadline) {
         const std::lock_guard<std::mutex> reader(reading_);
         return next_until(deadline);
     }
 
-    template <class = void>
     std::optional<stream_message> next_until(clock::time_point deadline) {
         for (;;) {
             check();
@@ -24265,7 +24079,6 @@ private:
         }
     }
 
-    template <class = void>
     stream_message take_kept() {
         stream_message message = std::move(kept_.front());
         kept_.pop_front();
@@ -24274,7 +24087,6 @@ private:
     }
 
     // Appends the binary messages that are there already. What ends the stream is left for the next call.
-    template <class = void>
     void join(stream_message& message, std::size_t size) {
         try {
             while (message.data.size() < size && !kept_.empty() && kept_.front().is_binary()) {
@@ -24295,7 +24107,6 @@ private:
         }
     }
 
-    template <class = void>
     void keep(stream_message message) {
         const std::size_t cost = cost_of(message);
         kept_.push_back(std::move(message));
@@ -24303,14 +24114,12 @@ private:
     }
 
     // Of the last event.
-    template <class = void>
     stream_message to_message(const codec::websocket_event& event) {
         const bool is_text = event.opcode == codec::websocket_opcode::text;
         return {is_text ? stream_message::type::text : stream_message::type::binary, codec_.take(), 0};
     }
 
     // The next message of what has been read; a close frame sets closed_.
-    template <class = void>
     std::optional<stream_message> decode() {
         try {
             if (const std::optional<codec::websocket_event> event = decode_data()) return to_message(*event);
@@ -24321,7 +24130,6 @@ private:
         }
     }
 
-    template <class = void>
     std::optional<codec::websocket_event> decode_data() {
         try {
             while (const std::optional<codec::websocket_event> event = codec_.decode(input_)) {
@@ -24345,7 +24153,6 @@ private:
         stream_->shut_down();
     }
 
-    template <class = void>
     void answer(const codec::websocket_event& event) {
         const bool is_close = event.opcode == codec::websocket_opcode::close;
         if (is_close) closed_ = stream_message{stream_message::type::closed, std::string(event.payload), event.code};
@@ -24360,7 +24167,6 @@ private:
         }
     }
 
-    template <class = void>
     [[noreturn]] void refuse(const codec::websocket_error& error) {
         broken_.emplace(error_kind::protocol, error.what(), client_error::progress::maybe_sent);
         {
@@ -24391,7 +24197,6 @@ private:
     }
 
     // Reads some bytes. False when there were none until the deadline (or at once, with @p wait false).
-    template <class = void>
     bool fill(clock::time_point deadline, bool wait) {
         for (;;) {
             const os::io_result got = read_some();
@@ -24419,7 +24224,6 @@ private:
         }
     }
 
-    template <class = void>
     os::io_result read_some() {
         try {
             buffer_.prepare();
@@ -24433,7 +24237,6 @@ private:
         }
     }
 
-    template <class = void>
     void end_of_stream() {
         check();
         {
@@ -24450,7 +24253,6 @@ private:
 
     // --- sending: under state_ ---------------------------------------------------------------------------------------
 
-    template <class = void>
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         std::unique_lock<std::mutex> lock(state_);
         await_turn(lock);
@@ -24476,7 +24278,6 @@ private:
     }
 
     // Writes what waits; with @p wait all of it. The lock is open while the stream works.
-    template <class = void>
     void flush(std::unique_lock<std::mutex>& lock, bool wait) {
         if (unwritable_) throw *unwritable_;
         flushing_ = true;
@@ -24523,7 +24324,6 @@ private:
 
     os::io_result write_some() { return stream_->write(std::string_view(sending_).substr(sent_)); }
 
-    template <class = void>
     void await_writable(os::io_state state, clock::time_point last_progress) {
         std::chrono::milliseconds limit(-1);
         if (options_.send_timeout.count() > 0) {
@@ -24541,12 +24341,10 @@ private:
         os::wait_ready(stream_->handle(), state == os::io_state::wants_read, state == os::io_state::wants_write, limit);
     }
 
-    template <class = void>
     bool has_unsent() {
         const std::lock_guard<std::mutex> lock(state_);
         return !flushing_ && !unwritable_ && (sent_ != sending_.size() || !out_.empty());
     }
-    template <class = void>
     void flush_quietly() {
         std::unique_lock<std::mutex> lock(state_);
         if (flushing_ || unwritable_) return;
@@ -24559,17 +24357,14 @@ private:
 
     // --- the end, and the keeper -------------------------------------------------------------------------------------
 
-    template <class = void>
     void check() {
         const std::lock_guard<std::mutex> lock(state_);
         if (failure_) throw_failure();
     }
-    template <class = void>
     [[noreturn]] void throw_failure() const {
         throw client_error(failure_->kind, failure_->message, client_error::progress::maybe_sent);
     }
 
-    template <class = void>
     void fail(error_kind kind, const char* message) noexcept {
         {
             const std::lock_guard<std::mutex> lock(state_);
@@ -24605,7 +24400,6 @@ private:
     }
 
     // Reads ahead a little while nobody receives, so that pings and pongs are seen. False when it may not.
-    template <class = void>
     bool drain() noexcept {
         const std::unique_lock<std::mutex> reader(reading_, std::try_to_lock);
         if (!reader.owns_lock()) return true; // somebody receives
@@ -24631,7 +24425,7 @@ private:
     const std::string early_;
     const std::string protocol_;
     const websocket_options options_;
-    const std::shared_ptr<websocket_keeper> keeper_;
+    const std::shared_ptr<websocket_keeper<>> keeper_;
     codec::websocket_codec codec_; // decode() under reading_, the rest under state_
 
     std::mutex reading_;
@@ -24684,7 +24478,7 @@ namespace detail {
 template <class = void>
 websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
                               const websocket_options& options, const exchange_context& context,
-                              std::shared_ptr<websocket_keeper> keeper) {
+                              std::shared_ptr<websocket_keeper<>> keeper) {
     std::array<unsigned char, 16> nonce{};
     if (RAND_bytes(nonce.data(), static_cast<int>(nonce.size())) != 1) {
         throw client_error(error_kind::io, "no random numbers");
@@ -24758,8 +24552,8 @@ websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const htt
     opening.head.reason = handshake->response().reason;
     for (const auto& field : handshake->response().headers) opening.head.headers.add(field.first, field.second);
     if (handshake->accepted()) {
-        opening.stream = std::make_unique<websocket>(std::move(stream), std::string(input), handshake->protocol(),
-                                                     options, context, std::move(keeper));
+        opening.stream = std::make_unique<websocket<>>(std::move(stream), std::string(input), handshake->protocol(),
+                                                       options, context, std::move(keeper));
     } else {
         opening.body = handshake->response().body;
     }
@@ -24770,7 +24564,7 @@ websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const htt
 class websocket_upgrader {
 public:
     template <class = void>
-    explicit websocket_upgrader(const api_config& config) : keeper_(std::make_shared<websocket_keeper>()) {
+    explicit websocket_upgrader(const api_config& config) : keeper_(std::make_shared<websocket_keeper<>>()) {
         options_.limits.max_message_size = config.max_websocket_message;
         options_.ping_interval = config.websocket_ping_interval;
         options_.ping_timeout = config.websocket_ping_timeout;
@@ -24786,7 +24580,7 @@ public:
     }
 
 private:
-    const std::shared_ptr<websocket_keeper> keeper_;
+    const std::shared_ptr<websocket_keeper<>> keeper_;
     websocket_options options_;
 };
 

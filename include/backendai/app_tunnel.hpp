@@ -27,11 +27,11 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// The listening side of a tunnel: one thread that accepts, and the connections.
+template <class = void>
 class tunnel {
 public:
     using opener = std::unique_ptr<message_stream> (*)(const call_scope& scope, call what);
 
-    template <class = void>
     tunnel(call_scope scope, opener open, const std::string& kernel_id, const std::string& app, tunnel_options options)
         : options_(std::move(options)) {
         require_single_name(app, "the service's name");
@@ -50,14 +50,12 @@ public:
     ~tunnel() { stop(); }
 
     std::uint16_t port() const noexcept { return port_; }
-    template <class = void>
     std::size_t connections() {
         join_finished();
         const std::lock_guard<std::mutex> lock(mutex_);
         return connections_.size();
     }
 
-    template <class = void>
     void stop() {
         const std::lock_guard<std::mutex> once(stop_mutex_);
         on_cancel_.reset();
@@ -65,21 +63,19 @@ public:
         if (!acceptor_.joinable()) return;
         acceptor_.join();
         listener_.close();
-        std::list<tunnel_connection> last; // joined outside the lock, which their threads may wait for
+        std::list<tunnel_connection<>> last; // joined outside the lock, which their threads may wait for
         const std::lock_guard<std::mutex> lock(mutex_);
         last.swap(connections_);
     }
 
 private:
     // Everything that blocks comes back: websockets by the token, the local sides by their shutdown.
-    template <class = void>
     void interrupt() {
         stopping_.cancel();
         const std::lock_guard<std::mutex> lock(mutex_);
-        for (tunnel_connection& item : connections_) item.interrupt();
+        for (tunnel_connection<>& item : connections_) item.interrupt();
     }
 
-    template <class = void>
     void accept_loop() {
         while (!stopping_.cancelled()) {
             os::tcp_socket local = listener_.accept(std::chrono::milliseconds(100));
@@ -96,9 +92,8 @@ private:
         }
     }
 
-    template <class = void>
     void join_finished() {
-        std::list<tunnel_connection> finished;
+        std::list<tunnel_connection<>> finished;
         const std::lock_guard<std::mutex> lock(mutex_);
         for (auto item = connections_.begin(); item != connections_.end();) {
             const auto next = std::next(item);
@@ -115,7 +110,7 @@ private:
     os::tcp_socket listener_;
     std::uint16_t port_ = 0;
     std::mutex mutex_, stop_mutex_;
-    std::list<tunnel_connection> connections_;
+    std::list<tunnel_connection<>> connections_;
     std::thread acceptor_;
 };
 
@@ -140,7 +135,7 @@ public:
     template <class Transport, class Mode>
     app_tunnel(const basic_session_view<Transport, Mode>& session, const std::string& kernel_id, const std::string& app,
                tunnel_options options = {})
-        : tunnel_(std::make_unique<detail::tunnel>(
+        : tunnel_(std::make_unique<detail::tunnel<>>(
               session.scope(),
               [](const detail::call_scope& scope, detail::call what) {
                   return scope.open_websocket<Transport>(std::move(what));
@@ -173,7 +168,7 @@ public:
     }
 
 private:
-    std::unique_ptr<detail::tunnel> tunnel_;
+    std::unique_ptr<detail::tunnel<>> tunnel_;
 };
 
 BACKENDAI_NAMESPACE_END

@@ -74,9 +74,9 @@ private:
 };
 
 /// The side that shows what comes, on a thread of its own.
+template <class = void>
 class terminal_output {
 public:
-    template <class = void>
     terminal_output(pty_stream& pty, os::raw_terminal& terminal) : pty_(pty), terminal_(terminal) {
         thread_ = os::start_thread([this] { run(); });
     }
@@ -89,7 +89,6 @@ public:
 
     bool over() const noexcept { return over_; }
     /// @return whether it ended within @p limit
-    template <class = void>
     bool wait_for(std::chrono::milliseconds limit) {
         std::unique_lock<std::mutex> lock(mutex_);
         return changed_.wait_for(lock, limit, [this] { return over_.load(); });
@@ -100,7 +99,6 @@ public:
     }
 
 private:
-    template <class = void>
     void run() {
         try {
             while (const std::optional<std::string> bytes = pty_.read()) terminal_.write(*bytes);
@@ -139,7 +137,7 @@ terminal_end attach_terminal(pty_stream& pty, terminal_options options = {}) {
     os::raw_terminal local(options.input, options.output, options.signals);
 #endif
     detail::detach_filter filter(std::move(options.detach));
-    detail::terminal_output output(pty, local);
+    detail::terminal_output<> output(pty, local);
     os::terminal_size size;
     bool has_input = true;
     while (!output.over()) {

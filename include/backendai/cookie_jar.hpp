@@ -26,18 +26,17 @@ namespace detail {
 /// Cookies of one endpoint, sent to no other origin; in memory, and in a file if one is named. The file is read when
 /// the jar is made and written from keep() on, whenever a cookie changes. What a server may leave here is bounded.
 /// Thread-safe.
+template <class = void>
 class cookie_jar {
 public:
     /// With a file that is no cookie file nobody is logged in; the next login replaces it.
     /// @throws client_error{io} when the file cannot be read, or others than its owner may read it
-    template <class = void>
     cookie_jar(const codec::url& endpoint, std::filesystem::path file)
         : origin_(endpoint.origin()), host_(endpoint.host), is_tls_(endpoint.is_tls()), file_(std::move(file)) {
         if (!file_.empty()) load();
     }
 
     /// The value of the Cookie header for a request; empty when there is none to send.
-    template <class = void>
     std::string header(const codec::url& place, codec::utc_time now) const {
         if (place.origin() != origin_) return {};
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -53,7 +52,6 @@ public:
 
     /// Takes what an answer sets. A file that cannot be written does not fail the call that has just succeeded: the
     /// cookies stay in memory, and every later answer tries to write them again.
-    template <class = void>
     void absorb(const response_head& head, const codec::url& place, codec::utc_time now) {
         if (place.origin() != origin_) return;
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -71,21 +69,18 @@ public:
     }
 
     /// From now on the file holds what the jar holds. @throws client_error{io}
-    template <class = void>
     void keep() {
         const std::lock_guard<std::mutex> lock(mutex_);
         kept_ = !file_.empty();
         if (kept_) save();
     }
     /// Forgets all cookies; the file stays as it is.
-    template <class = void>
     void clear() {
         const std::lock_guard<std::mutex> lock(mutex_);
         cookies_.clear();
         kept_ = unsaved_ = false;
     }
     /// Forgets all cookies, those in the file too. @throws client_error{io}
-    template <class = void>
     void discard() {
         clear();
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -99,12 +94,10 @@ private:
     // Of cookies within those limits, each byte escaped.
     static constexpr std::size_t largest_file = most_cookies * (6 * largest_cookie + 256);
 
-    template <class = void>
     static bool is_too_large(const codec::cookie& item) {
         return item.name.size() + item.value.size() + item.path.size() > largest_cookie;
     }
 
-    template <class = void>
     bool put(codec::cookie item, codec::utc_time now) {
         const bool ours =
             item.domain.empty() || item.domain == host_ ||
@@ -132,18 +125,17 @@ private:
         return true;
     }
 
-    template <class = void>
     [[noreturn]] void failure(const std::string& why) const {
         throw client_error(error_kind::io, "the cookie file " + os::path_text(file_) + ": " + why);
     }
 
-    template <class = void>
     void load() {
         try {
             const auto text = os::read_private_file(file_, largest_file);
             if (!text) return;
             const json content = codec::parse_json(*text);
-            if (content.at("endpoint") != origin_) return; // of another server: replaced by the next login
+            if (!codec::is_equal(content.at("endpoint"), origin_))
+                return; // of another server: replaced by the next login
             for (const json& each : content.at("cookies")) {
                 auto item = codec::parse_set_cookie(
                     each.at("name").get<std::string>() + '=' + each.at("value").get<std::string>(), {});
@@ -165,7 +157,6 @@ private:
         }
     }
 
-    template <class = void>
     void save() {
         json content = {{"endpoint", origin_}, {"cookies", json::array()}};
         for (const codec::cookie& item : cookies_) {

@@ -203,18 +203,7 @@ bool calls_on_this_thread(const void* state) {
 class session_state {
 public:
     template <class = void>
-    session_state(api_config config, std::unique_ptr<any_transport> transport)
-        : config_(std::move(config)),
-          pinned_(config_.version ? std::optional<dialect>(dialect_of(*config_.version)) : std::nullopt),
-          endpoint_(codec::parse_url(*config_.endpoint)),
-          signer_(*config_.access_key, *config_.secret_key, *config_.hash_type),
-          budget_(config_.retry),
-          transport_(std::move(transport)) {
-        while (!endpoint_.path.empty() && endpoint_.path.back() == '/') endpoint_.path.pop_back();
-        if (*config_.endpoint_type == "session")
-            cookies_ = std::make_unique<cookie_jar>(endpoint_, config_.cookie_file);
-    }
-
+    session_state(api_config config, std::unique_ptr<any_transport> transport);
     session_state(const session_state&) = delete;
     session_state& operator=(const session_state&) = delete;
     ~session_state() {
@@ -254,21 +243,7 @@ public:
 
     /// Performs a call: the whole pipeline. @p task is that of the asynchronous mode, or null.
     template <class = void>
-    response perform(call& what, const call_options& options, task_control* task = nullptr) {
-        const running_call guard(*this);
-        if (options.retry) check_retry_policy(*options.retry);
-        const exchange_context context = make_context(what, options, task);
-        const retry_policy& policy = options.retry ? *options.retry : config_.retry;
-        // What is wrong with the arguments is found before anything is sent, the question for the version included.
-        http_request request;
-        if (!what.complete) request = make_request(what);
-        const dialect language = what.negotiates && !what.elsewhere ? negotiated(context, policy) : present_dialect();
-        if (what.complete) {
-            what.complete(what, language);
-            request = make_request(what);
-        }
-        return make_attempts(request, what, context, policy, language.version);
-    }
+    response perform(call& what, const call_options& options, task_control* task = nullptr);
 
     /// How to speak with the server: as the configuration says, else as negotiated, now if need be. Errors as
     /// perform().
@@ -286,7 +261,7 @@ public:
     }
     version_negotiation& negotiation() noexcept { return negotiation_; }
     /// Those of endpoint_type "session"; null for "api".
-    cookie_jar* cookies() noexcept { return cookies_.get(); }
+    cookie_jar<>* cookies() noexcept { return cookies_.get(); }
     /// Triggered when the session is closed.
     cancel_token closing() const { return closing_.token(); }
 
@@ -421,7 +396,7 @@ private:
                            const retry_policy& policy, const std::string& version) {
         for (int attempt = 1;; ++attempt) {
             context.check();
-            response_sink sink(what.receiver, config_.max_response_size, what.check_status, what.on_head);
+            response_sink<> sink(what.receiver, config_.max_response_size, what.check_status, what.on_head);
             std::optional<api_error> refused;
             std::optional<client_error> failed;
             try {
@@ -493,7 +468,7 @@ private:
     }
 
     template <class = void>
-    void attempt_once(http_request& request, const call& what, response_sink& sink, const exchange_context& context,
+    void attempt_once(http_request& request, const call& what, response_sink<>& sink, const exchange_context& context,
                       int attempt, const std::string& version) {
         if (request.source) rewind(*request.source);
         sign(request, what, version);
@@ -628,7 +603,7 @@ private:
     const std::optional<dialect> pinned_; // of the version that the configuration names
     codec::url endpoint_;
     const codec::signer signer_;
-    std::unique_ptr<cookie_jar> cookies_; // in place of signatures
+    std::unique_ptr<cookie_jar<>> cookies_; // in place of signatures
     retry_budget budget_;
     std::unique_ptr<any_transport> transport_;
     version_negotiation negotiation_;
@@ -638,6 +613,37 @@ private:
     std::atomic<int> running_{0};
     std::shared_ptr<executor> executor_;
 };
+
+// Out of the class, so that they are not inline and can be made in one file for a whole program, see
+// transport/httplib.hpp.
+template <class>
+session_state::session_state(api_config config, std::unique_ptr<any_transport> transport)
+    : config_(std::move(config)),
+      pinned_(config_.version ? std::optional<dialect>(dialect_of(*config_.version)) : std::nullopt),
+      endpoint_(codec::parse_url(*config_.endpoint)),
+      signer_(*config_.access_key, *config_.secret_key, *config_.hash_type),
+      budget_(config_.retry),
+      transport_(std::move(transport)) {
+    while (!endpoint_.path.empty() && endpoint_.path.back() == '/') endpoint_.path.pop_back();
+    if (*config_.endpoint_type == "session") cookies_ = std::make_unique<cookie_jar<>>(endpoint_, config_.cookie_file);
+}
+
+template <class>
+response session_state::perform(call& what, const call_options& options, task_control* task) {
+    const running_call guard(*this);
+    if (options.retry) check_retry_policy(*options.retry);
+    const exchange_context context = make_context(what, options, task);
+    const retry_policy& policy = options.retry ? *options.retry : config_.retry;
+    // What is wrong with the arguments is found before anything is sent, the question for the version included.
+    http_request request;
+    if (!what.complete) request = make_request(what);
+    const dialect language = what.negotiates && !what.elsewhere ? negotiated(context, policy) : present_dialect();
+    if (what.complete) {
+        what.complete(what, language);
+        request = make_request(what);
+    }
+    return make_attempts(request, what, context, policy, language.version);
+}
 
 /// What a handle or a view needs to make calls.
 struct call_scope {

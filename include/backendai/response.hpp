@@ -173,6 +173,7 @@ api_error make_api_error(const response_head& head, std::string body, const std:
 }
 
 /// Keeps an answer, or hands its data on: a failure status is always kept, so that the server's words survive.
+template <class = void>
 class response_sink final : public body_sink {
 public:
     /// @param errors whether a failure status becomes an api_error, which keeps only the beginning of a body

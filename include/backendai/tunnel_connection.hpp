@@ -46,13 +46,13 @@ struct tunnel_options {
 namespace detail {
 
 /// Made by the accepting thread; runs until either side is done.
+template <class = void>
 class tunnel_connection {
     using clock = std::chrono::steady_clock;
 
 public:
     using opener = std::function<std::unique_ptr<message_stream>()>;
 
-    template <class = void>
     tunnel_connection(os::tcp_socket local, const tunnel_options& options, const opener& open, std::mutex& errors,
                       bool is_refused)
         : local_(std::move(local)), options_(options), errors_(errors) {
@@ -74,7 +74,6 @@ public:
     void interrupt() noexcept { local_.shutdown(); }
 
 private:
-    template <class = void>
     void run(const opener& open, bool is_refused) {
         std::thread upward;
         try {
@@ -106,7 +105,6 @@ private:
     }
 
     // Service to local side, until the service ends (true) or either is broken.
-    template <class = void>
     bool carry_down() {
         bool any = false;
         try {
@@ -132,7 +130,6 @@ private:
         return false;
     }
 
-    template <class = void>
     bool judge_end(const stream_message& end, bool any) {
         // 1006 comes after a goodbye of our own only. 1001: the service has closed its connection.
         if (end.code == 1000 || end.code == 1001 || end.code == 1005 || end.code == 1006) return true;
@@ -146,7 +143,6 @@ private:
     }
 
     // Local side to service, until the local side ends; then waits for the other direction.
-    template <class = void>
     void carry_up() noexcept {
         bool is_reset = false;
         try {
@@ -187,7 +183,6 @@ private:
 
     // Nothing can be sent to the service any more. The other direction tells why, unless it waits for a peer that only
     // this one has lost, which would go on as long as the local side waits for an answer.
-    template <class = void>
     void give_up(const client_error& why) {
         {
             std::unique_lock<std::mutex> lock(mutex_);
@@ -201,7 +196,6 @@ private:
     }
 
     // The other direction reads on for a moment, as closing over unread bytes would reset what was just sent.
-    template <class = void>
     void end(bool is_clean) {
         if (is_clean) local_.shutdown_writes();
         std::unique_lock<std::mutex> lock(mutex_);
@@ -213,7 +207,6 @@ private:
     }
 
     // No websocket came about.
-    template <class = void>
     void refuse(const char* status, const error& why) {
         answer(status, why.what());
         report(why);
@@ -230,7 +223,6 @@ private:
         local_.shutdown();
     }
 
-    template <class = void>
     void answer(const char* status, const std::string& why) {
         if (options_.protocol != tunnel_protocol::http) return;
         const std::string body = "Backend.AI tunnel: " + why + "\n";
@@ -243,7 +235,6 @@ private:
         }
     }
 
-    template <class = void>
     void report(const error& why) {
         const std::lock_guard<std::mutex> lock(errors_);
         if (options_.on_error) options_.on_error(why);

@@ -16,10 +16,10 @@
 namespace {
 
 void extract(const std::string& dest) {
-    backendai::detail::destination target(dest, backendai::existing_files::overwrite);
+    backendai::detail::destination<> target(dest, backendai::existing_files::overwrite);
     backendai::detail::transfer_meter meter({});
     backendai::codec::name_collisions names;
-    backendai::detail::tar_extractor extractor(target, backendai::codec::path_policy::posix, names, meter);
+    backendai::detail::tar_extractor<> extractor(target, backendai::codec::path_policy::posix, names, meter);
     backendai::codec::tar_reader reader(extractor);
     std::vector<char> block(10'000);
     while (std::cin.read(block.data(), static_cast<std::streamsize>(block.size())) || std::cin.gcount() != 0)

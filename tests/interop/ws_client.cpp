@@ -45,11 +45,11 @@ std::unique_ptr<os::byte_stream> connect(const codec::url& url, const exchange_c
 #else
     (void)by_curl;
 #endif
-    return os::tcp_stream::connect(url.host, url.port, context);
+    return os::tcp_stream<>::connect(url.host, url.port, context);
 }
 
 int run_cases(bool by_curl) {
-    const auto keeper = std::make_shared<detail::websocket_keeper>();
+    const auto keeper = std::make_shared<detail::websocket_keeper<>>();
     unsigned port = 0;
     websocket_options options;
     while (std::cin >> port >> options.limits.max_frame_size >> options.limits.max_message_size) {

@@ -54,7 +54,7 @@ TEST_CASE("cookies: what a Set-Cookie field says") {
 }
 
 TEST_CASE("cookies: the jar sends them where they belong") {
-    detail::cookie_jar jar(codec::parse_url("https://cloud.example.com/app"), {});
+    detail::cookie_jar<> jar(codec::parse_url("https://cloud.example.com/app"), {});
     const auto at = [](const char* url) { return codec::parse_url(url); };
     CHECK(jar.header(at("https://cloud.example.com/app"), now).empty());
     jar.absorb(sets("s=1; Max-Age=10; Path=/"), at("https://cloud.example.com/app/x"), now);
@@ -75,7 +75,7 @@ TEST_CASE("cookies: the jar sends them where they belong") {
     CHECK(jar.header(at("https://cloud.example.com/"), now) == "s=new");
     jar.clear();
     CHECK(jar.header(at("https://cloud.example.com/"), now).empty());
-    detail::cookie_jar plain(codec::parse_url("http://cloud.example.com"), {});
+    detail::cookie_jar<> plain(codec::parse_url("http://cloud.example.com"), {});
     plain.absorb(sets("t=2; Secure"), at("http://cloud.example.com/"), now);
     CHECK(plain.header(at("http://cloud.example.com/"), now).empty());
 }
@@ -85,7 +85,7 @@ TEST_CASE("cookies: the file is private, of one endpoint, and gone after a logou
     const auto file = box.root() / "cookies";
     const codec::url endpoint = codec::parse_url("http://127.0.0.1:8080");
     {
-        detail::cookie_jar jar(endpoint, file);
+        detail::cookie_jar<> jar(endpoint, file);
         jar.absorb(sets("s=secret; Path=/; Max-Age=100"), endpoint, now);
         CHECK_FALSE(std::filesystem::exists(file)); // nobody has logged in
         jar.keep();
@@ -95,14 +95,14 @@ TEST_CASE("cookies: the file is private, of one endpoint, and gone after a logou
     REQUIRE(::stat(file.c_str(), &data) == 0);
     CHECK((data.st_mode & 0777U) == 0600);
     CHECK(box.listing().size() == 1); // no temporary beside it
-    detail::cookie_jar next(endpoint, file);
+    detail::cookie_jar<> next(endpoint, file);
     CHECK(next.header(endpoint, now) == "s=renewed");
     CHECK(next.header(endpoint, now + std::chrono::seconds(101)).empty());
-    CHECK(detail::cookie_jar(codec::parse_url("http://127.0.0.1:8081"), file)
+    CHECK(detail::cookie_jar<>(codec::parse_url("http://127.0.0.1:8081"), file)
               .header(codec::parse_url("http://127.0.0.1:8081"), now)
               .empty());
     std::filesystem::permissions(file, std::filesystem::perms(0644));
-    CHECK_THROWS_AS(detail::cookie_jar(endpoint, file), client_error);
+    CHECK_THROWS_AS(detail::cookie_jar<>(endpoint, file), client_error);
     std::filesystem::permissions(file, std::filesystem::perms(0600));
     next.discard();
     CHECK_FALSE(std::filesystem::exists(file));
@@ -114,23 +114,23 @@ TEST_CASE("cookies: the file is private, of one endpoint, and gone after a logou
                                     std::string(2'000'000, ' ')}) {
         box.put("cookies", text);
         std::filesystem::permissions(file, std::filesystem::perms(0600));
-        detail::cookie_jar jar(endpoint, file); // nobody is logged in
+        detail::cookie_jar<> jar(endpoint, file); // nobody is logged in
         CHECK(jar.header(endpoint, now).empty());
         jar.absorb(sets("s=1"), endpoint, now);
         jar.keep(); // and may log in
-        CHECK(detail::cookie_jar(endpoint, file).header(endpoint, now) == "s=1");
+        CHECK(detail::cookie_jar<>(endpoint, file).header(endpoint, now) == "s=1");
     }
     std::filesystem::remove(file);
     std::filesystem::create_symlink("elsewhere", file);
-    CHECK_THROWS_AS(detail::cookie_jar(endpoint, file), client_error);
-    CHECK_THROWS_AS(detail::cookie_jar(endpoint, box.root() / "missing" / "cookies"), client_error);
+    CHECK_THROWS_AS(detail::cookie_jar<>(endpoint, file), client_error);
+    CHECK_THROWS_AS(detail::cookie_jar<>(endpoint, box.root() / "missing" / "cookies"), client_error);
 }
 
 TEST_CASE("cookies: what a server leaves is bounded, and can be read again") {
     const files_support::sandbox box;
     const auto file = box.root() / "cookies";
     const codec::url endpoint = codec::parse_url("http://127.0.0.1:8080");
-    detail::cookie_jar jar(endpoint, file);
+    detail::cookie_jar<> jar(endpoint, file);
     jar.absorb(sets("login=1; Path=/"), endpoint, now);
     jar.keep();
     jar.absorb(sets("large=" + std::string(4097, 'x')), endpoint, now);
@@ -148,7 +148,7 @@ TEST_CASE("cookies: what a server leaves is bounded, and can be read again") {
     const std::string later = jar.header(endpoint, now + std::chrono::seconds(10));
     CHECK(later.compare(0, 11, "login=2; c0") == 0);
     CHECK(later.find("next=3") != std::string::npos);
-    CHECK(detail::cookie_jar(endpoint, file).header(endpoint, now) == later);
+    CHECK(detail::cookie_jar<>(endpoint, file).header(endpoint, now) == later);
 }
 
 TEST_CASE("cookies: a renewed cookie outlives a file that cannot be written, until it can") {
@@ -156,7 +156,7 @@ TEST_CASE("cookies: a renewed cookie outlives a file that cannot be written, unt
     const auto folder = box.root() / "f";
     std::filesystem::create_directory(folder);
     const codec::url endpoint = codec::parse_url("http://127.0.0.1:8080");
-    detail::cookie_jar jar(endpoint, folder / "cookies");
+    detail::cookie_jar<> jar(endpoint, folder / "cookies");
     jar.absorb(sets("s=1"), endpoint, now);
     jar.keep();
     std::filesystem::rename(folder, box.root() / "away");
@@ -164,7 +164,7 @@ TEST_CASE("cookies: a renewed cookie outlives a file that cannot be written, unt
     CHECK(jar.header(endpoint, now) == "s=2");
     CHECK_THROWS_AS(jar.keep(), client_error); // a login that is to be kept is another matter
     std::filesystem::rename(box.root() / "away", folder);
-    CHECK(detail::cookie_jar(endpoint, folder / "cookies").header(endpoint, now) == "s=1");
+    CHECK(detail::cookie_jar<>(endpoint, folder / "cookies").header(endpoint, now) == "s=1");
     jar.absorb({}, endpoint, now); // an answer that sets none
-    CHECK(detail::cookie_jar(endpoint, folder / "cookies").header(endpoint, now) == "s=2");
+    CHECK(detail::cookie_jar<>(endpoint, folder / "cookies").header(endpoint, now) == "s=2");
 }

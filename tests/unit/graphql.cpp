@@ -74,14 +74,14 @@ TEST_CASE("nesting has a limit") {
 }
 
 TEST_CASE("a text holds names only, the values are beside it") {
-    detail::graphql_text text("query", "keypairs");
+    detail::graphql_text<> text("query", "keypairs");
     text.argument("user_id", "String!", "} mutation { x")
         .argument("props", "Input!", {{"a", 1}}, "input")
         .select("a b");
     CHECK(text.text() ==
           "query($user_id: String!, $input: Input!) { keypairs(user_id: $user_id, props: $input) { a b } }");
     CHECK(text.variables() == json({{"user_id", "} mutation { x"}, {"input", {{"a", 1}}}}));
-    CHECK(detail::graphql_text("query", "images").select("a").text() == "query { images { a } }");
+    CHECK(detail::graphql_text<>("query", "images").select("a").text() == "query { images { a } }");
 }
 
 TEST_CASE("documents that may change something are told from those that do not") {

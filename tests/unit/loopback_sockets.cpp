@@ -47,7 +47,7 @@ TEST_CASE("sockets: what stays on the machine is not paced, and the rest is as t
     CHECK(control_of(client.handle()) == "reno");
     CHECK(control_of(server.handle()) == "reno");
     os::tcp_listener other = os::listen_on("127.0.0.1", 0);
-    const auto stream = os::tcp_stream::connect("127.0.0.1", other.port, exchange_context{});
+    const auto stream = os::tcp_stream<>::connect("127.0.0.1", other.port, exchange_context{});
     server = other.socket.accept(std::chrono::seconds(5));
     CHECK(control_of(stream->handle()) == "reno");
     CHECK(control_of(server.handle()) == "reno");

@@ -120,7 +120,7 @@ TEST_CASE("the sink streams a success, keeps a failure, and limits what is kept"
     std::string streamed;
     const body_receiver receiver = [&](std::string_view piece) { streamed += piece; };
     {
-        detail::response_sink sink(receiver, 4);
+        detail::response_sink<> sink(receiver, 4);
         sink.on_head(head(200));
         CHECK(!sink.delivered());
         sink.on_data("0123456789");
@@ -129,7 +129,7 @@ TEST_CASE("the sink streams a success, keeps a failure, and limits what is kept"
         CHECK(sink.take_body().empty());
     }
     {
-        detail::response_sink sink(receiver, 4);
+        detail::response_sink<> sink(receiver, 4);
         sink.on_head(head(500));
         sink.on_data("server's words");
         CHECK(!sink.delivered());
@@ -137,7 +137,7 @@ TEST_CASE("the sink streams a success, keeps a failure, and limits what is kept"
     }
     const body_receiver none;
     {
-        detail::response_sink sink(none, 4);
+        detail::response_sink<> sink(none, 4);
         sink.on_head(head(200));
         sink.on_data("01");
         sink.on_data("23");
@@ -147,7 +147,7 @@ TEST_CASE("the sink streams a success, keeps a failure, and limits what is kept"
         CHECK(result.sent == client_error::progress::maybe_sent);
     }
     {
-        detail::response_sink sink(none, 4);
+        detail::response_sink<> sink(none, 4);
         sink.on_head(head(500));
         for (int i = 0; i < 100; ++i) sink.on_data(std::string(1000, 'x'));
         CHECK(sink.take_body().size() == detail::max_error_body);

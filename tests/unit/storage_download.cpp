@@ -204,12 +204,12 @@ TEST_CASE("storage: a part that does not end where it said is an error at once")
 #ifndef _WIN32
 TEST_CASE("storage: a part is written by one download at a time") {
     const sandbox box;
-    const backendai::detail::destination::components name = {"x"};
+    const backendai::detail::destination<>::components name = {"x"};
     const auto policy = backendai::existing_files::overwrite;
-    backendai::detail::destination second(box.out(), policy);
+    backendai::detail::destination<> second(box.out(), policy);
     const auto begin_second = [&] { return attempt([&] { second.begin_kept_file(name, ".p.part"); }); };
     {
-        backendai::detail::destination first(box.out(), policy);
+        backendai::detail::destination<> first(box.out(), policy);
         first.begin_kept_file(name, ".p.part");
         first.write("AAAAAAAA");
         CHECK(begin_second().kind == error_kind::io);
@@ -225,7 +225,7 @@ TEST_CASE("storage: a part is written by one download at a time") {
         CHECK(contains(attempt([&] { first.begin_kept_file(name, ".p.part"); }).text, "another"));
     }
     second.discard();
-    backendai::detail::destination third(box.out(), policy);
+    backendai::detail::destination<> third(box.out(), policy);
     CHECK(third.begin_kept_file(name, ".p.part") == 1); // what was left is to be had again
 }
 

@@ -27,7 +27,7 @@ inline constexpr const char* default_agent_fields = "id addr status first_contac
 template <class = void>
 std::vector<json> agent_list(const call_scope& scope, const std::optional<std::string>& status,
                              const field_list& fields) {
-    graphql_text text("query", "agents");
+    graphql_text<> text("query", "agents");
     text.argument("status", "String", status ? json(*status) : json());
     text.select(select_fields(fields, default_agent_fields));
     return query_list(scope, text);
@@ -37,7 +37,7 @@ template <class = void>
 listing agent_listing(agent_filter filter) {
     listing what{"agent_list", "agents", &dialect_rules::agent_pages, {}, {}};
     what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_agent_fields); };
-    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+    what.arguments = [filter = std::move(filter)](graphql_text<>& text, const dialect& language) {
         if (filter.scaling_group) {
             language.require(feature::list_scaling_group);
             text.argument("scaling_group", "String", *filter.scaling_group);
@@ -49,7 +49,7 @@ listing agent_listing(agent_filter filter) {
 
 template <class = void>
 json agent_info(const call_scope& scope, const std::string& agent_id, const field_list& fields) {
-    graphql_text text("query", "agent");
+    graphql_text<> text("query", "agent");
     text.argument("agent_id", "String!", agent_id);
     text.select(select_fields(fields, default_agent_fields));
     return query_field(scope, text);

@@ -34,13 +34,13 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// One thread takes, cancel() may come from any.
+template <class = void>
 class event_pump {
 public:
     using clock = std::chrono::steady_clock;
 
     /// Opens the stream and returns when the server's answer has begun, within the limits of @p scope; its cancel token
     /// holds on. @throws what the call throws; client_error{io} when no thread can be started
-    template <class = void>
     event_pump(const call_scope& scope, call what, int max_reconnects)
         : scope_(scope.outside_task()),
           what_(std::move(what)),
@@ -79,7 +79,6 @@ public:
     }
 
     /// The next event, or nothing: when none came until @p limit, or, and then @p over is set, when there are no more.
-    template <class = void>
     std::optional<codec::sse_event> take(clock::time_point limit, bool& over) {
         std::unique_lock<std::mutex> lock(mutex_);
         const auto ready = [this] { return cancelled_ || !events_.empty() || ended_; };
@@ -104,7 +103,6 @@ public:
         return event;
     }
 
-    template <class = void>
     void cancel() noexcept {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -118,7 +116,6 @@ private:
     // That wait to be taken; one more event comes in below these.
     static constexpr std::size_t most_events = 256, most_bytes = 4U << 20U;
 
-    template <class = void>
     static std::size_t cost_of(const codec::sse_event& event) {
         return sizeof event + event.name.size() + event.data.size() + event.id.size();
     }
@@ -127,7 +124,6 @@ private:
     struct end_of_stream {};
 
     // Of this object's own waits; transports end theirs by the tokens.
-    template <class = void>
     void stop_waiting() {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -136,7 +132,6 @@ private:
         changed_.notify_all();
     }
 
-    template <class = void>
     void wait_for_opening(clock::time_point deadline) {
         std::unique_lock<std::mutex> lock(mutex_);
         const auto ready = [this] { return opened_ || ended_; };
@@ -151,7 +146,6 @@ private:
 
     // --- the thread --------------------------------------------------------------------------------------------------
 
-    template <class = void>
     void run() noexcept {
         std::exception_ptr failure;
         try {
@@ -182,7 +176,6 @@ private:
     }
 
     // One connection from its beginning to its end. Returns why it ended; null when the server wants no other.
-    template <class = void>
     std::exception_ptr connect() {
         is_final_ = true;
         codec::sse_parser next;
@@ -210,7 +203,6 @@ private:
         }
     }
 
-    template <class = void>
     void begin(const response_head& head) {
         if (head.status == 204) throw end_of_stream(); // how the standard says "do not come again"
         const std::string type = codec::media_type(head.headers.get("Content-Type"));
@@ -225,7 +217,6 @@ private:
         changed_.notify_all();
     }
 
-    template <class = void>
     void receive(std::string_view bytes) {
         try {
             parser_->feed(bytes, [this](codec::sse_event event) { put(std::move(event)); });
@@ -235,7 +226,6 @@ private:
         }
     }
 
-    template <class = void>
     void put(codec::sse_event event) {
         had_event_ = true;
         std::unique_lock<std::mutex> lock(mutex_);
@@ -254,7 +244,6 @@ private:
 
     // As long as the server asks for, but not less than between the attempts of a call. Up to a quarter more, so that
     // the clients of a server that starts anew do not come all at once.
-    template <class = void>
     void wait_before(int hasty) {
         if (parser_->retry()) server_delay_ = parser_->retry();
         std::chrono::milliseconds delay = (std::max)(server_delay_.value_or(policy_.base_delay), policy_.base_delay);

@@ -74,34 +74,21 @@ session_event read_session_event(const codec::sse_event& event) {
 namespace detail {
 
 /// The events behind an event_stream, in blocking calls. One thread takes them; the rest may come from others.
+template <class = void>
 class event_feed {
 public:
     using value = std::optional<session_event>; ///< nothing when there are no more
 
-    template <class = void>
     event_feed(const call_scope& scope, call what, int max_reconnects, std::string session)
         : session_(std::move(session)), pump_(scope, std::move(what), max_reconnects) {}
 
-    template <class = void>
-    value read() {
-        return std::move(*read_until((std::chrono::steady_clock::time_point::max)()));
-    }
-    template <class = void>
-    std::optional<value> read_for(std::chrono::milliseconds limit) {
-        return read_until(time_after(limit));
-    }
+    value read() { return std::move(*read_until((std::chrono::steady_clock::time_point::max)())); }
+    std::optional<value> read_for(std::chrono::milliseconds limit) { return read_until(time_after(limit)); }
     bool over() const noexcept { return over_; }
-    template <class = void>
-    void end() noexcept {
-        pump_.cancel();
-    }
-    template <class = void>
-    void cancel() noexcept {
-        pump_.cancel();
-    }
+    void end() noexcept { pump_.cancel(); }
+    void cancel() noexcept { pump_.cancel(); }
 
 private:
-    template <class = void>
     std::optional<value> read_until(std::chrono::steady_clock::time_point limit) {
         while (!over_) {
             bool ended = false;
@@ -115,13 +102,12 @@ private:
         return value();
     }
     // Some servers do not filter by id, and tell all of the user's events.
-    template <class = void>
     bool is_wanted(const session_event& event) const {
         return session_.empty() || event.session_name == session_ || event.session_id == session_;
     }
 
     const std::string session_; // empty: all
-    event_pump pump_;
+    event_pump<> pump_;
     std::atomic<bool> over_{false};
 };
 
@@ -165,7 +151,7 @@ public:
     iterator end() { return {}; }
 
 private:
-    typename Mode::template stream_io<detail::event_feed> io_;
+    typename Mode::template stream_io<detail::event_feed<>> io_;
 };
 
 /// The events of a blocking session.

@@ -179,12 +179,12 @@ std::string select_fields(const field_list& fields, std::string_view fallback) {
 
 /// A query or mutation of one field. Its text depends on names in the SDK's source and on checked field names alone;
 /// every value travels beside it, as a variable.
+template <class = void>
 class graphql_text {
 public:
     /// @param operation "query" or "mutation"
     graphql_text(const char* operation, const char* field) : operation_(operation), field_(field) {}
 
-    template <class = void>
     graphql_text& argument(const char* name, const std::string& type, json value, const char* variable = nullptr) {
         if (variable == nullptr) variable = name;
         const char* comma = definitions_.empty() ? "" : ", ";
@@ -199,7 +199,6 @@ public:
         return *this;
     }
 
-    template <class = void>
     std::string text() const {
         std::string out = operation_;
         if (!definitions_.empty()) out += '(' + definitions_ + ')';

@@ -69,7 +69,7 @@ json admin_query(const call_scope& scope, const std::string& query, const json& 
 
 /// Runs a query of the SDK and returns its one field, decoded; null stays null.
 template <class = void>
-json query_field(const call_scope& scope, const graphql_text& text) {
+json query_field(const call_scope& scope, const graphql_text<>& text) {
     const json data = admin_query(scope, text.text(), text.variables());
     const json* found = wire_object(data, "the answer").find(text.field().c_str());
     json value = found == nullptr ? json() : *found;
@@ -79,7 +79,7 @@ json query_field(const call_scope& scope, const graphql_text& text) {
 
 /// The same for a field that is a list of objects; null counts as an empty one.
 template <class = void>
-std::vector<json> query_list(const call_scope& scope, const graphql_text& text) {
+std::vector<json> query_list(const call_scope& scope, const graphql_text<>& text) {
     json value = query_field(scope, text);
     if (value.is_null()) return {};
     if (!value.is_array()) bad_answer('"' + text.field() + "\" is not a list");
@@ -88,7 +88,7 @@ std::vector<json> query_list(const call_scope& scope, const graphql_text& text) 
 
 /// Runs a mutation that answers {ok, msg, ...}; `ok: false` comes with status 200 and without `errors`.
 template <class = void>
-json run_mutation(const call_scope& scope, const graphql_text& text) {
+json run_mutation(const call_scope& scope, const graphql_text<>& text) {
     json value = query_field(scope, text);
     const wire_object fields(value, '"' + text.field() + '"');
     if (!fields.boolean_or("ok", false)) {

@@ -17,28 +17,28 @@ namespace detail {
 
 template <class = void>
 std::vector<json> image_list(const call_scope& scope, const field_list& fields) {
-    graphql_text text("query", "images");
+    graphql_text<> text("query", "images");
     text.select(select_fields(fields, "name tag hash"));
     return query_list(scope, text);
 }
 
 template <class = void>
 void image_rescan(const call_scope& scope, const std::optional<std::string>& registry) {
-    graphql_text text("mutation", "rescan_images");
+    graphql_text<> text("mutation", "rescan_images");
     text.argument("registry", "String", registry ? json(*registry) : json()).select("ok msg");
     run_mutation(scope, text);
 }
 
 template <class = void>
 void image_alias(const call_scope& scope, const std::string& alias, const std::string& target) {
-    graphql_text text("mutation", "alias_image");
+    graphql_text<> text("mutation", "alias_image");
     text.argument("alias", "String!", alias).argument("target", "String!", target).select("ok msg");
     run_mutation(scope, text);
 }
 
 template <class = void>
 void image_dealias(const call_scope& scope, const std::string& alias) {
-    graphql_text text("mutation", "dealias_image");
+    graphql_text<> text("mutation", "dealias_image");
     text.argument("alias", "String!", alias).select("ok msg");
     run_mutation(scope, text);
 }

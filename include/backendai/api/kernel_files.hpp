@@ -63,7 +63,7 @@ void kernel_upload(const call_scope& scope, const std::string& kernel_id,
     call what = kernel_call("POST", kernel_id, "/upload");
     what.retry = retry_class::safe;
     what.waits_for_compute = true;
-    const std::vector<upload_entry> list = upload_lister(options).list(files);
+    const std::vector<upload_entry> list = upload_lister<>(options).list(files);
     if (list.size() > kernel_upload_files) {
         throw client_error(error_kind::argument, std::to_string(list.size()) + " files to upload; the limit is " +
                                                      std::to_string(kernel_upload_files) +
@@ -80,11 +80,12 @@ void kernel_upload(const call_scope& scope, const std::string& kernel_id,
 }
 
 /// Receives the archives of one request and extracts them into the destination, all or none.
-class kernel_download_sink final : public multipart_download {
+template <class = void>
+class kernel_download_sink final : public multipart_download<> {
 public:
-    kernel_download_sink(std::vector<std::string> files, destination& target, const download_options& options,
+    kernel_download_sink(std::vector<std::string> files, destination<>& target, const download_options& options,
                          codec::name_collisions& known, transfer_meter& meter)
-        : multipart_download(std::move(files)),
+        : multipart_download<>(std::move(files)),
           target_(target),
           limit_(options.max_bytes),
           extractor_(target, options.names, known, meter) {}
@@ -103,9 +104,9 @@ protected:
     void on_complete() override { target_.commit(); }
 
 private:
-    destination& target_;
+    destination<>& target_;
     std::uint64_t limit_;
-    tar_extractor extractor_;
+    tar_extractor<> extractor_;
     std::optional<codec::tar_reader> reader_;
 };
 
@@ -119,18 +120,18 @@ std::string archive_name(std::string_view file) {
 /// One request of a download.
 template <class = void>
 void kernel_download_some(const call_scope& scope, const std::string& kernel_id, std::vector<std::string> files,
-                          destination& target, const download_options& options, codec::name_collisions& known,
+                          destination<>& target, const download_options& options, codec::name_collisions& known,
                           transfer_meter& meter) {
     const session_download method = scope.negotiate().download;
     call what = kernel_query_call(kernel_id, "/download", {{"files", files}});
     if (method == session_download::post) what.method = "POST";
     try {
-        kernel_download_sink sink(files, target, options, known, meter);
+        kernel_download_sink<> sink(files, target, options, known, meter);
         sink.perform(scope, what);
     } catch (const api_error& refused) {
         if (method != session_download::get_or_post || !is_problem(refused, "deprecated")) throw;
         what.method = "POST";
-        kernel_download_sink sink(std::move(files), target, options, known, meter);
+        kernel_download_sink<> sink(std::move(files), target, options, known, meter);
         sink.perform(scope, std::move(what));
     }
 }
@@ -151,7 +152,7 @@ void kernel_download(const call_scope& scope, const std::string& kernel_id, cons
         }
     }
     require_single_name(kernel_id, "the session id");
-    destination target(dest, options.existing);
+    destination<> target(dest, options.existing);
     codec::name_collisions known;
     transfer_meter meter(options.progress);
     for (std::size_t begin = 0; begin < files.size(); begin += kernel_download_files) {

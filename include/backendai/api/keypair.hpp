@@ -71,7 +71,7 @@ inline const char* user_type(const user_id& user) {
 
 template <class = void>
 keypair_creation keypair_create(const call_scope& scope, const user_id& user, const keypair_options& options) {
-    graphql_text text("mutation", "create_keypair");
+    graphql_text<> text("mutation", "create_keypair");
     text.argument("user_id", user_type(user), user.value());
     text.argument("props", "KeyPairInput!",
                   {{"is_active", options.is_active},
@@ -96,7 +96,7 @@ template <class = void>
 listing keypair_listing(keypair_filter filter) {
     listing what{"keypair_list", "keypairs", &dialect_rules::keypair_pages, {}, {}};
     what.selection = [fields = filter.fields](const dialect&) { return select_fields(fields, default_keypair_fields); };
-    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+    what.arguments = [filter = std::move(filter)](graphql_text<>& text, const dialect& language) {
         if (filter.user) {
             check_user(*filter.user, language);
             const std::string key(language.keypair_user_key);
@@ -110,7 +110,7 @@ listing keypair_listing(keypair_filter filter) {
 template <class = void>
 std::vector<json> keypair_list(const call_scope& scope, keypair_filter filter) {
     if (filter.user) check_user(*filter.user);
-    page_cursor cursor(keypair_listing(std::move(filter)), {});
+    page_cursor<> cursor(keypair_listing(std::move(filter)), {});
     std::vector<json> all;
     while (auto item = cursor.next(scope)) all.push_back(std::move(*item));
     return all;
@@ -118,7 +118,7 @@ std::vector<json> keypair_list(const call_scope& scope, keypair_filter filter) {
 
 template <class = void>
 json keypair_info(const call_scope& scope, const std::string& access_key, const field_list& fields) {
-    graphql_text text("query", "keypair");
+    graphql_text<> text("query", "keypair");
     // Without an argument it is the caller's own, which user keys may ask for too.
     if (access_key != *scope.state->config().access_key) text.argument("access_key", "String", access_key);
     text.select(select_fields(fields, default_keypair_fields));
@@ -161,7 +161,7 @@ void keypair_update(const call_scope& scope, const std::string& access_key, keyp
     maybe("resource_policy", changes.resource_policy);
     maybe("rate_limit", changes.rate_limit);
     maybe("concurrency_limit", changes.concurrency_limit);
-    graphql_text text("mutation", "modify_keypair");
+    graphql_text<> text("mutation", "modify_keypair");
     text.argument("access_key", "String!", access_key);
     text.argument("props", std::string(language.keypair_input) + '!', std::move(input), "input");
     text.select("ok msg");
@@ -170,7 +170,7 @@ void keypair_update(const call_scope& scope, const std::string& access_key, keyp
 
 template <class = void>
 void keypair_remove(const call_scope& scope, const std::string& access_key) {
-    graphql_text text("mutation", "delete_keypair");
+    graphql_text<> text("mutation", "delete_keypair");
     text.argument("access_key", "String!", access_key).select("ok msg");
     run_mutation(scope, text);
 }

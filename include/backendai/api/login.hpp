@@ -125,7 +125,7 @@ login_info session_login(const call_scope& scope, const std::string& user, const
     const std::vector<std::string> secrets = {password, otp};
     what.secret = secrets;
     what.check_status = false;
-    cookie_jar& cookies = *scope.state->cookies();
+    cookie_jar<>& cookies = *scope.state->cookies();
     cookies.clear(); // who is logged in is refused another login
     try {
         login_info who = read_login_answer(scope.perform(std::move(what)), secrets);

@@ -50,7 +50,7 @@ struct listing {
     const char* plain; ///< GraphQL field of the whole list, where there are no pages
     page_order dialect_rules::*order;
     /// Adds what the listing is filtered by.
-    std::function<void(graphql_text&, const dialect&)> arguments;
+    std::function<void(graphql_text<>&, const dialect&)> arguments;
     std::function<std::string(const dialect&)> selection;
 };
 
@@ -69,7 +69,7 @@ void check_page_query(const page_query& wanted) {
 }
 
 template <class = void>
-void write_order(graphql_text& text, const page_query& wanted, page_order order) {
+void write_order(graphql_text<>& text, const page_query& wanted, page_order order) {
     if (order == page_order::expressions) {
         if (wanted.filter) text.argument("filter", "String", *wanted.filter);
         if (wanted.order) text.argument("order", "String", *wanted.order);
@@ -100,12 +100,12 @@ page_result fetch_page(const call_scope& scope, const listing& what, const page_
     if (wanted.order) language.require(feature::page_order);
     if (order == page_order::none) {
         if (wanted.order) throw client_error(error_kind::argument, "this server has no pages of it, and so no order");
-        graphql_text text("query", what.plain);
+        graphql_text<> text("query", what.plain);
         what.arguments(text, language);
         text.select(what.selection(language));
         return read_plain(query_list(scope, text), wanted.offset);
     }
-    graphql_text text("query", what.paged);
+    graphql_text<> text("query", what.paged);
     text.argument("limit", "Int!", wanted.page_size).argument("offset", "Int!", wanted.offset);
     write_order(text, wanted, order);
     what.arguments(text, language);
@@ -129,11 +129,11 @@ page_result fetch_single_page(const call_scope& scope, const listing& what, cons
 }
 
 /// Where an iteration stands. Thread-safe.
+template <class = void>
 class page_cursor {
 public:
     page_cursor(listing what, page_query wanted) : what_(std::move(what)), wanted_(std::move(wanted)) {}
 
-    template <class = void>
     std::optional<json> next(const call_scope& scope) {
         const std::lock_guard<std::mutex> lock(mutex_);
         if (at_ == page_.items.size()) {
@@ -144,7 +144,7 @@ public:
             is_over_ = page_.items.empty() || wanted_.offset >= page_.total_count;
             if (page_.items.empty()) return std::nullopt;
         }
-        return std::move(page_.items[at_++]);
+        return std::optional<json>(std::in_place, std::move(page_.items[at_++]));
     }
 
 private:
@@ -170,7 +170,7 @@ class page_range {
 public:
     page_range(detail::call_scope scope, detail::listing what, page_query wanted)
         : scope_(std::move(scope)),
-          cursor_(std::make_shared<detail::page_cursor>(std::move(what), std::move(wanted))) {}
+          cursor_(std::make_shared<detail::page_cursor<>>(std::move(what), std::move(wanted))) {}
 
     /// The next item, or nothing at the end. Retry class: safe.
     typename Mode::template result<std::optional<json>> next() {
@@ -214,7 +214,7 @@ public:
 
 private:
     detail::call_scope scope_;
-    std::shared_ptr<detail::page_cursor> cursor_;
+    std::shared_ptr<detail::page_cursor<>> cursor_;
 };
 
 BACKENDAI_NAMESPACE_END

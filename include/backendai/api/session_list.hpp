@@ -53,7 +53,7 @@ std::string select_session_fields(const field_list& fields, std::string_view fal
 }
 
 template <class = void>
-void filter_by_group(graphql_text& text, const dialect& language, const std::optional<std::string>& domain_name,
+void filter_by_group(graphql_text<>& text, const dialect& language, const std::optional<std::string>& domain_name,
                      const std::optional<std::string>& group_id) {
     if (domain_name) {
         language.require(feature::list_domain);
@@ -71,7 +71,7 @@ listing session_listing(session_filter filter) {
     what.selection = [fields = filter.fields](const dialect& language) {
         return select_session_fields(fields, language.sessions_fields, language);
     };
-    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+    what.arguments = [filter = std::move(filter)](graphql_text<>& text, const dialect& language) {
         // User keys have no such argument, so it is there only when it is used.
         if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
         filter_by_group(text, language, filter.domain_name, filter.group_id);
@@ -82,7 +82,7 @@ listing session_listing(session_filter filter) {
 
 template <class = void>
 json session_by_uuid(const call_scope& scope, const std::string& id, const std::string& selection) {
-    graphql_text text("query", "compute_session");
+    graphql_text<> text("query", "compute_session");
     text.argument("id", "UUID!", id).select(selection);
     return query_field(scope, text);
 }
@@ -92,7 +92,7 @@ json session_by_name(const call_scope& scope, const std::string& name, const std
                      const dialect& language) {
     check_client_token(name); // and so nothing that means something in a filter
     if (language.session_pages == page_order::expressions) {
-        listing what{"compute_session_list", "", &dialect_rules::session_pages, [](graphql_text&, const dialect&) {},
+        listing what{"compute_session_list", "", &dialect_rules::session_pages, [](graphql_text<>&, const dialect&) {},
                      [&selection](const dialect&) { return selection; }};
         page_query wanted;
         wanted.page_size = 1;
@@ -115,7 +115,7 @@ json session_info(const call_scope& scope, const std::string& kernel_id, const f
         return codec::is_uuid(kernel_id) ? session_by_uuid(scope, kernel_id, selection)
                                          : session_by_name(scope, kernel_id, selection, language);
     }
-    graphql_text text("query", "compute_session");
+    graphql_text<> text("query", "compute_session");
     text.argument("sess_id", "String", kernel_id).select(selection);
     json found = query_field(scope, text);
     // 19.03 answers an unknown id with an object that is null in every field.

@@ -71,6 +71,7 @@ client_error closed_early(const stream_message& end, const char* what) {
 
 /// The run behind an execute_stream: what goes over its websocket, in blocking calls. One thread reads; the rest may
 /// come from others.
+template <class = void>
 class execute_run {
 public:
     using value = std::optional<execute_result>;
@@ -80,12 +81,10 @@ public:
         stream_->send_text(command.dump());
     }
 
-    template <class = void>
     value read() {
         if (is_over()) return std::nullopt;
         return take(stream_->receive());
     }
-    template <class = void>
     std::optional<value> read_for(std::chrono::milliseconds limit) {
         if (is_over()) return value();
         std::optional<stream_message> message = stream_->receive_for(limit);
@@ -98,7 +97,6 @@ public:
     void answer(std::string_view text) { stream_->send_text(text); }
 
     /// Interrupts the code unless the run is over, and closes the stream.
-    template <class = void>
     void end() noexcept {
         const auto quietly = [](const auto& step) {
             try {
@@ -116,7 +114,6 @@ public:
     void cancel() noexcept { stream_->cancel(); }
 
 private:
-    template <class = void>
     bool is_over() const {
         if (over_) return true;
         if (waits_for_input_) {
@@ -126,7 +123,6 @@ private:
         return false;
     }
 
-    template <class = void>
     value take(const stream_message& message) {
         if (message.is_closed()) {
             if (over_.exchange(true)) return std::nullopt; // we have ended it meanwhile
@@ -183,12 +179,12 @@ public:
     /// @throws client_error{argument} when it is not UTF-8, else as message_stream::send_text()
     result<void> send_input(std::string text) {
         io_.body().expect_answer();
-        return io_.write([text = std::move(text)](detail::execute_run& run) { run.answer(text); });
+        return io_.write([text = std::move(text)](detail::execute_run<>& run) { run.answer(text); });
     }
 
     /// Ends the run early, as the destructor does: interrupts the code and closes the stream. Harmless afterwards.
     result<void> close() {
-        return io_.write([](detail::execute_run& run) { run.end(); });
+        return io_.write([](detail::execute_run<>& run) { run.end(); });
     }
 
     /// Breaks the stream off from any thread: next() throws client_error{cancelled}.
@@ -200,7 +196,7 @@ public:
     iterator end() { return {}; }
 
 private:
-    typename Mode::template stream_io<detail::execute_run> io_;
+    typename Mode::template stream_io<detail::execute_run<>> io_;
 };
 
 /// The stream of a blocking session.

@@ -22,19 +22,18 @@ namespace detail {
 
 /// The terminal behind a pty_stream: what goes over its websocket, in blocking calls. One thread reads; the rest may
 /// come from others.
+template <class = void>
 class pty_link {
 public:
     using value = std::optional<std::string>; ///< bytes; nothing at the end
 
     explicit pty_link(std::unique_ptr<message_stream> stream) : stream_(std::move(stream)) {}
 
-    template <class = void>
     value read() {
         for (;;) {
             if (std::optional<value> bytes = take(stream_->receive())) return std::move(*bytes);
         }
     }
-    template <class = void>
     std::optional<value> read_for(std::chrono::milliseconds limit) {
         const auto end = time_after(limit);
         for (;;) {
@@ -45,7 +44,6 @@ public:
         }
     }
     void send(const json& message) { stream_->send_text(message.dump()); }
-    template <class = void>
     void end() noexcept {
         try {
             stream_->close();
@@ -57,7 +55,6 @@ public:
 
 private:
     // Nothing for messages that show nothing. They are text or binary frames, by the server's version.
-    template <class = void>
     static std::optional<value> take(const stream_message& message) {
         if (message.is_closed()) {
             const bool is_end =
@@ -110,13 +107,13 @@ public:
     result<void> write(std::string_view bytes) {
         json message;
         if (!bytes.empty()) message = {{"type", "stdin"}, {"chars", codec::base64_encode(bytes)}};
-        return io_.write([message = std::move(message)](detail::pty_link& link) {
+        return io_.write([message = std::move(message)](detail::pty_link<>& link) {
             if (!message.is_null()) link.send(message);
         });
     }
     /// Tells the terminal's size in characters, both at least 1. @throws client_error{argument}
     result<void> resize(int rows, int cols) {
-        return io_.write([rows, cols](detail::pty_link& link) {
+        return io_.write([rows, cols](detail::pty_link<>& link) {
             if (rows < 1 || cols < 1) {
                 throw client_error(error_kind::argument, "a terminal has at least one row and column");
             }
@@ -129,17 +126,17 @@ public:
     result<void> ping() { return send({{"type", "ping"}}); }
     /// Leaves the terminal; read() then ends. Harmless when it has ended.
     result<void> close() {
-        return io_.write([](detail::pty_link& link) { link.end(); });
+        return io_.write([](detail::pty_link<>& link) { link.end(); });
     }
     /// Breaks the connection off: read() throws client_error{cancelled}.
     void cancel() noexcept { io_.body().cancel(); }
 
 private:
     result<void> send(json message) {
-        return io_.write([message = std::move(message)](detail::pty_link& link) { link.send(message); });
+        return io_.write([message = std::move(message)](detail::pty_link<>& link) { link.send(message); });
     }
 
-    typename Mode::template stream_io<detail::pty_link> io_;
+    typename Mode::template stream_io<detail::pty_link<>> io_;
 };
 
 /// The terminal of a blocking session.

@@ -40,7 +40,7 @@ template <class = void>
 void vfolder_upload(const call_scope& scope, const std::string& name, const std::vector<std::filesystem::path>& files,
                     const upload_options& options) {
     check_vfolder_name(name);
-    const std::vector<upload_entry> entries = upload_lister(options).list(files);
+    const std::vector<upload_entry> entries = upload_lister<>(options).list(files);
     const dialect language = scope.negotiate();
     if (language.transfer == folder_transfer::storage_proxy)
         return storage_upload(scope, language, name, entries, options);
@@ -52,14 +52,13 @@ void vfolder_upload(const call_scope& scope, const std::string& name, const std:
 
 /// Receives the files of one request, in the order of the request. A file appears under its name when it is whole, the
 /// last one when the whole answer is.
-class vfolder_download_sink final : public multipart_download {
+template <class = void>
+class vfolder_download_sink final : public multipart_download<> {
 public:
-    template <class = void>
-    vfolder_download_sink(const std::vector<std::vector<std::string>>& names, destination& target,
+    vfolder_download_sink(const std::vector<std::vector<std::string>>& names, destination<>& target,
                           std::uint64_t max_bytes, transfer_meter& meter)
-        : multipart_download(texts(names)), names_(names), target_(target), max_bytes_(max_bytes), meter_(meter) {}
+        : multipart_download<>(texts(names)), names_(names), target_(target), max_bytes_(max_bytes), meter_(meter) {}
 
-    template <class = void>
     static std::vector<std::string> texts(const std::vector<std::vector<std::string>>& names) {
         std::vector<std::string> result;
         for (const auto& name : names) result.push_back(codec::join_path(name));
@@ -105,7 +104,6 @@ protected:
 private:
     // The server tells the base name only, percent-encoded, and some libraries encode that once more. The place of the
     // file is the one that was asked for; a name that does not fit shows that the parts are not those.
-    template <class = void>
     void check_name(const codec::part_headers& headers) const {
         const auto told = headers.disposition().filename;
         if (!told) return;
@@ -116,7 +114,7 @@ private:
     }
 
     const std::vector<std::vector<std::string>>& names_;
-    destination& target_;
+    destination<>& target_;
     std::uint64_t max_bytes_;
     transfer_meter& meter_;
     std::optional<std::uint64_t> total_;
@@ -128,10 +126,10 @@ void vfolder_download(const call_scope& scope, const std::string& name, const st
     check_vfolder_name(name);
     const dialect language = scope.negotiate();
     if (language.transfer == folder_transfer::storage_proxy)
-        return storage_download(scope, name, dest, options).run(files);
+        return storage_download<>(scope, name, dest, options).run(files);
     if (options.resume) language.require(feature::resumable_download);
     call what = vfolder_call("GET", name, "/download");
-    destination target(dest, options.existing);
+    destination<> target(dest, options.existing);
     std::vector<std::vector<std::string>> names;
     std::set<std::string> known;
     codec::name_collisions collisions;
@@ -147,9 +145,9 @@ void vfolder_download(const call_scope& scope, const std::string& name, const st
         names.push_back(std::move(parts));
     }
     if (names.empty()) return;
-    what.set_json({{"files", vfolder_download_sink::texts(names)}});
+    what.set_json({{"files", vfolder_download_sink<>::texts(names)}});
     transfer_meter meter(options.progress);
-    vfolder_download_sink sink(names, target, options.max_bytes, meter);
+    vfolder_download_sink<> sink(names, target, options.max_bytes, meter);
     sink.perform(scope, std::move(what));
 }
 

@@ -30,7 +30,7 @@ listing vfolder_listing(vfolder_filter filter) {
     what.selection = [fields = filter.fields](const dialect&) {
         return select_fields(fields, "name created_at last_used max_files max_size");
     };
-    what.arguments = [filter = std::move(filter)](graphql_text& text, const dialect& language) {
+    what.arguments = [filter = std::move(filter)](graphql_text<>& text, const dialect& language) {
         if (filter.access_key) text.argument("access_key", "String", *filter.access_key);
         filter_by_group(text, language, filter.domain_name, filter.group_id);
     };

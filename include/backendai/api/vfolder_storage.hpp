@@ -90,7 +90,7 @@ void storage_upload(const call_scope& call_limits, const dialect& language, cons
         total += entry.size;
     }
     const transfer_scope scope(call_limits);
-    std::optional<upload_journal> journal;
+    std::optional<upload_journal<>> journal;
     if (!options.resume_file.empty()) journal.emplace(options.resume_file, server_name(scope.state()), folder);
     storage_tickets tickets;
     tickets.for_upload = [&](const std::string& name, std::uint64_t size) {
@@ -100,14 +100,14 @@ void storage_upload(const call_scope& call_limits, const dialect& language, cons
     if (!language.uploads_make_parents) make_parents(scope, folder, entries);
     transfer_meter meter(options.progress, total);
     for (const upload_entry& entry : entries)
-        tus_upload(scope, tickets, entry, options.chunk_size, journal ? &*journal : nullptr, meter).run();
+        tus_upload<>(scope, tickets, entry, options.chunk_size, journal ? &*journal : nullptr, meter).run();
     if (journal) journal->remove();
 }
 
 /// Downloads files and directories, one after the other.
+template <class = void>
 class storage_download {
 public:
-    template <class = void>
     storage_download(const call_scope& scope, const std::string& folder, const std::filesystem::path& dest,
                      const download_options& options)
         : scope_(scope),
@@ -117,7 +117,6 @@ public:
           meter_(options.progress),
           left_(options.max_bytes != 0 ? options.max_bytes : (std::numeric_limits<std::uint64_t>::max)()) {}
 
-    template <class = void>
     void run(const std::vector<std::string>& paths) {
         std::vector<components> names;
         std::set<std::string> known;
@@ -136,7 +135,7 @@ public:
     }
 
 private:
-    using components = destination::components;
+    using components = destination<>::components;
     // Of one directory, as far as memory is concerned: servers may lie, with a directory that has itself in it, say.
     static constexpr std::size_t most_entries = 1'000'000;
     static constexpr std::size_t most_name_bytes = std::size_t{64} << 20;
@@ -147,10 +146,9 @@ private:
     };
 
     // False when the server says that it is no file.
-    template <class = void>
     bool fetch_file(const components& name, std::optional<file_metadata> metadata) {
         const std::string path = codec::join_path(name);
-        ranged_download file(
+        ranged_download<> file(
             scope_, [&] { return request_download(scope_, folder_, path); }, target_, name, metadata, meter_);
         file.set_limit(left_ - meter_.done());
         if (only_one_ && !metadata) file.tells_total();
@@ -158,14 +156,13 @@ private:
         try {
             file.run();
             return true;
-        } catch (const ranged_download::not_a_file& found) {
+        } catch (const ranged_download<>::not_a_file& found) {
             refusal_.emplace(found.refusal);
             return false;
         }
     }
 
     // Looks at everything first: a name that cannot be used is told before anything is written.
-    template <class = void>
     void fetch_directory(const components& top) {
         std::vector<listed> files, directories;
         const std::string asked_for = codec::join_path(top);
@@ -208,7 +205,6 @@ private:
         }
     }
 
-    template <class = void>
     std::vector<file_entry> list(const std::string& path, bool is_asked_for) {
         try {
             file_listing found = vfolder_list_files(scope_.step(), folder_, path.empty() ? "." : path);
@@ -224,7 +220,6 @@ private:
     }
 
     // The components of a name that may be used here.
-    template <class = void>
     components checked_name(const std::string& name, error_kind blame) {
         try {
             components parts = codec::safe_relative_path(name, codec::root_name::refuse, options_.names);
@@ -235,15 +230,13 @@ private:
             throw unusable(e.what());
         }
     }
-    template <class = void>
     static client_error unusable(const std::string& why) {
         return {error_kind::protocol, "the download is not usable: " + why, client_error::progress::maybe_sent};
     }
-    template <class = void>
     static bool is_link(const file_entry& entry) {
-        return entry.raw.value("type", json()) == "SYMBOLIC_LINK" || (!entry.mode.empty() && entry.mode[0] == 'l');
+        return codec::is_equal(entry.raw.value("type", json()), "SYMBOLIC_LINK") ||
+               (!entry.mode.empty() && entry.mode[0] == 'l');
     }
-    template <class = void>
     static os::file_time time_of(const file_entry& entry) {
         const auto since = entry.mtime.time_since_epoch();
         auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since);
@@ -254,7 +247,7 @@ private:
 
     transfer_scope scope_;
     const std::string& folder_;
-    destination target_;
+    destination<> target_;
     const download_options& options_;
     transfer_meter meter_;
     std::uint64_t left_; // of max_bytes

@@ -40,12 +40,12 @@ struct file_metadata {
 /// without following links, so a link inside the destination (made by whom ever, whenever) stops the transfer instead
 /// of leading it elsewhere. The destination itself may be reached through links: the user named it. Not thread-safe.
 /// All functions throw client_error{io} with the path.
+template <class = void>
 class destination {
 public:
     using components = std::vector<std::string>;
 
     /// Makes nothing yet. @throws client_error{io} when @p root exists and is no directory.
-    template <class = void>
     destination(std::filesystem::path root, existing_files policy) : root_path_(std::move(root)), policy_(policy) {
         if (root_path_.empty()) root_path_ = ".";
         with_io_errors(root_path_, [&] {
@@ -60,7 +60,6 @@ public:
 
     /// Whether a file that is to come under this name is wanted: not when it exists and is to be kept.
     /// @throws client_error{io} when the name cannot be used: a directory, or taken and the policy is `fail`.
-    template <class = void>
     bool wants(const components& name) const {
         const std::filesystem::path path = path_of(name);
         return with_io_errors(path, [&] {
@@ -77,7 +76,6 @@ public:
     }
 
     /// Whether there is a directory of this name; a link to one is none.
-    template <class = void>
     bool is_directory(const components& name) const {
         return with_io_errors(path_of(name), [&] {
             if (!std::filesystem::exists(root_path_)) return false;
@@ -92,7 +90,6 @@ public:
 
     /// Begins a file; data follows by write(), end_file() completes it. A file that is not wanted takes its data and
     /// drops it. Without metadata it gets the usual mode of new files and the present time.
-    template <class = void>
     void begin_file(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
         with_io_errors(current_path_, [&] {
@@ -117,7 +114,6 @@ public:
     /// Begins a file under a temporary name that is the same each time: what is there of an earlier time is gone on
     /// with, and discard() leaves it. Returns how many bytes that is. Until the file has its own name nobody else can
     /// begin one under that temporary name: that is client_error{io}.
-    template <class = void>
     std::uint64_t begin_kept_file(const components& name, const std::string& temporary,
                                   std::optional<file_metadata> metadata = std::nullopt) {
         current_path_ = path_of(name);
@@ -142,7 +138,6 @@ public:
         });
     }
     /// Cuts the file that was begun off; what follows goes there.
-    template <class = void>
     void cut_file(std::uint64_t size) {
         with_io_errors(current_path_, [&] {
             file_.resize(size);
@@ -150,7 +145,6 @@ public:
         });
     }
     /// A small file beside @p name, for what is to be known of it later; nothing when there is none.
-    template <class = void>
     std::optional<std::string> read_note(const components& name, const std::string& note) {
         return with_io_errors(path_of(name), [&]() -> std::optional<std::string> {
             const os::directory holder = make_parent(name);
@@ -161,7 +155,6 @@ public:
             return text;
         });
     }
-    template <class = void>
     void write_note(const components& name, const std::string& note, std::string_view text) {
         with_io_errors(path_of(name), [&] {
             const os::directory holder = make_parent(name);
@@ -171,16 +164,13 @@ public:
             file.close();
         });
     }
-    template <class = void>
     void remove_note(const components& name, const std::string& note) {
         with_io_errors(path_of(name), [&] { open_parent(name).remove_file(note); });
     }
-    template <class = void>
     void write(std::string_view data) {
         if (!file_.is_open()) return;
         with_io_errors(current_path_, [&] { file_.write(data); });
     }
-    template <class = void>
     void end_file() {
         if (!file_.is_open()) return;
         with_io_errors(current_path_, [&] {
@@ -195,7 +185,6 @@ public:
 
     /// Makes a directory, or takes the one that is there. Mode and time are set by commit(), for new ones only, since a
     /// directory without write permission could not be filled.
-    template <class = void>
     void make_directory(const components& name, std::optional<file_metadata> metadata = std::nullopt) {
         with_io_errors(path_of(name), [&] {
             components inside = name;
@@ -208,7 +197,6 @@ public:
 
     /// Gives all staged files their names, and the directories that were made their modes. The last thing that can fail
     /// is checked for all of them first.
-    template <class = void>
     void commit() {
         commit_files();
         // Inner ones first: what a directory's mode forbids and its time says holds once all is in it.
@@ -224,7 +212,6 @@ public:
         made_above_.clear();
     }
     /// The first half of that: more files may follow, into directories that are to be read-only at the end.
-    template <class = void>
     void commit_files() {
         for (const auto& item : staged_) {
             const staged& file = item.second;
@@ -240,7 +227,6 @@ public:
 
     /// Removes what was staged and the directories that were made for it, where they still are. Files are removed also
     /// when memory is used up, which may be why.
-    template <class = void>
     void discard() noexcept {
         file_ = os::open_file();
         for (const auto& item : staged_) {
@@ -277,7 +263,6 @@ private:
         std::optional<file_metadata> metadata;
     };
 
-    template <class = void>
     std::filesystem::path path_of(const components& name) const {
         return root_path_ / os::text_path(codec::join_path(name));
     }
@@ -292,7 +277,6 @@ private:
         }
     }
 
-    template <class = void>
     static std::string random_digits() {
         std::random_device random;
         static constexpr char digits[] = "0123456789abcdef";
@@ -304,7 +288,6 @@ private:
         return text;
     }
 
-    template <class = void>
     void check_directory(os::file_kind kind, const components& name, std::size_t depth) const {
         if (kind == os::file_kind::directory) return;
         const std::filesystem::path path =
@@ -314,7 +297,6 @@ private:
         io_failure(path, "is not a directory");
     }
 
-    template <class = void>
     bool wanted(os::file_kind kind, const std::filesystem::path& path) const {
         if (kind == os::file_kind::none) return true;
         if (kind == os::file_kind::directory) io_failure(path, "a directory is where the file should go");
@@ -322,7 +304,6 @@ private:
         return policy_ == existing_files::overwrite;
     }
 
-    template <class = void>
     void open_root() {
         if (root_.is_open()) return;
         std::filesystem::path missing = std::filesystem::absolute(root_path_).lexically_normal();
@@ -338,7 +319,6 @@ private:
     }
 
     // The directory that holds @p name, made where it is missing; its number.
-    template <class = void>
     os::directory make_parent(const components& name, std::size_t* number = nullptr) {
         open_root();
         os::directory holder = root_.duplicate();
@@ -363,7 +343,6 @@ private:
 
     // The directory that holds @p name, which was there before: one that somebody took away is not made again. Needs no
     // memory while all is well.
-    template <class = void>
     os::directory open_parent(const components& name) const {
         os::directory holder = root_.duplicate();
         for (std::size_t i = 0; i + 1 < name.size(); ++i) {
@@ -373,7 +352,6 @@ private:
         return holder;
     }
 
-    template <class = void>
     components name_of(std::size_t number) const {
         components name;
         for (; number != 0; number = directories_[number].parent) name.push_back(directories_[number].name);
@@ -386,7 +364,6 @@ private:
         directories_.resize(1);
     }
 
-    template <class = void>
     void put_in_place(const staged& file) {
         const os::directory holder = open_parent(file.name);
         const std::string& name = file.name.back();

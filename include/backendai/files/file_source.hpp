@@ -71,6 +71,7 @@ private:
 namespace detail {
 
 /// Passes a source on and counts what is read from it.
+template <class = void>
 class metered_source final : public codec::byte_source {
 public:
     metered_source(std::shared_ptr<codec::byte_source> source, std::string name, std::shared_ptr<transfer_meter> meter)

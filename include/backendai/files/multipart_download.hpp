@@ -30,6 +30,7 @@ namespace detail {
 
 /// Receives one multipart/mixed answer whose parts belong, in this order, to the files that were asked for.
 /// What is wrong with the answer becomes client_error{protocol} with the name of the file.
+template <class = void>
 class multipart_download : private codec::multipart_handler {
 public:
     explicit multipart_download(std::vector<std::string> requested) : requested_(std::move(requested)) {}
@@ -37,7 +38,6 @@ public:
     multipart_download& operator=(const multipart_download&) = delete;
 
     /// Makes @p what stream its answer into this object, performs it, and checks that everything came.
-    template <class = void>
     void perform(const call_scope& scope, call what) {
         what.on_head = [this](const response_head& head) {
             decoded([&] {
@@ -80,7 +80,6 @@ protected:
 
 private:
     // Some HTTP libraries hand over 4 to 16 KiB at a time; decoders and the disk are a third faster with larger pieces.
-    template <class = void>
     void gather(std::string_view data) {
         if (gathered_.empty() && data.size() >= piece_size / 4) {
             decoded([&] { reader_->feed(data); });
@@ -132,7 +131,7 @@ private:
     std::vector<std::string> requested_;
     std::string gathered_;
     std::unique_ptr<codec::multipart_reader> reader_;
-    std::optional<part_decoder> decoder_;
+    std::optional<part_decoder<>> decoder_;
     std::size_t parts_ = 0;
     bool in_part_ = false;
 };

@@ -48,8 +48,8 @@ void upload_files(const call_scope& scope, const call& what, const std::vector<u
             codec::form_part part;
             part.name = "src"; // what the official client calls each part
             part.filename = files[i].name;
-            part.content = std::make_shared<metered_source>(std::make_shared<file_source>(files[i].path, files[i].size),
-                                                            files[i].name, meter);
+            part.content = std::make_shared<metered_source<>>(
+                std::make_shared<file_source>(files[i].path, files[i].size), files[i].name, meter);
             parts.push_back(std::move(part));
         }
         call step = what;

@@ -20,10 +20,10 @@ namespace detail {
 
 /// One part's decoder: identity, gzip, or deflate, which in this protocol is raw, without a zlib header.
 /// Not thread-safe; throws codec::decode_error.
+template <class = void>
 class part_decoder {
 public:
     /// @param limit how many decoded bytes are acceptable
-    template <class = void>
     part_decoder(const std::string& encoding, std::uint64_t limit) : left_(limit) {
         if (encoding == "gzip" || encoding == "x-gzip") {
             inflate_.emplace(codec::deflate_format::gzip, codec::expansion_limits{limit, 0, 0});
@@ -41,7 +41,6 @@ public:
         left_ -= data.size();
         sink(data);
     }
-    template <class = void>
     void finish() {
         if (inflate_) inflate_->finish();
     }

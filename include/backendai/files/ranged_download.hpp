@@ -46,6 +46,7 @@ struct file_validators {
 };
 
 /// Fetches one file into a destination that is ready to stage it.
+template <class = void>
 class ranged_download {
 public:
     /// The first answer says that this is no file: a directory, perhaps.
@@ -54,9 +55,8 @@ public:
     };
 
     /// @param ticket asks for a ticket; asked anew for each request, as tokens grow old
-    template <class = void>
-    ranged_download(const transfer_scope& scope, std::function<storage_ticket()> ticket, destination& target,
-                    destination::components name, std::optional<file_metadata> metadata, transfer_meter& meter)
+    ranged_download(const transfer_scope& scope, std::function<storage_ticket()> ticket, destination<>& target,
+                    destination<>::components name, std::optional<file_metadata> metadata, transfer_meter& meter)
         : scope_(scope),
           ticket_(std::move(ticket)),
           target_(target),
@@ -71,7 +71,6 @@ public:
     void tells_total() { tells_total_ = true; }
     /// Keeps what has come when the download fails, for a later one with the same key.
     /// @param key names what is downloaded, wherever it goes: endpoint, folder and path
-    template <class = void>
     void keep_parts(const std::string& key) {
         const std::string digest = codec::to_hex(codec::digest("sha256", key)).substr(0, 24);
         part_ = ".backendai-" + digest + ".part";
@@ -81,7 +80,6 @@ public:
     /// Returns when the file is whole and has its name.
     /// @throws not_a_file when nothing was staged and the server does not give it out as a file; api_error;
     /// client_error
-    template <class = void>
     void run() {
         go_on_with_part();
         int failures = 0; // in a row, without a byte
@@ -115,7 +113,6 @@ private:
     static constexpr int most_changes = 3;
     struct other_state {};
 
-    template <class = void>
     void go_on_with_part() {
         if (!part_.empty()) known_ = read_note();
         if (!known_) return;
@@ -129,7 +126,6 @@ private:
         target_.cut_file(offset_);
         if (offset_ != 0) meter_.add(shown_, offset_);
     }
-    template <class = void>
     void begin_anew() {
         meter_.take_back(offset_);
         offset_ = 0;
@@ -145,7 +141,6 @@ private:
     }
 
     // One request. Whether the file is whole after it.
-    template <class = void>
     bool fetch() {
         if (offset_ != 0 && !(known_ && known_->are_usable())) begin_anew();
         call what = storage_call(scope_, ticket_(), "GET");
@@ -162,7 +157,6 @@ private:
         return true;
     }
 
-    template <class = void>
     void judge(const response_head& head) {
         const std::string* coding = head.headers.find("Content-Encoding");
         if (coding != nullptr && *coding != "identity") broken("the content is encoded, which nobody asked for");
@@ -182,7 +176,6 @@ private:
         meter_.add(shown_, 0); // an empty file is to be seen once, too
     }
 
-    template <class = void>
     void judge_part(const response_head& head) {
         const auto range = parse_content_range(head.headers.get("Content-Range"));
         if (asked_from_ == 0 || !range || range->first != offset_ || range->last + 1 != range->size)
@@ -191,12 +184,10 @@ private:
         length_ = range->size;
     }
 
-    template <class = void>
     static file_validators validators_of(const response_head& head, std::uint64_t size) {
         return {head.headers.get("ETag"), head.headers.get("Last-Modified"), size};
     }
 
-    template <class = void>
     void take(std::string_view data) {
         if (data.size() > limit_ - (std::min)(limit_, offset_)) broken("it has more bytes than max_bytes");
         if (length_ && data.size() > *length_ - offset_) broken("it has more bytes than announced");
@@ -215,14 +206,12 @@ private:
             throw e.after_sending();
         }
     }
-    template <class = void>
     [[noreturn]] void broken(const std::string& why) {
         is_broken_ = true;
         throw client_error(error_kind::protocol, "the download is not usable: " + codec::printable(shown_) + ": " + why,
                            client_error::progress::maybe_sent);
     }
 
-    template <class = void>
     std::optional<file_validators> read_note() {
         const auto text = target_.read_note(name_, note_);
         if (!text) return {};
@@ -236,7 +225,6 @@ private:
             return {};
         }
     }
-    template <class = void>
     void write_note() {
         const json note = {{"etag", known_->etag}, {"last_modified", known_->last_modified}, {"size", known_->size}};
         checked([&] { target_.write_note(name_, note_, note.dump(-1, ' ', false, json::error_handler_t::replace)); });
@@ -244,8 +232,8 @@ private:
 
     const transfer_scope& scope_;
     std::function<storage_ticket()> ticket_;
-    destination& target_;
-    destination::components name_;
+    destination<>& target_;
+    destination<>::components name_;
     std::string shown_, part_, note_;
     std::optional<file_metadata> metadata_;
     transfer_meter& meter_;

@@ -23,10 +23,11 @@ namespace detail {
 /// Regular files and directories only. Links are refused, also harmless ones: the archives of this protocol hold the
 /// files somebody asked for, and what a link would mean on this side depends on what else is there. So are devices and
 /// FIFOs. Throws codec::decode_error that names the entry before anything of it is written; client_error{io}.
+template <class = void>
 class tar_extractor final : public codec::tar_handler {
 public:
     /// @param known the names of the whole transfer, of which this may be one archive among several
-    tar_extractor(destination& target, codec::path_policy names, codec::name_collisions& known, transfer_meter& meter)
+    tar_extractor(destination<>& target, codec::path_policy names, codec::name_collisions& known, transfer_meter& meter)
         : target_(target), names_(names), known_(known), meter_(meter) {}
 
     void on_entry(const codec::tar_entry& entry) override {
@@ -59,7 +60,6 @@ public:
     }
 
 private:
-    template <class = void>
     static const char* kind_of(codec::tar_type type) {
         switch (type) {
         case codec::tar_type::hard_link: return "hard link";
@@ -69,7 +69,7 @@ private:
         }
     }
 
-    destination& target_;
+    destination<>& target_;
     codec::path_policy names_;
     codec::name_collisions& known_;
     transfer_meter& meter_;

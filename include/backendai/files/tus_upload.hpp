@@ -34,6 +34,7 @@ BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
 /// A part of a local file as the body of a request. Tells how far it was read.
+template <class = void>
 class file_slice final : public codec::byte_source {
 public:
     /// @param on_read gets how many bytes more, or fewer after a rewind, were read
@@ -81,13 +82,13 @@ struct storage_tickets {
 
 /// Sends one file. The server's word on the offset is checked against what was sent: never is more than the file sent,
 /// and nothing again that the server has acknowledged.
+template <class = void>
 class tus_upload {
 public:
     tus_upload(const transfer_scope& scope, const storage_tickets& tickets, const upload_entry& entry,
-               std::uint64_t chunk_size, upload_journal* journal, transfer_meter& meter)
+               std::uint64_t chunk_size, upload_journal<>* journal, transfer_meter& meter)
         : scope_(scope), tickets_(tickets), entry_(entry), chunk_size_(chunk_size), journal_(journal), meter_(meter) {}
 
-    template <class = void>
     void run() {
         identity_ = with_io_errors(entry_.path, [this] { return identity_of(os::open_for_reading(entry_.path)); });
         if (identity_.size != entry_.size) io_failure(entry_.path, "it changed while it was sent");
@@ -109,7 +110,6 @@ public:
 private:
     std::uint64_t size() const { return identity_.size; }
 
-    template <class = void>
     storage_ticket new_ticket() {
         storage_ticket ticket = tickets_.for_upload(entry_.name, size());
         // A file of one piece is sent again as a whole in any case.
@@ -119,7 +119,6 @@ private:
     }
 
     // Whether the file arrived; false when the server does not know the upload any more (see lost_).
-    template <class = void>
     bool send() {
         std::uint64_t offset = 0;                          // what the server has acknowledged
         std::uint64_t in_doubt = is_resumed_ ? size() : 0; // how much may have arrived behind that
@@ -186,7 +185,6 @@ private:
 
     // The offset of the next byte. Asked until two answers agree: the server may still work on what came before the
     // connection was lost.
-    template <class = void>
     std::uint64_t ask() {
         std::optional<std::uint64_t> before;
         for (int tries = 0; tries < 100; ++tries) {
@@ -200,20 +198,18 @@ private:
         return broken("the storage proxy's offset does not come to rest");
     }
 
-    template <class = void>
     std::uint64_t append(std::uint64_t offset, std::uint64_t piece) {
         call what = storage_call(scope_, ticket_, "PATCH");
         what.headers = {{"Tus-Resumable", "1.0.0"},
                         {"Upload-Offset", std::to_string(offset)},
                         {"Content-Type", "application/offset+octet-stream"}};
         if (piece != 0) {
-            what.source = std::make_shared<file_slice>(entry_.path, identity_, offset, piece,
-                                                       [this](std::int64_t bytes) { count(bytes); });
+            what.source = std::make_shared<file_slice<>>(entry_.path, identity_, offset, piece,
+                                                         [this](std::int64_t bytes) { count(bytes); });
         }
         return read_offset(scope_.perform_once(std::move(what)));
     }
 
-    template <class = void>
     std::uint64_t read_offset(const response& answer) {
         std::optional<std::uint64_t> offset;
         std::optional<std::uint64_t> length;
@@ -229,7 +225,6 @@ private:
         return *offset;
     }
 
-    template <class = void>
     void check_offset(std::uint64_t told, std::uint64_t least, std::uint64_t most) {
         if (told >= least && told <= most) return;
         broken("the storage proxy's offset is " + std::to_string(told) + ", which is not between " +
@@ -237,32 +232,27 @@ private:
     }
 
     // Not to be tried again.
-    template <class = void>
     [[noreturn]] std::uint64_t broken(const std::string& why) {
         is_broken_ = true;
         bad_answer(why);
     }
 
-    template <class = void>
     bool lost(const char* why) {
         return lost(
             std::make_exception_ptr(client_error(error_kind::protocol, why, client_error::progress::maybe_sent)));
     }
-    template <class = void>
     bool lost(std::exception_ptr why) {
         lost_ = std::move(why);
         was_asked_ = false;
         return false;
     }
 
-    template <class = void>
     static bool tells_of_token(const api_error& failure) {
         return failure.data().is_object() && failure.data().contains("token");
     }
 
     // Whether the file on the server is this one: by its size, by the end of its content, and by having been written
     // since the ticket was issued, all by the servers' clocks.
-    template <class = void>
     bool is_there() {
         const auto issued = codec::parse_http_date(ticket_.issued);
         const std::uint64_t tail = (std::min)(size(), std::uint64_t{64} * 1024);
@@ -285,9 +275,8 @@ private:
             return false; // no such file, or shorter
         }
     }
-    template <class = void>
     std::string read_end(std::uint64_t bytes) {
-        file_slice slice(entry_.path, identity_, size() - bytes, bytes, [](std::int64_t) {});
+        file_slice<> slice(entry_.path, identity_, size() - bytes, bytes, [](std::int64_t) {});
         std::string content(static_cast<std::size_t>(bytes), '\0');
         for (std::size_t at = 0; at < content.size();) at += slice.read(&content[at], content.size() - at);
         return content;
@@ -295,7 +284,6 @@ private:
 
     // --- progress ----------------------------------------------------------------------------------------------------
 
-    template <class = void>
     void count(std::int64_t bytes) {
         if (bytes < 0) {
             meter_.take_back(static_cast<std::uint64_t>(-bytes));
@@ -305,7 +293,6 @@ private:
             meter_.add(entry_.name, static_cast<std::uint64_t>(bytes));
         }
     }
-    template <class = void>
     void set_position(std::uint64_t position) {
         if (position < position_) {
             meter_.take_back(position_ - position);
@@ -319,7 +306,7 @@ private:
     const storage_tickets& tickets_;
     const upload_entry& entry_;
     std::uint64_t chunk_size_;
-    upload_journal* journal_;
+    upload_journal<>* journal_;
     transfer_meter& meter_;
     file_identity identity_;
     storage_ticket ticket_;

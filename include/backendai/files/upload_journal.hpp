@@ -71,22 +71,20 @@ std::string sample_digest(os::open_file& file) {
 /// One JSON object a line: the first says whose it is, the others what became of a file; the last one about a file
 /// counts. Lines are appended, so that a program which is killed leaves at worst half a line at the end, which is cut
 /// off. Not thread-safe; failures are client_error{io}, a file of something else is client_error{argument}.
+template <class = void>
 class upload_journal {
 public:
-    template <class = void>
     upload_journal(std::filesystem::path path, const std::string& endpoint, const std::string& folder)
         : path_(std::move(path)), head_({{"backendai", "upload"}, {"endpoint", endpoint}, {"folder", folder}}) {
         with_io_errors(path_, [this] { open(); });
     }
 
     /// Whether the file was uploaded already, as it is now.
-    template <class = void>
     bool is_done(const std::string& name, const std::filesystem::path& local, const file_identity& now) const {
         const auto found = entries_.find(name);
         return found != entries_.end() && found->second.contains("done") && is_same(found->second, local, now);
     }
     /// How to go on with an upload that was begun, if the file is as it was.
-    template <class = void>
     std::optional<storage_ticket> find(const std::string& name, const std::filesystem::path& local,
                                        const file_identity& now) const {
         const auto found = entries_.find(name);
@@ -95,7 +93,6 @@ public:
         const auto text = [&](const char* key) { return found->second.value(key, std::string()); };
         return storage_ticket{text("url"), text("token"), text("issued")};
     }
-    template <class = void>
     void note_begin(const std::string& name, const std::filesystem::path& local, const file_identity& now,
                     const storage_ticket& ticket) {
         json entry = describe(name, local, now);
@@ -104,14 +101,12 @@ public:
         entry["issued"] = ticket.issued;
         append(std::move(entry));
     }
-    template <class = void>
     void note_done(const std::string& name, const std::filesystem::path& local, const file_identity& now) {
         json entry = describe(name, local, now);
         entry["done"] = true;
         append(std::move(entry));
     }
     /// The whole upload is complete.
-    template <class = void>
     void remove() {
         file_ = os::open_file();
         std::error_code error;
@@ -122,7 +117,6 @@ public:
 private:
     static constexpr std::size_t largest = std::size_t{256} << 20;
 
-    template <class = void>
     void open() {
         const auto text = os::read_private_file(path_, largest);
         const os::directory folder(path_.has_parent_path() ? path_.parent_path() : std::filesystem::path("."));
@@ -140,7 +134,6 @@ private:
     }
 
     // Returns where the last whole line ends.
-    template <class = void>
     std::size_t read(std::string_view text) {
         std::size_t begin = 0;
         bool is_first = true;
@@ -152,8 +145,9 @@ private:
                 foreign("holds a line that no upload has written");
             }
             if (std::exchange(is_first, false)) {
-                if (!line.is_object() || line.value("backendai", json()) != "upload") foreign("is no resume file");
-                if (line != head_) foreign("belongs to an upload to another server or folder");
+                if (!line.is_object() || !codec::is_equal(line.value("backendai", json()), "upload"))
+                    foreign("is no resume file");
+                if (!codec::is_equal(line, head_)) foreign("belongs to an upload to another server or folder");
             } else if (line.is_object() && line.contains("file") && line["file"].is_string()) {
                 const std::string name = line["file"].get<std::string>();
                 entries_[name] = std::move(line);
@@ -164,42 +158,35 @@ private:
             foreign("is no resume file");
         return begin;
     }
-    template <class = void>
     [[noreturn]] void foreign(const char* why) const {
         throw client_error(error_kind::argument, "resume_file " + shown(path_) + ' ' + why);
     }
 
-    template <class = void>
     static json describe(const std::string& name, const std::filesystem::path& local, const file_identity& now) {
         return {{"file", name},
                 {"size", now.size},
                 {"modified", {now.modified.seconds, now.modified.nanoseconds}},
                 {"sample", sample_of(local)}};
     }
-    template <class = void>
     static std::string sample_of(const std::filesystem::path& local) {
         return with_io_errors(local, [&] {
             os::open_file file = os::open_for_reading(local);
             return sample_digest(file);
         });
     }
-    template <class = void>
     static bool is_same(const json& entry, const std::filesystem::path& local, const file_identity& now) {
         const json as_noted = {{"size", now.size}, {"modified", {now.modified.seconds, now.modified.nanoseconds}}};
-        return entry.value("size", json()) == as_noted["size"] &&
-               entry.value("modified", json()) == as_noted["modified"] && entry.value("sample", "") == sample_of(local);
+        return codec::is_equal(entry.value("size", json()), as_noted["size"]) &&
+               codec::is_equal(entry.value("modified", json()), as_noted["modified"]) &&
+               entry.value("sample", "") == sample_of(local);
     }
 
-    template <class = void>
     void append(json entry) {
         with_io_errors(path_, [&] { write(entry); });
         const std::string name = entry["file"].get<std::string>();
         entries_[name] = std::move(entry);
     }
-    template <class = void>
-    void write(const json& line) {
-        file_.write(line.dump() + '\n');
-    }
+    void write(const json& line) { file_.write(line.dump() + '\n'); }
 
     std::filesystem::path path_;
     json head_;

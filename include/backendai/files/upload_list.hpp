@@ -40,9 +40,9 @@ struct upload_entry {
 /// A relative path is relative to the current directory, not to the base directory. Symbolic links are taken for what
 /// they lead to, under the link's name, as long as that lies below the base directory and is no directory the walk is
 /// in.
+template <class = void>
 class upload_lister {
 public:
-    template <class = void>
     explicit upload_lister(const upload_options& options) : special_(options.special), rename_(options.rename) {
         const std::filesystem::path base = options.basedir.empty() ? std::filesystem::path(".") : options.basedir;
         base_ = with_io_errors(base, [&] { return std::filesystem::canonical(base); });
@@ -51,7 +51,6 @@ public:
 
     /// @throws client_error{argument} for a file outside of the base directory, a name that cannot be sent, and what
     ///         special_files::refuse refuses; client_error{io} for what is not there or cannot be read.
-    template <class = void>
     std::vector<upload_entry> list(const std::vector<std::filesystem::path>& files) {
         for (const std::filesystem::path& file : files) {
             const std::filesystem::path place = with_io_errors(file, [&] { return locate(file); });
@@ -64,13 +63,11 @@ public:
     }
 
 private:
-    template <class = void>
     [[noreturn]] static void wrong(const std::filesystem::path& path, const std::string& why) {
         throw client_error(error_kind::argument, shown(path) + ": " + why);
     }
 
     // Absolute, with links resolved in all but the last component: that one's name is the user's choice.
-    template <class = void>
     static std::filesystem::path locate(const std::filesystem::path& file) {
         std::filesystem::path absolute = std::filesystem::absolute(file).lexically_normal();
         if (!absolute.has_filename()) absolute = absolute.parent_path(); // "folder/"
@@ -78,13 +75,11 @@ private:
         return std::filesystem::canonical(absolute.parent_path()) / absolute.filename();
     }
 
-    template <class = void>
     static bool is_below(const std::filesystem::path& path, const std::filesystem::path& base) {
         const auto ends = std::mismatch(base.begin(), base.end(), path.begin(), path.end());
         return ends.first == base.end();
     }
 
-    template <class = void>
     void add(const std::filesystem::path& path, const std::string& name) {
         namespace fs = std::filesystem;
         fs::file_status status = fs::symlink_status(path);
@@ -106,7 +101,6 @@ private:
         entries_.push_back({path, renamed(path, name), os::open_for_reading(path).size()});
     }
 
-    template <class = void>
     std::string renamed(const std::filesystem::path& path, const std::string& name) {
         if (!rename_) return name;
         std::string other = rename_(name);
@@ -116,7 +110,6 @@ private:
         return other;
     }
 
-    template <class = void>
     void walk(const std::filesystem::path& path, const std::string& name) {
         namespace fs = std::filesystem;
         const fs::path real = fs::canonical(path);
@@ -138,12 +131,10 @@ private:
         open_.pop_back();
     }
 
-    template <class = void>
     void special(const std::filesystem::path& path, const char* why) const {
         if (special_ == special_files::refuse) wrong(path, why);
     }
 
-    template <class = void>
     static void check_name(const std::filesystem::path& path, std::string_view name) {
         if (!codec::is_utf8(name)) wrong(path, "its name is not UTF-8");
         if (name.find_first_of("\r\n") != std::string_view::npos) wrong(path, "its name holds a line break");

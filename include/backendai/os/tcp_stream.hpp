@@ -159,6 +159,7 @@ io_result write_now(socket_handle handle, std::string_view bytes) {
 } // namespace detail
 
 /// A connection that somebody else owns, used for a while; non-blocking if its owner made it so.
+template <class = void>
 class borrowed_stream final : public byte_stream {
 public:
     explicit borrowed_stream(detail::socket_handle handle) : handle_(handle) {}
@@ -172,11 +173,11 @@ private:
 };
 
 /// A TCP connection. See byte_stream for threads.
+template <class = void>
 class tcp_stream final : public byte_stream {
 public:
     /// Takes over a connected socket and makes it non-blocking. @throws client_error{connect} when that fails, and the
     /// socket stays the caller's
-    template <class = void>
     explicit tcp_stream(detail::socket_handle handle) : handle_(handle) {
         if (!detail::set_non_blocking(handle)) {
             throw client_error(error_kind::connect, "no socket: " + detail::error_text(detail::last_socket_error()));
@@ -186,7 +187,6 @@ public:
 
     /// Looks @p host up and connects to the first of its addresses that answers; look-up and each attempt have the
     /// context's connect_timeout. @throws client_error{connect, timeout, cancelled or closed}
-    template <class = void>
     static std::unique_ptr<tcp_stream> connect(const std::string& host, std::uint16_t port,
                                                const exchange_context& context) {
         const std::vector<std::string> addresses = resolve(host, context);
@@ -203,7 +203,6 @@ public:
 
     /// Why connections to a numeric address do not come about, as the system says it, ": Connection refused"; empty
     /// when it says nothing within 100 ms. For libraries that keep the reason to themselves; makes one more attempt.
-    template <class = void>
     static std::string why_unreachable(const std::string& address, std::uint16_t port) {
         const detail::socket_address target = detail::numeric_address(address, port);
         const std::unique_ptr<tcp_stream> probe = own(detail::new_socket(target));
@@ -221,7 +220,6 @@ public:
     detail::socket_handle handle() const noexcept override { return handle_; }
 
 private:
-    template <class = void>
     static std::unique_ptr<tcp_stream> own(detail::socket_handle handle) {
         try {
             return std::make_unique<tcp_stream>(handle);
@@ -231,7 +229,6 @@ private:
         }
     }
 
-    template <class = void>
     static std::unique_ptr<tcp_stream> connect_to(const std::string& address, const std::string& host,
                                                   std::uint16_t port, const exchange_context& context) {
         const std::string peer = codec::url_host(host) + ':' + std::to_string(port);

@@ -43,7 +43,7 @@ std::string tls_error_text() {
 template <class = void>
 int bio_write(BIO* bio, const char* bytes, int size) {
     BIO_clear_retry_flags(bio);
-    const auto& tcp = *static_cast<tcp_stream*>(BIO_get_data(bio));
+    const auto& tcp = *static_cast<tcp_stream<>*>(BIO_get_data(bio));
     long count = 0;
     do {
         count = send_to(tcp.handle(), bytes, static_cast<std::size_t>(size));
@@ -54,7 +54,7 @@ int bio_write(BIO* bio, const char* bytes, int size) {
 template <class = void>
 int bio_read(BIO* bio, char* buffer, int size) {
     BIO_clear_retry_flags(bio);
-    const auto& tcp = *static_cast<tcp_stream*>(BIO_get_data(bio));
+    const auto& tcp = *static_cast<tcp_stream<>*>(BIO_get_data(bio));
     long count = 0;
     do {
         count = receive_from(tcp.handle(), buffer, static_cast<std::size_t>(size));
@@ -120,13 +120,13 @@ private:
 };
 
 /// See byte_stream for threads.
+template <class = void>
 class tls_stream final : public byte_stream {
 public:
     /// Performs the handshake, within the context's connect_timeout. The certificate must name @p host in its SAN.
     /// @throws client_error{tls} that says what is wrong with the certificate or the handshake; timeout, cancelled,
     /// closed
-    template <class = void>
-    tls_stream(std::unique_ptr<tcp_stream> tcp, const tls_context& tls, const std::string& host,
+    tls_stream(std::unique_ptr<tcp_stream<>> tcp, const tls_context& tls, const std::string& host,
                const exchange_context& context)
         : tcp_(std::move(tcp)), ssl_(SSL_new(tls.get()), SSL_free) {
         BIO* const bio = ssl_ ? BIO_new(detail::bio_method()) : nullptr;
@@ -167,14 +167,12 @@ public:
     detail::socket_handle handle() const noexcept override { return tcp_->handle(); }
 
 private:
-    template <class = void>
     void expect(const std::string& host) {
         if (expect_host(SSL_get0_param(ssl_.get()), host)) return;
         // The macro of OpenSSL casts const away in C's way.
         SSL_ctrl(ssl_.get(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, const_cast<char*>(host.c_str()));
     }
 
-    template <class = void>
     void handshake(const std::string& host, const exchange_context& context) {
         const phase_clock clock(context, context.connect_timeout, "the TLS handshake with " + host,
                                 client_error::progress::nothing_sent);
@@ -197,7 +195,6 @@ private:
         }
     }
 
-    template <class = void>
     io_result judge(int result, std::size_t count) {
         if (result == 1) return {io_state::done, count};
         const int system_error = detail::last_socket_error();
@@ -216,7 +213,7 @@ private:
         }
     }
 
-    std::unique_ptr<tcp_stream> tcp_; // outlives the SSL object, whose BIO refers to it
+    std::unique_ptr<tcp_stream<>> tcp_; // outlives the SSL object, whose BIO refers to it
     std::mutex mutex_;
     std::unique_ptr<SSL, void (*)(SSL*)> ssl_;
     bool broken_ = false;

@@ -145,7 +145,7 @@ private:
     }
     void on_part_end() override { target_.end_file(); }
 
-    backendai::detail::destination target_;
+    backendai::detail::destination<> target_;
     std::size_t max_files_, files_ = 0;
     std::uint64_t max_bytes_, bytes_ = 0;
 };

@@ -30,9 +30,8 @@ public:
     /// flag, the number of idle connections.
     template <class = void>
     explicit httplib_transport(const api_config& config);
-    httplib_transport(httplib_transport&&) noexcept;
-    httplib_transport& operator=(httplib_transport&&) noexcept;
-    ~httplib_transport();
+    httplib_transport(httplib_transport&&) noexcept = default;
+    httplib_transport& operator=(httplib_transport&&) noexcept = default;
 
     /// See transport/concept.hpp.
     template <class = void>
@@ -42,8 +41,9 @@ public:
     websocket_opening open_websocket(http_request& request, const exchange_context& context);
 
 private:
+    template <class>
     class implementation;
-    std::unique_ptr<implementation> implementation_;
+    std::shared_ptr<implementation<void>> implementation_; // of this one alone; it can delete what is not seen here
 };
 
 /// The default session: calls block.
@@ -64,13 +64,18 @@ BACKENDAI_NAMESPACE_END
 
 #ifdef BACKENDAI_EXTERN_HTTPLIB
 // Everything that users call on the default session: declared in all files, made in the one with the implementation.
-// The asynchronous one is made where it is used: most programs have one or the other.
+// The asynchronous one is made where it is used: most programs have one or the other. The first four are what inline
+// functions, which a compiler generates all the same, come to in the end.
 #ifdef BACKENDAI_HTTPLIB_IMPLEMENTATION
 #define BACKENDAI_TEMPLATE template
 #else
 #define BACKENDAI_TEMPLATE extern template
 #endif
 BACKENDAI_NAMESPACE_BEGIN
+BACKENDAI_TEMPLATE api_config resolve_config(api_config);
+BACKENDAI_TEMPLATE nlohmann::json codec::parse_json(std::string_view);
+BACKENDAI_TEMPLATE detail::session_state::session_state(api_config, std::unique_ptr<detail::any_transport>);
+BACKENDAI_TEMPLATE response detail::session_state::perform(detail::call&, const call_options&, detail::task_control*);
 BACKENDAI_TEMPLATE httplib_transport::httplib_transport(const api_config&);
 BACKENDAI_TEMPLATE response_head httplib_transport::exchange(http_request&, body_sink&, const exchange_context&);
 BACKENDAI_TEMPLATE websocket_opening httplib_transport::open_websocket(http_request&, const exchange_context&);

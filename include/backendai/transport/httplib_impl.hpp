@@ -43,13 +43,6 @@
 #include <type_traits>
 #include <utility>
 
-// With BACKENDAI_EXTERN_HTTPLIB one file holds these functions for the whole program, so that they cannot be inline.
-#ifdef BACKENDAI_EXTERN_HTTPLIB
-#define BACKENDAI_HTTPLIB_INLINE
-#else
-#define BACKENDAI_HTTPLIB_INLINE inline
-#endif
-
 // Files that disagree on the macro would share functions of httplib that do not fit the other's classes, and crash. A
 // variable that is thread-local in one file and not in the other makes the linker refuse them; its name is the message.
 #ifdef _MSC_VER
@@ -91,9 +84,9 @@ int note_refused_certificate(int accepted, X509_STORE_CTX* context) {
 #endif
 
 /// One httplib client, which is one connection at most, and the handle that can break it off.
+template <class = void>
 class httplib_connection final : public interruptible {
 public:
-    template <class = void>
     httplib_connection(const api_config& config, const codec::url& url, std::optional<proxy_server> proxy)
         : proxy_(std::move(proxy)),
           client_(origin(url, proxy_), config.client_certificate_file, config.client_key_file) {
@@ -125,14 +118,12 @@ public:
     const std::optional<proxy_server>& proxy() const {
         return proxy_;
     }
-    template <class = void>
     bool is_reusable(exchange_context::clock::time_point now) {
         // Servers close what idles; a connection that is about to be closed is where requests get lost.
         return now - last_used_ < std::chrono::seconds(15) && handle_.is_quiet() && client_.is_socket_open() != 0 &&
                !holds_bytes();
     }
     /// After an exchange on this thread.
-    template <class = void>
     void mark_used(exchange_context::clock::time_point now) {
         last_used_ = now;
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
@@ -145,7 +136,6 @@ public:
 
 private:
     // Through a tunnel httplib connects to the proxy's port while it takes it for the server's: see dig_tunnel().
-    template <class = void>
     static std::string origin(const codec::url& url, const std::optional<proxy_server>& proxy) {
         if (!proxy || !url.is_tls()) return url.origin();
         codec::url through = url;
@@ -164,7 +154,6 @@ private:
     }
 
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
-    template <class = void>
     void set_up_tls(const api_config& config, const std::string& host) {
         SSL_CTX* context = native_tls<httplib::Client>::context(client_);
         if (context == nullptr) {
@@ -185,7 +174,6 @@ private:
 
     // Whether bytes that nobody asked for are decrypted already, where the socket does not show them any more: they
     // would be taken for the next answer. The connection must be open.
-    template <class = void>
     bool holds_bytes() const {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         return ssl_ != nullptr && SSL_has_pending(ssl_) == 1;
@@ -206,19 +194,18 @@ private:
 };
 
 /// One exchange on one connection.
+template <class = void>
 class httplib_exchange {
 public:
-    httplib_exchange(httplib_connection& connection, http_request& request, body_sink& sink,
+    httplib_exchange(httplib_connection<>& connection, http_request& request, body_sink& sink,
                      const exchange_context& context)
         : connection_(connection), request_(request), sink_(sink), context_(context), proxy_(connection.proxy()) {}
 
     /// Whether @p error means that no connection came about at this address, so that another may be tried.
-    template <class = void>
     static bool is_unreachable(httplib::Error error) {
         return error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout;
     }
 
-    template <class = void>
     httplib::Error run() {
         set_limits();
         httplib::Request wire;
@@ -285,7 +272,6 @@ public:
     }
 
     /// @param address that of the last attempt to connect, when there was one
-    template <class = void>
     [[noreturn]] void fail(httplib::Error error, const std::string& address) {
         using progress = client_error::progress;
         const bool unsent = error == httplib::Error::Connection || error == httplib::Error::ConnectionTimeout ||
@@ -345,7 +331,6 @@ public:
     }
 
 private:
-    template <class = void>
     static void split(std::chrono::milliseconds limit, time_t& seconds, time_t& microseconds) {
         // "No limit" as 20 days: httplib counts milliseconds in an int.
         if (limit.count() <= 0 || limit > std::chrono::hours(480)) limit = std::chrono::hours(480);
@@ -354,19 +339,17 @@ private:
     }
 
     // httplib does not tell what the system said.
-    template <class = void>
     std::string why_unreachable(const std::string& address) const {
         if (address.empty()) return {};
         const std::string where = proxy_ ? " by the proxy at " + address + ", port " + std::to_string(proxy_->port)
                                          : (address == request_.url.host ? "" : " at " + address);
         try {
-            return where + os::tcp_stream::why_unreachable(address, proxy_ ? proxy_->port : request_.url.port);
+            return where + os::tcp_stream<>::why_unreachable(address, proxy_ ? proxy_->port : request_.url.port);
         } catch (const client_error& e) { // such as no more descriptors, which may have been the reason before
             return where + ": " + e.what();
         }
     }
 
-    template <class = void>
     void set_limits() {
         time_t seconds = 0;
         time_t microseconds = 0;
@@ -381,10 +364,9 @@ private:
     // httplib's own CONNECT waits for ever when the proxy ends the connection with its answer (0.11.4), takes a refusal
     // for a tunnel or for the server's answer, and shows the proxy's password to the server. So httplib is told nothing
     // of the proxy, connects to it as if it were the server, and the tunnel is made when it is about to begin with TLS.
-    template <class = void>
     void dig_tunnel(SSL* ssl) {
         const bool made = guarded([&] {
-            os::borrowed_stream stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
+            os::borrowed_stream<> stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
             try {
                 connect_through(stream, *proxy_, request_.url, context_);
             } catch (const client_error&) {
@@ -396,7 +378,6 @@ private:
     }
 #endif
 
-    template <class = void>
     void provide_body(httplib::Request& wire) {
         const std::uint64_t size = request_.source->size();
         if (size > (std::numeric_limits<std::size_t>::max)()) {
@@ -418,7 +399,6 @@ private:
         };
     }
 
-    template <class = void>
     void take_head(const httplib::Response& answer) {
         last_byte_ = exchange_context::clock::now();
         head_.status = answer.status;
@@ -457,7 +437,6 @@ private:
         return host_mismatch(error);
     }
 
-    template <class = void>
     static std::string tls_reason() {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         if (const unsigned long code = ERR_peek_error()) {
@@ -466,7 +445,6 @@ private:
 #endif
         return {};
     }
-    template <class = void>
     static std::string verify_reason() {
 #ifdef CPPHTTPLIB_OPENSSL_SUPPORT
         const int code = refused_certificate();
@@ -476,7 +454,7 @@ private:
 #endif
     }
 
-    httplib_connection& connection_;
+    httplib_connection<>& connection_;
     http_request& request_;
     body_sink& sink_;
     const exchange_context& context_;
@@ -491,9 +469,9 @@ private:
 
 } // namespace detail
 
+template <class>
 class httplib_transport::implementation {
 public:
-    template <class = void>
     explicit implementation(api_config config) : config_(std::move(config)), websockets_(config_) {
         for (const std::string* file : {&config_.ca_file, &config_.client_certificate_file, &config_.client_key_file}) {
             if (!file->empty() && !std::ifstream(*file)) {
@@ -502,7 +480,6 @@ public:
         }
     }
 
-    template <class = void>
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) {
         context.check();
         auto& pool = pool_of(request.url.origin());
@@ -516,21 +493,19 @@ public:
             throw client_error(error_kind::tls, "this program was built without CPPHTTPLIB_OPENSSL_SUPPORT");
         }
 #endif
-        return exchange_on(std::make_unique<detail::httplib_connection>(config_, request.url,
-                                                                        detail::find_proxy(config_, request.url)),
+        return exchange_on(std::make_unique<detail::httplib_connection<>>(config_, request.url,
+                                                                          detail::find_proxy(config_, request.url)),
                            pool, request, sink, context);
     }
 
-    template <class = void>
     websocket_opening open_websocket(http_request& request, const exchange_context& context) {
         return websockets_.open(request, context);
     }
 
 private:
-    using connection_pool = detail::slot_pool<detail::httplib_connection>;
+    using connection_pool = detail::slot_pool<detail::httplib_connection<>>;
 
-    template <class = void>
-    response_head exchange_on(std::unique_ptr<detail::httplib_connection> connection, connection_pool& pool,
+    response_head exchange_on(std::unique_ptr<detail::httplib_connection<>> connection, connection_pool& pool,
                               http_request& request, body_sink& sink, const exchange_context& context) {
         std::vector<std::string> addresses; // of the proxy or the server; a connection that is open is there
         if (!connection->is_open()) {
@@ -538,7 +513,7 @@ private:
         }
         for (std::size_t i = 0;; ++i) {
             if (i < addresses.size()) set_route(*connection, request, addresses[i]);
-            detail::httplib_exchange work(*connection, request, sink, context);
+            detail::httplib_exchange<> work(*connection, request, sink, context);
             httplib::Error error = httplib::Error::Unknown;
             {
                 const os::sigpipe_guard guard; // neither httplib nor OpenSSL writes with MSG_NOSIGNAL
@@ -552,13 +527,12 @@ private:
                 return work.take_head();
             }
             const bool another =
-                detail::httplib_exchange::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
+                detail::httplib_exchange<>::is_unreachable(error) && i + 1 < addresses.size() && !context.interrupted();
             if (!another) work.fail(error, i < addresses.size() ? addresses[i] : std::string());
         }
     }
 
-    template <class = void>
-    static void set_route(detail::httplib_connection& connection, const http_request& request,
+    static void set_route(detail::httplib_connection<>& connection, const http_request& request,
                           const std::string& address) {
         if (connection.proxy() && !request.url.is_tls()) {
             connection.client().set_proxy(address, connection.proxy()->port);
@@ -568,7 +542,6 @@ private:
     }
 
     // One pool an origin; origins are few and never go away, so that a reference stays good.
-    template <class = void>
     connection_pool& pool_of(const std::string& origin) {
         {
             const std::shared_lock<std::shared_mutex> lock(mutex_);
@@ -582,7 +555,7 @@ private:
     }
 
     const api_config config_;
-    detail::websocket_connector websockets_;
+    detail::websocket_connector<> websockets_;
     detail::watchdog dog_;
     std::shared_mutex mutex_;
     std::map<std::string, std::unique_ptr<connection_pool>> pools_;
@@ -590,10 +563,7 @@ private:
 
 template <class>
 httplib_transport::httplib_transport(const api_config& config)
-    : implementation_(std::make_unique<implementation>(config)) {}
-BACKENDAI_HTTPLIB_INLINE httplib_transport::httplib_transport(httplib_transport&&) noexcept = default;
-BACKENDAI_HTTPLIB_INLINE httplib_transport& httplib_transport::operator=(httplib_transport&&) noexcept = default;
-BACKENDAI_HTTPLIB_INLINE httplib_transport::~httplib_transport() = default;
+    : implementation_(std::make_shared<implementation<void>>(config)) {}
 
 template <class>
 response_head httplib_transport::exchange(http_request& request, body_sink& sink, const exchange_context& context) {
@@ -605,7 +575,5 @@ websocket_opening httplib_transport::open_websocket(http_request& request, const
 }
 
 BACKENDAI_NAMESPACE_END
-
-#undef BACKENDAI_HTTPLIB_INLINE
 
 #endif

@@ -64,15 +64,15 @@ private:
 
 /// See message_stream. Three locks, taken in this order: reading_ (who reads and decodes), state_ (what is written and
 /// how it all stands), the stream's own. Only the one that has the flushing turn writes to the stream.
+template <class = void>
 class websocket final : public message_stream, private ticked {
     using clock = exchange_context::clock;
 
 public:
     /// @param early bytes that came behind the handshake's answer
-    template <class = void>
     websocket(std::unique_ptr<os::byte_stream> stream, std::string early, std::string protocol,
               const websocket_options& options, const exchange_context& context,
-              std::shared_ptr<websocket_keeper> keeper)
+              std::shared_ptr<websocket_keeper<>> keeper)
         : stream_(std::move(stream)),
           early_(std::move(early)),
           protocol_(std::move(protocol)),
@@ -144,13 +144,11 @@ private:
 
     // --- receiving: all of this under reading_ -----------------------------------------------------------------------
 
-    template <class = void>
     std::optional<stream_message> receive_until(clock::time_point deadline) {
         const std::lock_guard<std::mutex> reader(reading_);
         return next_until(deadline);
     }
 
-    template <class = void>
     std::optional<stream_message> next_until(clock::time_point deadline) {
         for (;;) {
             check();
@@ -163,7 +161,6 @@ private:
         }
     }
 
-    template <class = void>
     stream_message take_kept() {
         stream_message message = std::move(kept_.front());
         kept_.pop_front();
@@ -172,7 +169,6 @@ private:
     }
 
     // Appends the binary messages that are there already. What ends the stream is left for the next call.
-    template <class = void>
     void join(stream_message& message, std::size_t size) {
         try {
             while (message.data.size() < size && !kept_.empty() && kept_.front().is_binary()) {
@@ -193,7 +189,6 @@ private:
         }
     }
 
-    template <class = void>
     void keep(stream_message message) {
         const std::size_t cost = cost_of(message);
         kept_.push_back(std::move(message));
@@ -201,14 +196,12 @@ private:
     }
 
     // Of the last event.
-    template <class = void>
     stream_message to_message(const codec::websocket_event& event) {
         const bool is_text = event.opcode == codec::websocket_opcode::text;
         return {is_text ? stream_message::type::text : stream_message::type::binary, codec_.take(), 0};
     }
 
     // The next message of what has been read; a close frame sets closed_.
-    template <class = void>
     std::optional<stream_message> decode() {
         try {
             if (const std::optional<codec::websocket_event> event = decode_data()) return to_message(*event);
@@ -219,7 +212,6 @@ private:
         }
     }
 
-    template <class = void>
     std::optional<codec::websocket_event> decode_data() {
         try {
             while (const std::optional<codec::websocket_event> event = codec_.decode(input_)) {
@@ -243,7 +235,6 @@ private:
         stream_->shut_down();
     }
 
-    template <class = void>
     void answer(const codec::websocket_event& event) {
         const bool is_close = event.opcode == codec::websocket_opcode::close;
         if (is_close) closed_ = stream_message{stream_message::type::closed, std::string(event.payload), event.code};
@@ -258,7 +249,6 @@ private:
         }
     }
 
-    template <class = void>
     [[noreturn]] void refuse(const codec::websocket_error& error) {
         broken_.emplace(error_kind::protocol, error.what(), client_error::progress::maybe_sent);
         {
@@ -289,7 +279,6 @@ private:
     }
 
     // Reads some bytes. False when there were none until the deadline (or at once, with @p wait false).
-    template <class = void>
     bool fill(clock::time_point deadline, bool wait) {
         for (;;) {
             const os::io_result got = read_some();
@@ -317,7 +306,6 @@ private:
         }
     }
 
-    template <class = void>
     os::io_result read_some() {
         try {
             buffer_.prepare();
@@ -331,7 +319,6 @@ private:
         }
     }
 
-    template <class = void>
     void end_of_stream() {
         check();
         {
@@ -348,7 +335,6 @@ private:
 
     // --- sending: under state_ ---------------------------------------------------------------------------------------
 
-    template <class = void>
     void send(codec::websocket_opcode opcode, std::string_view payload) {
         std::unique_lock<std::mutex> lock(state_);
         await_turn(lock);
@@ -374,7 +360,6 @@ private:
     }
 
     // Writes what waits; with @p wait all of it. The lock is open while the stream works.
-    template <class = void>
     void flush(std::unique_lock<std::mutex>& lock, bool wait) {
         if (unwritable_) throw *unwritable_;
         flushing_ = true;
@@ -421,7 +406,6 @@ private:
 
     os::io_result write_some() { return stream_->write(std::string_view(sending_).substr(sent_)); }
 
-    template <class = void>
     void await_writable(os::io_state state, clock::time_point last_progress) {
         std::chrono::milliseconds limit(-1);
         if (options_.send_timeout.count() > 0) {
@@ -439,12 +423,10 @@ private:
         os::wait_ready(stream_->handle(), state == os::io_state::wants_read, state == os::io_state::wants_write, limit);
     }
 
-    template <class = void>
     bool has_unsent() {
         const std::lock_guard<std::mutex> lock(state_);
         return !flushing_ && !unwritable_ && (sent_ != sending_.size() || !out_.empty());
     }
-    template <class = void>
     void flush_quietly() {
         std::unique_lock<std::mutex> lock(state_);
         if (flushing_ || unwritable_) return;
@@ -457,17 +439,14 @@ private:
 
     // --- the end, and the keeper -------------------------------------------------------------------------------------
 
-    template <class = void>
     void check() {
         const std::lock_guard<std::mutex> lock(state_);
         if (failure_) throw_failure();
     }
-    template <class = void>
     [[noreturn]] void throw_failure() const {
         throw client_error(failure_->kind, failure_->message, client_error::progress::maybe_sent);
     }
 
-    template <class = void>
     void fail(error_kind kind, const char* message) noexcept {
         {
             const std::lock_guard<std::mutex> lock(state_);
@@ -503,7 +482,6 @@ private:
     }
 
     // Reads ahead a little while nobody receives, so that pings and pongs are seen. False when it may not.
-    template <class = void>
     bool drain() noexcept {
         const std::unique_lock<std::mutex> reader(reading_, std::try_to_lock);
         if (!reader.owns_lock()) return true; // somebody receives
@@ -529,7 +507,7 @@ private:
     const std::string early_;
     const std::string protocol_;
     const websocket_options options_;
-    const std::shared_ptr<websocket_keeper> keeper_;
+    const std::shared_ptr<websocket_keeper<>> keeper_;
     codec::websocket_codec codec_; // decode() under reading_, the rest under state_
 
     std::mutex reading_;

@@ -28,19 +28,18 @@ namespace detail {
 
 /// What a transport keeps to open websockets: settings, TLS context, keeper. Thread-safe. The websockets may outlive
 /// it.
+template <class = void>
 class websocket_connector {
 public:
-    template <class = void>
     explicit websocket_connector(api_config config) : config_(std::move(config)), upgrader_(config_) {}
 
     /// See transport/concept.hpp. The stream stays bound to the context's cancel tokens, not to its deadline.
-    template <class = void>
     websocket_opening open(http_request& request, const exchange_context& context) {
         context.check();
         const std::optional<proxy_server> proxy = find_proxy(config_, request.url);
-        std::unique_ptr<os::tcp_stream> tcp =
-            proxy ? os::tcp_stream::connect(proxy->host, proxy->port, context)
-                  : os::tcp_stream::connect(request.url.host, request.url.port, context);
+        std::unique_ptr<os::tcp_stream<>> tcp =
+            proxy ? os::tcp_stream<>::connect(proxy->host, proxy->port, context)
+                  : os::tcp_stream<>::connect(request.url.host, request.url.port, context);
         if (proxy) connect_through(*tcp, *proxy, request.url, context);
         std::unique_ptr<os::byte_stream> stream;
         if (request.url.is_tls()) {
@@ -53,8 +52,7 @@ public:
 
 private:
 #ifdef BACKENDAI_WEBSOCKET_TLS
-    template <class = void>
-    std::unique_ptr<os::byte_stream> secure(std::unique_ptr<os::tcp_stream> tcp, const std::string& host,
+    std::unique_ptr<os::byte_stream> secure(std::unique_ptr<os::tcp_stream<>> tcp, const std::string& host,
                                             const exchange_context& context) {
         {
             // Made by the first that needs it: reading the system's authorities takes milliseconds.
@@ -65,12 +63,12 @@ private:
                                      config_.client_certificate_file, config_.client_key_file});
             }
         }
-        return std::make_unique<os::tls_stream>(std::move(tcp), *tls_, host, context);
+        return std::make_unique<os::tls_stream<>>(std::move(tcp), *tls_, host, context);
     }
     std::mutex mutex_;
     std::shared_ptr<os::tls_context> tls_; // SSL objects count their references to OpenSSL's part of it
 #else
-    static std::unique_ptr<os::byte_stream> secure(std::unique_ptr<os::tcp_stream>, const std::string&,
+    static std::unique_ptr<os::byte_stream> secure(std::unique_ptr<os::tcp_stream<>>, const std::string&,
                                                    const exchange_context&) {
         throw client_error(error_kind::tls, "this program was built without TLS");
     }

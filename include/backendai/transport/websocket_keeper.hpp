@@ -26,6 +26,7 @@ public:
 };
 
 /// One thread for all websockets of a transport; it starts with the first one. Thread-safe.
+template <class = void>
 class websocket_keeper {
 public:
     using clock = std::chrono::steady_clock;
@@ -43,7 +44,6 @@ public:
     }
 
     /// @throws client_error{io} when no thread can be started, std::bad_alloc; it is not looked after then
-    template <class = void>
     void add(ticked& item, std::chrono::milliseconds period) {
         {
             const std::lock_guard<std::mutex> lock(mutex_);
@@ -53,7 +53,6 @@ public:
         changed_.notify_all();
     }
     /// After this @p item is not touched any more.
-    template <class = void>
     void remove(ticked& item) {
         const std::lock_guard<std::mutex> lock(mutex_);
         items_.erase(&item);
@@ -65,7 +64,6 @@ private:
         clock::time_point next;
     };
 
-    template <class = void>
     void run() {
         std::unique_lock<std::mutex> lock(mutex_);
         while (!stopping_) {

@@ -30,7 +30,7 @@ namespace detail {
 template <class = void>
 websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const http_request& request,
                               const websocket_options& options, const exchange_context& context,
-                              std::shared_ptr<websocket_keeper> keeper) {
+                              std::shared_ptr<websocket_keeper<>> keeper) {
     std::array<unsigned char, 16> nonce{};
     if (RAND_bytes(nonce.data(), static_cast<int>(nonce.size())) != 1) {
         throw client_error(error_kind::io, "no random numbers");
@@ -104,8 +104,8 @@ websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const htt
     opening.head.reason = handshake->response().reason;
     for (const auto& field : handshake->response().headers) opening.head.headers.add(field.first, field.second);
     if (handshake->accepted()) {
-        opening.stream = std::make_unique<websocket>(std::move(stream), std::string(input), handshake->protocol(),
-                                                     options, context, std::move(keeper));
+        opening.stream = std::make_unique<websocket<>>(std::move(stream), std::string(input), handshake->protocol(),
+                                                       options, context, std::move(keeper));
     } else {
         opening.body = handshake->response().body;
     }
@@ -116,7 +116,7 @@ websocket_opening shake_hands(std::unique_ptr<os::byte_stream> stream, const htt
 class websocket_upgrader {
 public:
     template <class = void>
-    explicit websocket_upgrader(const api_config& config) : keeper_(std::make_shared<websocket_keeper>()) {
+    explicit websocket_upgrader(const api_config& config) : keeper_(std::make_shared<websocket_keeper<>>()) {
         options_.limits.max_message_size = config.max_websocket_message;
         options_.ping_interval = config.websocket_ping_interval;
         options_.ping_timeout = config.websocket_ping_timeout;
@@ -132,7 +132,7 @@ public:
     }
 
 private:
-    const std::shared_ptr<websocket_keeper> keeper_;
+    const std::shared_ptr<websocket_keeper<>> keeper_;
     websocket_options options_;
 };
 
