@@ -22739,10 +22739,10 @@ inline CURLcode curl_watch_tls(CURL* /*easy*/, void* context, void* /*user*/) {
 
 /// An easy handle in a multi handle of its own, which keeps the connection between exchanges.
 /// Used by one thread at a time, but for wake_up().
+template <class = void>
 class curl_connection {
 public:
     /// @throws client_error{argument}, std::bad_alloc
-    template <class = void>
     curl_connection(const api_config& config, const codec::url& url)
         : multi_(initialised() ? curl_multi_init() : nullptr), easy_(curl_easy_init()) {
         if (!multi_ || !easy_) throw std::bad_alloc();
@@ -22782,10 +22782,7 @@ public:
 
     /// How many sockets were opened in the current exchange.
     int opened() const noexcept { return opened_; }
-    template <class = void>
-    std::uint64_t bytes_received() {
-        return handle_.bytes_received();
-    }
+    std::uint64_t bytes_received() { return handle_.bytes_received(); }
     /// libcurl's words on what went wrong; may be empty.
     std::string_view error_text() const noexcept { return error_; }
 
@@ -22794,7 +22791,6 @@ public:
         error_[0] = '\0';
     }
     /// After a whole answer, the easy handle still being in the multi handle: whether the connection can be kept.
-    template <class = void>
     bool keep(exchange_context::clock::time_point now) {
         curl_socket_t socket = CURL_SOCKET_BAD;
         curl_easy_getinfo(easy(), CURLINFO_ACTIVESOCKET, &socket);
@@ -22805,20 +22801,15 @@ public:
     }
     /// Whether the end of the peer's data, just met on this thread, was its own. libcurl takes a TLS connection that is
     /// cut for one that ends; where its TLS is not OpenSSL's there is nothing to tell them apart by.
-    template <class = void>
-    static bool end_is_announced() {
-        return !curl_uses("OpenSSL") || tls_events::of_this_thread().end_is_announced();
-    }
+    static bool end_is_announced() { return !curl_uses("OpenSSL") || tls_events::of_this_thread().end_is_announced(); }
     bool is_open() const { return last_used_ != exchange_context::clock::time_point(); }
     /// Servers close what idles, and a connection that is about to be closed is where requests get lost. Bytes that
     /// nobody asked for would be taken for the next answer: libcurl looks for an end of the stream only.
-    template <class = void>
     bool is_reusable(exchange_context::clock::time_point now) {
         return now - last_used_ < std::chrono::seconds(15) && handle_.is_quiet();
     }
 
 private:
-    template <class = void>
     static bool initialised() {
         // Once a process and never undone: other code may use libcurl too.
         static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
@@ -23031,13 +23022,13 @@ namespace detail {
 /// Puts the easy handle into its multi handle for as long as it lives.
 struct curl_attachment {
     template <class = void>
-    explicit curl_attachment(curl_connection& c) : connection(c) {
+    explicit curl_attachment(curl_connection<>& c) : connection(c) {
         if (curl_multi_add_handle(connection.multi(), connection.easy()) != CURLM_OK) throw std::bad_alloc();
     }
     curl_attachment(const curl_attachment&) = delete;
     curl_attachment& operator=(const curl_attachment&) = delete;
     ~curl_attachment() { curl_multi_remove_handle(connection.multi(), connection.easy()); }
-    curl_connection& connection;
+    curl_connection<>& connection;
 };
 
 template <class = void>
@@ -23333,19 +23324,20 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
+template <class = void>
 class curl_exchange {
     using progress = client_error::progress;
     using clock = exchange_context::clock;
 
 public:
-    curl_exchange(curl_connection& connection, http_request& request, body_sink& sink, const exchange_context& context)
+    curl_exchange(curl_connection<>& connection, http_request& request, body_sink& sink,
+                  const exchange_context& context)
         : connection_(connection), request_(request), sink_(sink), context_(context) {}
     curl_exchange(const curl_exchange&) = delete;
     curl_exchange& operator=(const curl_exchange&) = delete;
 
     /// Performs the exchange; @p addresses are those of the host, or of the proxy, when it was looked up. Returns
     /// whether the connection can be kept. @throws as transport/concept.hpp says
-    template <class = void>
     bool run(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         connection_.begin_exchange();
         tls_events::reset();
@@ -23359,7 +23351,7 @@ public:
         if (code != CURLE_OK) fail(code);
         if (!framing_) fail(CURLE_GOT_NOTHING);
         framing_->finish();
-        if (framing_->ends_with_connection() && request_.url.is_tls() && !curl_connection::end_is_announced()) {
+        if (framing_->ends_with_connection() && request_.url.is_tls() && !curl_connection<>::end_is_announced()) {
             throw client_error(error_kind::protocol, "the answer of " + request_.url.host_header() + " is cut short",
                                progress::maybe_sent);
         }
@@ -23374,7 +23366,6 @@ private:
         curl_set(connection_.easy(), option, value);
     }
 
-    template <class = void>
     void set_request(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         const codec::url& url = request_.url;
         set(CURLOPT_URL, (url.origin() + '/').c_str());
@@ -23408,7 +23399,6 @@ private:
         set(CURLOPT_FRESH_CONNECT, knows_start_ || request_.method == "GET" ? 0L : 1L);
     }
 
-    template <class = void>
     void set_body() {
         set(CURLOPT_POSTFIELDS, static_cast<char*>(nullptr)); // which makes it a POST, hence first
         set(CURLOPT_HTTPGET, 1L);                             // forgets the method of the exchange before
@@ -23438,7 +23428,6 @@ private:
         }
     }
 
-    template <class = void>
     CURLcode wait_for_end() {
         for (;;) {
             int running = 0;
@@ -23458,7 +23447,6 @@ private:
     }
 
     // How long to wait for the socket, in milliseconds. @throws client_error{timeout} when the peer has stalled
-    template <class = void>
     int next_look() const {
         using std::chrono::milliseconds;
         milliseconds longest = context_.within(milliseconds(1000));
@@ -23477,7 +23465,6 @@ private:
         return static_cast<int>(longest.count());
     }
 
-    template <class = void>
     progress sent() const {
         bool started = started_;
         if (!knows_start_) {
@@ -23487,7 +23474,6 @@ private:
         return started ? progress::maybe_sent : progress::nothing_sent;
     }
 
-    template <class = void>
     [[noreturn]] void fail(CURLcode code) {
         const std::string peer = request_.url.host_header();
         const std::string_view words = connection_.error_text();
@@ -23515,7 +23501,6 @@ private:
 
     // Whether bytes of an answer came that did not make a line; the end of the peer's data counts as a byte, too. What
     // TLS carries cannot be told from its own records.
-    template <class = void>
     bool answered() {
         return started_ && !request_.url.is_tls() && connection_.bytes_received() > received_before_ + 1;
     }
@@ -23559,7 +23544,6 @@ private:
     }
 #endif
 
-    template <class = void>
     void start() {
         const std::string peer = request_.url.host_header();
         if (started_) {
@@ -23573,7 +23557,6 @@ private:
         last_byte_ = clock::now();
     }
 
-    template <class = void>
     void take_line(std::string_view line) {
         if (framing_) { // a trailer
             trailer_bytes_ += line.size();
@@ -23588,7 +23571,6 @@ private:
         sink_.on_head(reader_.head());
     }
 
-    template <class = void>
     void take_data(std::string_view data) {
         context_.check(progress::maybe_sent);
         if (!framing_) {
@@ -23599,7 +23581,6 @@ private:
         if (!data.empty()) sink_.on_data(data);
     }
 
-    template <class = void>
     std::size_t give_data(char* buffer, std::size_t capacity) {
         context_.check(progress::maybe_sent);
         const auto wanted = static_cast<std::size_t>((std::min)(static_cast<std::uint64_t>(capacity), left_));
@@ -23610,7 +23591,7 @@ private:
         return count;
     }
 
-    curl_connection& connection_;
+    curl_connection<>& connection_;
     http_request& request_;
     body_sink& sink_;
     const exchange_context& context_;
@@ -23651,13 +23632,13 @@ namespace detail {
 
 /// See byte_stream for threads. libcurl knows no handle in two threads at once: every call on it is made under a mutex
 /// and does not block, the waiting is done outside.
+template <class = void>
 class curl_stream final : public os::byte_stream {
     using progress = client_error::progress;
 
 public:
     /// Connects within the context's connect_timeout, which covers a proxy's answer and the TLS handshake too.
     /// @throws client_error{connect, tls, timeout, cancelled or closed}, nothing sent
-    template <class = void>
     curl_stream(const api_config& config, const codec::url& url, const std::optional<proxy_server>& proxy,
                 const std::vector<std::string>& addresses, const exchange_context& context)
         : is_tls_(url.is_tls()), connection_(config, url) {
@@ -23709,7 +23690,6 @@ private:
         std::optional<os::sigpipe_guard> guard;
     };
 
-    template <class = void>
     void connect(const std::string& peer, const exchange_context& context) {
         const pipe_guard guard(is_tls_);
         const cancel_token::listener on_cancel(context.cancel, [this] { connection_.wake_up(); });
@@ -23743,7 +23723,6 @@ private:
         socket_ = socket;
     }
 
-    template <class = void>
     [[noreturn]] static void lost(CURLcode code) {
         // With TLS 1.3 a server that misses a client certificate says so after the handshake, by an alert.
         if (const tls_events& events = tls_events::of_this_thread(); events.is_refused()) {
@@ -23756,7 +23735,7 @@ private:
 
     const bool is_tls_;
     curl_list resolved_;
-    curl_connection connection_;
+    curl_connection<> connection_;
     std::optional<curl_attachment> in_multi_; // ends before the connection
     os::detail::socket_handle socket_{};
     std::mutex mutex_; // of the handle, once connected
@@ -24626,17 +24605,17 @@ public:
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) {
         context.check();
         connection_pool& pool = pool_of(request.url.origin());
-        std::unique_ptr<detail::curl_connection> connection = pool.take();
+        std::unique_ptr<detail::curl_connection<>> connection = pool.take();
         while (connection && !connection->is_reusable(exchange_context::clock::now())) connection = pool.take();
         const std::optional<detail::proxy_server> proxy = detail::find_proxy(shared_->config, request.url);
         std::vector<std::string> addresses;
         if (!connection) {
             addresses = os::resolve(proxy ? proxy->host : request.url.host, context);
-            connection = std::make_unique<detail::curl_connection>(shared_->config, request.url);
+            connection = std::make_unique<detail::curl_connection<>>(shared_->config, request.url);
         }
         std::optional<os::sigpipe_guard> guard; // without TLS libcurl sends with MSG_NOSIGNAL
         if (request.url.is_tls()) guard.emplace();
-        detail::curl_exchange work(*connection, request, sink, context);
+        detail::curl_exchange<> work(*connection, request, sink, context);
         if (work.run(proxy, addresses)) pool.give_back(std::move(connection));
         return work.take_head();
     }
@@ -24648,12 +24627,12 @@ public:
         const std::optional<detail::proxy_server> proxy = detail::find_proxy(shared_->config, request.url);
         const auto addresses = os::resolve(proxy ? proxy->host : request.url.host, context);
         return shared_->websockets.upgrade(
-            std::make_unique<detail::curl_stream>(shared_->config, request.url, proxy, addresses, context), request,
+            std::make_unique<detail::curl_stream<>>(shared_->config, request.url, proxy, addresses, context), request,
             context);
     }
 
 private:
-    using connection_pool = detail::slot_pool<detail::curl_connection>;
+    using connection_pool = detail::slot_pool<detail::curl_connection<>>;
 
     struct shared {
         template <class = void>

@@ -39,8 +39,8 @@ std::unique_ptr<os::byte_stream> connect(const codec::url& url, const exchange_c
 #ifdef BACKENDAI_USE_CURL
     if (by_curl) {
         api_config config;
-        return std::make_unique<detail::curl_stream>(config, url, std::nullopt, std::vector<std::string>{url.host},
-                                                     context);
+        return std::make_unique<detail::curl_stream<>>(config, url, std::nullopt, std::vector<std::string>{url.host},
+                                                       context);
     }
 #else
     (void)by_curl;

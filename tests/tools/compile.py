@@ -6,6 +6,7 @@ poison   min, max and small are macros before the umbrella, as windows.h leaves 
 link     two translation units with the umbrella link into one program
 fail     tests/compile/fail/*.cpp: refused, with the text of `// expect: ...`; accepted with -DMUST_COMPILE
 core     core.hpp does not bring httplib.h
+code     a file pays for what it calls only, in code and in what the compiler instantiates
 modes    every public API function is called in both modes by tests/loopback/async_api.cpp, async.cpp or events.cpp
 """
 import pathlib
@@ -66,6 +67,34 @@ with tempfile.TemporaryDirectory() as folder:
         status, text = run(command[:flags] + split + command[flags:] + ["-E", str(source)], build) if core.is_file() else (1, "no core.hpp")
         found = re.findall(r'^# \d+ "([^"]*httplib[^"]*)"', text, re.M)
         tap.result(status == 0 and not found, "core.hpp brings no httplib header", "\n".join(sorted(set(found))) or text)
+    elif check == "code":
+        def compiled(text, extra=()):
+            source = pathlib.Path(folder) / "code.cpp"
+            source.write_text(text)
+            return run(command + ["-O0", *extra, "-c", str(source), "-o", f"{folder}/code.o"], build)
+
+        hello = "#include <backendai.hpp>\nint main() { return backendai::session().hello().version.empty(); }\n"
+        status, output = compiled(hello)
+        if status == 0:
+            status, output = run(["nm", "-C", "--defined-only", f"{folder}/code.o"], build)
+        found = re.findall(r"^\S+ [TtWw] (.*(?:websocket_codec|tls_stream).*)", output, re.M)
+        tap.result(status == 0 and " main" in output and not found, "a program without websockets holds no code for them",
+                   "\n".join(found) or output)
+
+        # What is instantiated costs time also when no code of it is left in the end; g++ tells it.
+        dump = pathlib.Path(folder) / "instantiated.txt"
+        for name, text, unwanted, most in (
+                ("little is instantiated for the umbrella alone", "#include <backendai.hpp>\nint main() {}\n", None, 50),
+                ("the pipeline is not instantiated outside of the extern form's one file",
+                 "#define BACKENDAI_EXTERN_HTTPLIB\n" + hello, r"make_attempts|resolve_config|parse_json", 80)):
+            if "clang" in run([command[0] if command[0] != "ccache" else command[1], "--version"], build)[1]:
+                tap.skip(name, "only g++ tells what it instantiates")
+                continue
+            status, output = compiled(text, [f"-fdump-tree-original={dump}"])
+            functions = re.findall(r"^;; Function (?!.*\bstd::\w+.*\[with)(.*backendai::.*) \[with .*= void\b", dump.read_text(), re.M) if status == 0 else []
+            found = [each for each in functions if unwanted and re.search(unwanted, each)]
+            tap.result(status == 0 and 0 < len(functions) <= most and not found, name,
+                       output or "\n".join(found or functions))
     elif check == "modes":
         declared = re.compile(r"^    (?:typename Mode::template )?result<.*> (\w+)\(")
         called = {name for file in ("async_api.cpp", "async.cpp", "events.cpp")

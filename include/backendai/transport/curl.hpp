@@ -56,17 +56,17 @@ public:
     response_head exchange(http_request& request, body_sink& sink, const exchange_context& context) {
         context.check();
         connection_pool& pool = pool_of(request.url.origin());
-        std::unique_ptr<detail::curl_connection> connection = pool.take();
+        std::unique_ptr<detail::curl_connection<>> connection = pool.take();
         while (connection && !connection->is_reusable(exchange_context::clock::now())) connection = pool.take();
         const std::optional<detail::proxy_server> proxy = detail::find_proxy(shared_->config, request.url);
         std::vector<std::string> addresses;
         if (!connection) {
             addresses = os::resolve(proxy ? proxy->host : request.url.host, context);
-            connection = std::make_unique<detail::curl_connection>(shared_->config, request.url);
+            connection = std::make_unique<detail::curl_connection<>>(shared_->config, request.url);
         }
         std::optional<os::sigpipe_guard> guard; // without TLS libcurl sends with MSG_NOSIGNAL
         if (request.url.is_tls()) guard.emplace();
-        detail::curl_exchange work(*connection, request, sink, context);
+        detail::curl_exchange<> work(*connection, request, sink, context);
         if (work.run(proxy, addresses)) pool.give_back(std::move(connection));
         return work.take_head();
     }
@@ -78,12 +78,12 @@ public:
         const std::optional<detail::proxy_server> proxy = detail::find_proxy(shared_->config, request.url);
         const auto addresses = os::resolve(proxy ? proxy->host : request.url.host, context);
         return shared_->websockets.upgrade(
-            std::make_unique<detail::curl_stream>(shared_->config, request.url, proxy, addresses, context), request,
+            std::make_unique<detail::curl_stream<>>(shared_->config, request.url, proxy, addresses, context), request,
             context);
     }
 
 private:
-    using connection_pool = detail::slot_pool<detail::curl_connection>;
+    using connection_pool = detail::slot_pool<detail::curl_connection<>>;
 
     struct shared {
         template <class = void>

@@ -120,10 +120,10 @@ inline CURLcode curl_watch_tls(CURL* /*easy*/, void* context, void* /*user*/) {
 
 /// An easy handle in a multi handle of its own, which keeps the connection between exchanges.
 /// Used by one thread at a time, but for wake_up().
+template <class = void>
 class curl_connection {
 public:
     /// @throws client_error{argument}, std::bad_alloc
-    template <class = void>
     curl_connection(const api_config& config, const codec::url& url)
         : multi_(initialised() ? curl_multi_init() : nullptr), easy_(curl_easy_init()) {
         if (!multi_ || !easy_) throw std::bad_alloc();
@@ -163,10 +163,7 @@ public:
 
     /// How many sockets were opened in the current exchange.
     int opened() const noexcept { return opened_; }
-    template <class = void>
-    std::uint64_t bytes_received() {
-        return handle_.bytes_received();
-    }
+    std::uint64_t bytes_received() { return handle_.bytes_received(); }
     /// libcurl's words on what went wrong; may be empty.
     std::string_view error_text() const noexcept { return error_; }
 
@@ -175,7 +172,6 @@ public:
         error_[0] = '\0';
     }
     /// After a whole answer, the easy handle still being in the multi handle: whether the connection can be kept.
-    template <class = void>
     bool keep(exchange_context::clock::time_point now) {
         curl_socket_t socket = CURL_SOCKET_BAD;
         curl_easy_getinfo(easy(), CURLINFO_ACTIVESOCKET, &socket);
@@ -186,20 +182,15 @@ public:
     }
     /// Whether the end of the peer's data, just met on this thread, was its own. libcurl takes a TLS connection that is
     /// cut for one that ends; where its TLS is not OpenSSL's there is nothing to tell them apart by.
-    template <class = void>
-    static bool end_is_announced() {
-        return !curl_uses("OpenSSL") || tls_events::of_this_thread().end_is_announced();
-    }
+    static bool end_is_announced() { return !curl_uses("OpenSSL") || tls_events::of_this_thread().end_is_announced(); }
     bool is_open() const { return last_used_ != exchange_context::clock::time_point(); }
     /// Servers close what idles, and a connection that is about to be closed is where requests get lost. Bytes that
     /// nobody asked for would be taken for the next answer: libcurl looks for an end of the stream only.
-    template <class = void>
     bool is_reusable(exchange_context::clock::time_point now) {
         return now - last_used_ < std::chrono::seconds(15) && handle_.is_quiet();
     }
 
 private:
-    template <class = void>
     static bool initialised() {
         // Once a process and never undone: other code may use libcurl too.
         static const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);

@@ -24,19 +24,20 @@
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
+template <class = void>
 class curl_exchange {
     using progress = client_error::progress;
     using clock = exchange_context::clock;
 
 public:
-    curl_exchange(curl_connection& connection, http_request& request, body_sink& sink, const exchange_context& context)
+    curl_exchange(curl_connection<>& connection, http_request& request, body_sink& sink,
+                  const exchange_context& context)
         : connection_(connection), request_(request), sink_(sink), context_(context) {}
     curl_exchange(const curl_exchange&) = delete;
     curl_exchange& operator=(const curl_exchange&) = delete;
 
     /// Performs the exchange; @p addresses are those of the host, or of the proxy, when it was looked up. Returns
     /// whether the connection can be kept. @throws as transport/concept.hpp says
-    template <class = void>
     bool run(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         connection_.begin_exchange();
         tls_events::reset();
@@ -50,7 +51,7 @@ public:
         if (code != CURLE_OK) fail(code);
         if (!framing_) fail(CURLE_GOT_NOTHING);
         framing_->finish();
-        if (framing_->ends_with_connection() && request_.url.is_tls() && !curl_connection::end_is_announced()) {
+        if (framing_->ends_with_connection() && request_.url.is_tls() && !curl_connection<>::end_is_announced()) {
             throw client_error(error_kind::protocol, "the answer of " + request_.url.host_header() + " is cut short",
                                progress::maybe_sent);
         }
@@ -65,7 +66,6 @@ private:
         curl_set(connection_.easy(), option, value);
     }
 
-    template <class = void>
     void set_request(const std::optional<proxy_server>& proxy, const std::vector<std::string>& addresses) {
         const codec::url& url = request_.url;
         set(CURLOPT_URL, (url.origin() + '/').c_str());
@@ -99,7 +99,6 @@ private:
         set(CURLOPT_FRESH_CONNECT, knows_start_ || request_.method == "GET" ? 0L : 1L);
     }
 
-    template <class = void>
     void set_body() {
         set(CURLOPT_POSTFIELDS, static_cast<char*>(nullptr)); // which makes it a POST, hence first
         set(CURLOPT_HTTPGET, 1L);                             // forgets the method of the exchange before
@@ -129,7 +128,6 @@ private:
         }
     }
 
-    template <class = void>
     CURLcode wait_for_end() {
         for (;;) {
             int running = 0;
@@ -149,7 +147,6 @@ private:
     }
 
     // How long to wait for the socket, in milliseconds. @throws client_error{timeout} when the peer has stalled
-    template <class = void>
     int next_look() const {
         using std::chrono::milliseconds;
         milliseconds longest = context_.within(milliseconds(1000));
@@ -168,7 +165,6 @@ private:
         return static_cast<int>(longest.count());
     }
 
-    template <class = void>
     progress sent() const {
         bool started = started_;
         if (!knows_start_) {
@@ -178,7 +174,6 @@ private:
         return started ? progress::maybe_sent : progress::nothing_sent;
     }
 
-    template <class = void>
     [[noreturn]] void fail(CURLcode code) {
         const std::string peer = request_.url.host_header();
         const std::string_view words = connection_.error_text();
@@ -206,7 +201,6 @@ private:
 
     // Whether bytes of an answer came that did not make a line; the end of the peer's data counts as a byte, too. What
     // TLS carries cannot be told from its own records.
-    template <class = void>
     bool answered() {
         return started_ && !request_.url.is_tls() && connection_.bytes_received() > received_before_ + 1;
     }
@@ -250,7 +244,6 @@ private:
     }
 #endif
 
-    template <class = void>
     void start() {
         const std::string peer = request_.url.host_header();
         if (started_) {
@@ -264,7 +257,6 @@ private:
         last_byte_ = clock::now();
     }
 
-    template <class = void>
     void take_line(std::string_view line) {
         if (framing_) { // a trailer
             trailer_bytes_ += line.size();
@@ -279,7 +271,6 @@ private:
         sink_.on_head(reader_.head());
     }
 
-    template <class = void>
     void take_data(std::string_view data) {
         context_.check(progress::maybe_sent);
         if (!framing_) {
@@ -290,7 +281,6 @@ private:
         if (!data.empty()) sink_.on_data(data);
     }
 
-    template <class = void>
     std::size_t give_data(char* buffer, std::size_t capacity) {
         context_.check(progress::maybe_sent);
         const auto wanted = static_cast<std::size_t>((std::min)(static_cast<std::uint64_t>(capacity), left_));
@@ -301,7 +291,7 @@ private:
         return count;
     }
 
-    curl_connection& connection_;
+    curl_connection<>& connection_;
     http_request& request_;
     body_sink& sink_;
     const exchange_context& context_;

@@ -24,13 +24,13 @@ namespace detail {
 /// Puts the easy handle into its multi handle for as long as it lives.
 struct curl_attachment {
     template <class = void>
-    explicit curl_attachment(curl_connection& c) : connection(c) {
+    explicit curl_attachment(curl_connection<>& c) : connection(c) {
         if (curl_multi_add_handle(connection.multi(), connection.easy()) != CURLM_OK) throw std::bad_alloc();
     }
     curl_attachment(const curl_attachment&) = delete;
     curl_attachment& operator=(const curl_attachment&) = delete;
     ~curl_attachment() { curl_multi_remove_handle(connection.multi(), connection.easy()); }
-    curl_connection& connection;
+    curl_connection<>& connection;
 };
 
 template <class = void>

@@ -30,13 +30,13 @@ namespace detail {
 
 /// See byte_stream for threads. libcurl knows no handle in two threads at once: every call on it is made under a mutex
 /// and does not block, the waiting is done outside.
+template <class = void>
 class curl_stream final : public os::byte_stream {
     using progress = client_error::progress;
 
 public:
     /// Connects within the context's connect_timeout, which covers a proxy's answer and the TLS handshake too.
     /// @throws client_error{connect, tls, timeout, cancelled or closed}, nothing sent
-    template <class = void>
     curl_stream(const api_config& config, const codec::url& url, const std::optional<proxy_server>& proxy,
                 const std::vector<std::string>& addresses, const exchange_context& context)
         : is_tls_(url.is_tls()), connection_(config, url) {
@@ -88,7 +88,6 @@ private:
         std::optional<os::sigpipe_guard> guard;
     };
 
-    template <class = void>
     void connect(const std::string& peer, const exchange_context& context) {
         const pipe_guard guard(is_tls_);
         const cancel_token::listener on_cancel(context.cancel, [this] { connection_.wake_up(); });
@@ -122,7 +121,6 @@ private:
         socket_ = socket;
     }
 
-    template <class = void>
     [[noreturn]] static void lost(CURLcode code) {
         // With TLS 1.3 a server that misses a client certificate says so after the handshake, by an alert.
         if (const tls_events& events = tls_events::of_this_thread(); events.is_refused()) {
@@ -135,7 +133,7 @@ private:
 
     const bool is_tls_;
     curl_list resolved_;
-    curl_connection connection_;
+    curl_connection<> connection_;
     std::optional<curl_attachment> in_multi_; // ends before the connection
     os::detail::socket_handle socket_{};
     std::mutex mutex_; // of the handle, once connected
