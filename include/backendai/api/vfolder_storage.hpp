@@ -11,6 +11,7 @@
 #include <backendai/api/vfolder_call.hpp>
 #include <backendai/api/vfolder_manage.hpp>
 #include <backendai/codec/decode_error.hpp>
+#include <backendai/codec/json.hpp>
 #include <backendai/codec/name_collisions.hpp>
 #include <backendai/codec/path_rules.hpp>
 #include <backendai/codec/printable.hpp>

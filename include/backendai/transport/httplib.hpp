@@ -8,16 +8,19 @@
 #ifndef BACKENDAI_TRANSPORT_HTTPLIB_HPP
 #define BACKENDAI_TRANSPORT_HTTPLIB_HPP
 
+#include <backendai/codec/json.hpp>
 #include <backendai/config.hpp>
 #include <backendai/http.hpp>
 #include <backendai/message_stream.hpp>
 #include <backendai/mode_async.hpp>
+#include <backendai/pipeline.hpp>
 #include <backendai/request.hpp>
 #include <backendai/session.hpp>
 #include <backendai/transport/concept.hpp>
 #include <backendai/version.hpp>
 
 #include <memory>
+#include <string_view>
 
 BACKENDAI_NAMESPACE_BEGIN
 
