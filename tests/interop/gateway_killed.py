@@ -11,6 +11,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 import time
 
 
@@ -32,8 +33,9 @@ def post(environment, path, body):
     return answer.status, json.loads(answer.read())
 
 
-def main():
+def check(folder):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(('BACKEND_', 'SORNA_'))}
+    clean['TMPDIR'] = folder  # its files stay behind
     gateway = subprocess.Popen([sys.argv[1]], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=clean)
     try:
         environment = dict(gateway.stdout.readline().strip().removeprefix('export ').split('=', 1) for _ in range(3))
@@ -59,4 +61,5 @@ def main():
     print('ok')
 
 
-main()
+with tempfile.TemporaryDirectory() as folder:
+    check(folder)

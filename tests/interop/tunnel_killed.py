@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 
@@ -46,10 +47,10 @@ def time_to_end(connections):
     return None if left else time.monotonic() - start
 
 
-def check(tap, program, transport, number, deadline):
+def check(tap, program, transport, number, deadline, folder):
     title = f"{transport or 'sockets'}: {'killed' if number == signal.SIGKILL else 'silent'}"
     gateway = subprocess.Popen([program], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                               env=clean_environment())
+                               env={**clean_environment(), "TMPDIR": folder})  # its files stay behind
     exported = dict(shlex.split(gateway.stdout.readline())[1].split("=", 1) for _ in range(3))
     peer = subprocess.Popen([os.environ["BACKENDAI_TUNNEL_PEER"], *transport.split()], stdin=subprocess.PIPE,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**clean_environment(), **exported})
@@ -88,10 +89,11 @@ def check(tap, program, transport, number, deadline):
 
 def main():
     tap = Tap()
-    for transport in ("", "curl"):
-        check(tap, sys.argv[1], transport, signal.SIGKILL, 5)
-        # The ping interval, the time for the answer, how often both are looked at, and a loaded machine.
-        check(tap, sys.argv[1], transport, signal.SIGSTOP, 15)
+    with tempfile.TemporaryDirectory() as folder:
+        for transport in ("", "curl"):
+            check(tap, sys.argv[1], transport, signal.SIGKILL, 5, folder)
+            # The ping interval, the time for the answer, how often both are looked at, and a loaded machine.
+            check(tap, sys.argv[1], transport, signal.SIGSTOP, 15, folder)
     tap.end()
 
 
