@@ -4069,6 +4069,7 @@ BACKENDAI_NAMESPACE_END
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -4129,6 +4130,27 @@ inline std::string list_directory(const std::filesystem::path& path) {
                         {"filename", entry.filename().string()}});
     }
     return list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// The regular files below a directory.
+struct disk_usage {
+    std::uintmax_t files = 0, bytes = 0;
+};
+/// Adds what is in @p directory and below it. Uploads come and go meanwhile: what vanishes is passed over.
+inline void add_usage(const std::filesystem::path& directory, disk_usage& sum) {
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+         entry.increment(error)) {
+        std::error_code gone;
+        if (std::filesystem::is_directory(entry->symlink_status(gone))) {
+            add_usage(entry->path(), sum);
+        } else if (entry->is_regular_file(gone) && !gone) {
+            const std::uintmax_t size = entry->file_size(gone);
+            if (gone) continue;
+            ++sum.files;
+            sum.bytes += size;
+        }
+    }
 }
 
 /// The `files` member of a request: a list of texts.
@@ -4772,13 +4794,12 @@ private:
     http_reply info(const gateway_request& request) {
         const std::string user = access_key_of(request.call);
         const folder item = folders_.find(user, request.arguments[0], "ro");
-        std::size_t files = 0;
-        for (const auto& entry : std::filesystem::recursive_directory_iterator(root_ / item.name))
-            files += entry.is_regular_file() ? 1 : 0;
+        disk_usage used;
+        add_usage(root_ / item.name, used);
         return json_reply({{"name", item.name},
                            {"id", item.id},
                            {"host", item.host},
-                           {"numFiles", files},
+                           {"numFiles", used.files},
                            {"created", item.created},
                            {"is_owner", item.owner == user},
                            {"permission", item.permission_of(user)}});
@@ -5090,13 +5111,8 @@ private:
     http_reply info(const gateway_request& request) {
         const std::string user = access_key_of(request.call);
         const folder item = find(request, "ro");
-        std::size_t files = 0;
-        std::uintmax_t bytes = 0;
-        for (const auto& entry : std::filesystem::recursive_directory_iterator(root_ / item.name)) {
-            if (!entry.is_regular_file()) continue;
-            ++files;
-            bytes += entry.file_size();
-        }
+        disk_usage used;
+        add_usage(root_ / item.name, used);
         const bool is_group = !item.group.empty();
         const std::string created = python_date(item.created_at);
         return json_reply({{"name", item.name},
@@ -5104,9 +5120,9 @@ private:
                            {"host", host_name},
                            {"quota_scope_id", describe(item)["quota_scope_id"]},
                            {"status", "ready"},
-                           {"numFiles", files},
-                           {"num_files", files},
-                           {"used_bytes", bytes},
+                           {"numFiles", used.files},
+                           {"num_files", used.files},
+                           {"used_bytes", used.bytes},
                            {"created", created},
                            {"created_at", created},
                            {"last_used", created},

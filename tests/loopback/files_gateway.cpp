@@ -7,7 +7,10 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <fstream>
 #include <optional>
+#include <string>
+#include <thread>
 
 using namespace files_support;
 using backendai::error_kind;
@@ -198,4 +201,31 @@ TEST_CASE("folders are shared by invitation") {
     owner.vfolder("shared").delete_files({"a"}, true);
     CHECK(guest.vfolder("shared").list_files().files.empty());
     CHECK_THROWS_AS(guest.vfolder().delete_invitation(waiting[0].id), backendai::api_error);
+}
+
+TEST_CASE("the gateway measures a folder in which files and directories come and go") {
+    const sandbox box;
+    box.put("stays/file", "12345");
+    std::atomic<bool> over{false};
+    std::thread busy([&] {
+        for (int i = 0; !over; ++i) {
+            const fs::path place = box.root() / std::to_string(i % 8);
+            fs::create_directories(place / "below");
+            std::ofstream(place / "below" / "file") << 'x';
+            fs::remove_all(place);
+        }
+    });
+    bool found = true;
+    for (int i = 0; i < 2000; ++i) {
+        backendai::testing::detail::disk_usage used;
+        CHECK_NOTHROW(backendai::testing::detail::add_usage(box.root(), used));
+        found = found && used.files >= 1 && used.bytes >= 5;
+    }
+    over = true;
+    busy.join();
+    CHECK(found);
+    backendai::testing::detail::disk_usage used;
+    backendai::testing::detail::add_usage(box.root(), used);
+    CHECK(used.files == 1);
+    CHECK(used.bytes == 5);
 }

@@ -30,6 +30,7 @@
 #include <string>
 #include <string_view>
 #include <sys/stat.h>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -90,6 +91,27 @@ inline std::string list_directory(const std::filesystem::path& path) {
                         {"filename", entry.filename().string()}});
     }
     return list.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+/// The regular files below a directory.
+struct disk_usage {
+    std::uintmax_t files = 0, bytes = 0;
+};
+/// Adds what is in @p directory and below it. Uploads come and go meanwhile: what vanishes is passed over.
+inline void add_usage(const std::filesystem::path& directory, disk_usage& sum) {
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+         entry.increment(error)) {
+        std::error_code gone;
+        if (std::filesystem::is_directory(entry->symlink_status(gone))) {
+            add_usage(entry->path(), sum);
+        } else if (entry->is_regular_file(gone) && !gone) {
+            const std::uintmax_t size = entry->file_size(gone);
+            if (gone) continue;
+            ++sum.files;
+            sum.bytes += size;
+        }
+    }
 }
 
 /// The `files` member of a request: a list of texts.

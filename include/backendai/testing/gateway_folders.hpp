@@ -106,13 +106,12 @@ private:
     http_reply info(const gateway_request& request) {
         const std::string user = access_key_of(request.call);
         const folder item = folders_.find(user, request.arguments[0], "ro");
-        std::size_t files = 0;
-        for (const auto& entry : std::filesystem::recursive_directory_iterator(root_ / item.name))
-            files += entry.is_regular_file() ? 1 : 0;
+        disk_usage used;
+        add_usage(root_ / item.name, used);
         return json_reply({{"name", item.name},
                            {"id", item.id},
                            {"host", item.host},
-                           {"numFiles", files},
+                           {"numFiles", used.files},
                            {"created", item.created},
                            {"is_owner", item.owner == user},
                            {"permission", item.permission_of(user)}});

@@ -165,13 +165,8 @@ private:
     http_reply info(const gateway_request& request) {
         const std::string user = access_key_of(request.call);
         const folder item = find(request, "ro");
-        std::size_t files = 0;
-        std::uintmax_t bytes = 0;
-        for (const auto& entry : std::filesystem::recursive_directory_iterator(root_ / item.name)) {
-            if (!entry.is_regular_file()) continue;
-            ++files;
-            bytes += entry.file_size();
-        }
+        disk_usage used;
+        add_usage(root_ / item.name, used);
         const bool is_group = !item.group.empty();
         const std::string created = python_date(item.created_at);
         return json_reply({{"name", item.name},
@@ -179,9 +174,9 @@ private:
                            {"host", host_name},
                            {"quota_scope_id", describe(item)["quota_scope_id"]},
                            {"status", "ready"},
-                           {"numFiles", files},
-                           {"num_files", files},
-                           {"used_bytes", bytes},
+                           {"numFiles", used.files},
+                           {"num_files", used.files},
+                           {"used_bytes", used.bytes},
                            {"created", created},
                            {"created_at", created},
                            {"last_used", created},
