@@ -1372,6 +1372,41 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_TESTING_GATEWAY_FILES_HPP
 #define BACKENDAI_TESTING_GATEWAY_FILES_HPP
 
+// ---- backendai/testing/gateway_file_walk.hpp
+/// @file
+/// The embedded gateway's look at directories in which code and uploads make and remove files meanwhile.
+#ifndef BACKENDAI_TESTING_GATEWAY_FILE_WALK_HPP
+#define BACKENDAI_TESTING_GATEWAY_FILE_WALK_HPP
+
+
+#include <filesystem>
+#include <system_error>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace testing {
+namespace detail {
+
+/// Calls @p visit with the directory_entry of each regular file in @p directory and below it. What vanishes meanwhile
+/// is passed over; a recursive_directory_iterator would end there.
+template <class Visit>
+void for_each_file(const std::filesystem::path& directory, const Visit& visit) {
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
+         entry.increment(error)) {
+        std::error_code gone;
+        if (std::filesystem::is_directory(entry->symlink_status(gone))) {
+            for_each_file(entry->path(), visit);
+        } else if (entry->is_regular_file(gone) && !gone) {
+            visit(*entry);
+        }
+    }
+}
+
+} // namespace detail
+} // namespace testing
+BACKENDAI_NAMESPACE_END
+
+#endif
 // ---- backendai/testing/gateway_parameters.hpp
 /// @file
 /// Parameters of a request to a modern server: from the JSON body or, without one, from the query; checked as a whole,
@@ -3256,15 +3291,12 @@ private:
     // The protocol's generated files: what the code leaves in .output of its working directory.
     file_times output_files() const {
         file_times result;
-        std::error_code error;
         const std::filesystem::path root = setup_.directory / ".output";
-        for (std::filesystem::recursive_directory_iterator entry(root, error), end; !error && entry != end;
-             entry.increment(error)) {
-            std::error_code gone; // a file may vanish while it is looked at
-            if (!entry->is_regular_file(gone) || gone) continue;
-            const auto time = entry->last_write_time(gone);
-            if (!gone) result[entry->path().lexically_relative(root).generic_string()] = time;
-        }
+        for_each_file(root, [&](const std::filesystem::directory_entry& file) {
+            std::error_code gone;
+            const auto time = file.last_write_time(gone);
+            if (!gone) result[file.path().lexically_relative(root).generic_string()] = time;
+        });
         return result;
     }
 
@@ -4136,21 +4168,16 @@ inline std::string list_directory(const std::filesystem::path& path) {
 struct disk_usage {
     std::uintmax_t files = 0, bytes = 0;
 };
-/// Adds what is in @p directory and below it. Uploads come and go meanwhile: what vanishes is passed over.
-inline void add_usage(const std::filesystem::path& directory, disk_usage& sum) {
-    std::error_code error;
-    for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
-         entry.increment(error)) {
+inline disk_usage usage_of(const std::filesystem::path& directory) {
+    disk_usage sum;
+    for_each_file(directory, [&](const std::filesystem::directory_entry& file) {
         std::error_code gone;
-        if (std::filesystem::is_directory(entry->symlink_status(gone))) {
-            add_usage(entry->path(), sum);
-        } else if (entry->is_regular_file(gone) && !gone) {
-            const std::uintmax_t size = entry->file_size(gone);
-            if (gone) continue;
-            ++sum.files;
-            sum.bytes += size;
-        }
-    }
+        const std::uintmax_t size = file.file_size(gone);
+        if (gone) return;
+        ++sum.files;
+        sum.bytes += size;
+    });
+    return sum;
 }
 
 /// The `files` member of a request: a list of texts.
@@ -4794,8 +4821,7 @@ private:
     http_reply info(const gateway_request& request) {
         const std::string user = access_key_of(request.call);
         const folder item = folders_.find(user, request.arguments[0], "ro");
-        disk_usage used;
-        add_usage(root_ / item.name, used);
+        const disk_usage used = usage_of(root_ / item.name);
         return json_reply({{"name", item.name},
                            {"id", item.id},
                            {"host", item.host},
@@ -5111,8 +5137,7 @@ private:
     http_reply info(const gateway_request& request) {
         const std::string user = access_key_of(request.call);
         const folder item = find(request, "ro");
-        disk_usage used;
-        add_usage(root_ / item.name, used);
+        const disk_usage used = usage_of(root_ / item.name);
         const bool is_group = !item.group.empty();
         const std::string created = python_date(item.created_at);
         return json_reply({{"name", item.name},

@@ -218,14 +218,13 @@ TEST_CASE("the gateway measures a folder in which files and directories come and
     bool found = true;
     for (int i = 0; i < 2000; ++i) {
         backendai::testing::detail::disk_usage used;
-        CHECK_NOTHROW(backendai::testing::detail::add_usage(box.root(), used));
+        CHECK_NOTHROW(used = backendai::testing::detail::usage_of(box.root()));
         found = found && used.files >= 1 && used.bytes >= 5;
     }
     over = true;
     busy.join();
     CHECK(found);
-    backendai::testing::detail::disk_usage used;
-    backendai::testing::detail::add_usage(box.root(), used);
+    const backendai::testing::detail::disk_usage used = backendai::testing::detail::usage_of(box.root());
     CHECK(used.files == 1);
     CHECK(used.bytes == 5);
 }

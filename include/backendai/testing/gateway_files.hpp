@@ -11,6 +11,7 @@
 #include <backendai/files/destination.hpp>
 #include <backendai/os/file.hpp>
 #include <backendai/testing/gateway_auth.hpp>
+#include <backendai/testing/gateway_file_walk.hpp>
 #include <backendai/testing/gateway_parameters.hpp>
 #include <backendai/testing/gateway_protocol.hpp>
 #include <backendai/testing/gateway_router.hpp>
@@ -97,21 +98,16 @@ inline std::string list_directory(const std::filesystem::path& path) {
 struct disk_usage {
     std::uintmax_t files = 0, bytes = 0;
 };
-/// Adds what is in @p directory and below it. Uploads come and go meanwhile: what vanishes is passed over.
-inline void add_usage(const std::filesystem::path& directory, disk_usage& sum) {
-    std::error_code error;
-    for (std::filesystem::directory_iterator entry(directory, error), end; !error && entry != end;
-         entry.increment(error)) {
+inline disk_usage usage_of(const std::filesystem::path& directory) {
+    disk_usage sum;
+    for_each_file(directory, [&](const std::filesystem::directory_entry& file) {
         std::error_code gone;
-        if (std::filesystem::is_directory(entry->symlink_status(gone))) {
-            add_usage(entry->path(), sum);
-        } else if (entry->is_regular_file(gone) && !gone) {
-            const std::uintmax_t size = entry->file_size(gone);
-            if (gone) continue;
-            ++sum.files;
-            sum.bytes += size;
-        }
-    }
+        const std::uintmax_t size = file.file_size(gone);
+        if (gone) return;
+        ++sum.files;
+        sum.bytes += size;
+    });
+    return sum;
 }
 
 /// The `files` member of a request: a list of texts.

@@ -106,8 +106,7 @@ private:
     http_reply info(const gateway_request& request) {
         const std::string user = access_key_of(request.call);
         const folder item = folders_.find(user, request.arguments[0], "ro");
-        disk_usage used;
-        add_usage(root_ / item.name, used);
+        const disk_usage used = usage_of(root_ / item.name);
         return json_reply({{"name", item.name},
                            {"id", item.id},
                            {"host", item.host},

@@ -165,8 +165,7 @@ private:
     http_reply info(const gateway_request& request) {
         const std::string user = access_key_of(request.call);
         const folder item = find(request, "ro");
-        disk_usage used;
-        add_usage(root_ / item.name, used);
+        const disk_usage used = usage_of(root_ / item.name);
         const bool is_group = !item.group.empty();
         const std::string created = python_date(item.created_at);
         return json_reply({{"name", item.name},

@@ -4,6 +4,7 @@
 #define BACKENDAI_TESTING_GATEWAY_KERNEL_HPP
 
 #include <backendai/codec/url.hpp>
+#include <backendai/testing/gateway_file_walk.hpp>
 #include <backendai/testing/gateway_interpreters.hpp>
 #include <backendai/testing/gateway_run.hpp>
 #include <backendai/testing/gateway_runner.hpp>
@@ -312,15 +313,12 @@ private:
     // The protocol's generated files: what the code leaves in .output of its working directory.
     file_times output_files() const {
         file_times result;
-        std::error_code error;
         const std::filesystem::path root = setup_.directory / ".output";
-        for (std::filesystem::recursive_directory_iterator entry(root, error), end; !error && entry != end;
-             entry.increment(error)) {
-            std::error_code gone; // a file may vanish while it is looked at
-            if (!entry->is_regular_file(gone) || gone) continue;
-            const auto time = entry->last_write_time(gone);
-            if (!gone) result[entry->path().lexically_relative(root).generic_string()] = time;
-        }
+        for_each_file(root, [&](const std::filesystem::directory_entry& file) {
+            std::error_code gone;
+            const auto time = file.last_write_time(gone);
+            if (!gone) result[file.path().lexically_relative(root).generic_string()] = time;
+        });
         return result;
     }
 
