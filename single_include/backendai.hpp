@@ -2316,6 +2316,10 @@ void put_digits(std::string& text, std::int64_t value, int width) {
     for (std::size_t at = end; width > 0; --width, value /= 10) text[--at] = static_cast<char>('0' + value % 10);
 }
 
+struct time_of_day {
+    std::int64_t hour, minute, second;
+};
+
 // A reader of fixed-width digits; one failure sticks.
 class digit_reader {
 public:
@@ -2339,6 +2343,17 @@ public:
             fail();
         }
     }
+    /// "09:30:00"
+    template <class = void>
+    time_of_day clock() {
+        time_of_day time{};
+        time.hour = number(2);
+        literal(":");
+        time.minute = number(2);
+        literal(":");
+        time.second = number(2);
+        return time;
+    }
     template <class = void>
     std::size_t one_of(const std::array<std::string_view, 12>& words) {
         for (std::size_t i = 0; i < words.size(); ++i) {
@@ -2360,10 +2375,6 @@ private:
     }
     std::string_view text_;
     bool good_ = true;
-};
-
-struct time_of_day {
-    std::int64_t hour, minute, second;
 };
 
 // Nothing for days and times that do not exist, a leap second apart, and for what the system's clock cannot hold.
@@ -2433,12 +2444,7 @@ std::optional<utc_time> parse_iso_date(std::string_view text) {
     in.literal("-");
     const auto day = static_cast<unsigned>(in.number(2));
     in.literal("T");
-    detail::time_of_day time{};
-    time.hour = in.number(2);
-    in.literal(":");
-    time.minute = in.number(2);
-    in.literal(":");
-    time.second = in.number(2);
+    const detail::time_of_day time = in.clock();
     std::int64_t micros = 0;
     if (in.good() && !in.rest().empty() && in.rest().front() == '.') {
         in.skip(1);
@@ -2486,12 +2492,7 @@ std::optional<utc_time> parse_http_date(std::string_view text) {
     in.literal(" ");
     const std::int64_t year = in.number(4);
     in.literal(" ");
-    detail::time_of_day time{};
-    time.hour = in.number(2);
-    in.literal(":");
-    time.minute = in.number(2);
-    in.literal(":");
-    time.second = in.number(2);
+    const detail::time_of_day time = in.clock();
     in.literal(" GMT");
     if (!in.good() || !in.rest().empty()) return {};
     return detail::make_utc({year, month, day}, time);
@@ -4271,6 +4272,7 @@ BACKENDAI_NAMESPACE_END
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -4325,6 +4327,20 @@ public:
     /// The subprotocol that the server chose; empty for none.
     virtual const std::string& protocol() const noexcept = 0;
 };
+
+namespace detail {
+
+/// Says goodbye for an owner that lets go of a stream: when that fails there is nobody left to tell.
+template <class = void>
+void close_quietly(message_stream& stream) noexcept {
+    try {
+        stream.close();
+    } catch (const std::exception&) {
+        // As said.
+    }
+}
+
+} // namespace detail
 
 /// What came of a websocket handshake: `stream` when the answer was 101; else it is null, and `body` holds the refusal.
 struct websocket_opening {
@@ -8600,7 +8616,8 @@ enum class special_files {
     skip    ///< leave it out
 };
 
-/// Options of upload().
+/// Options of upload(). Symbolic links are taken for what they lead to; more than 10,000 that lead to directories are
+/// client_error{argument}, since a few of them can multiply a tree without end.
 struct upload_options {
     /// Names on the server are relative to this; empty: the current working directory.
     std::filesystem::path basedir = {};
@@ -10722,6 +10739,7 @@ BACKENDAI_NAMESPACE_END
 
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -10748,7 +10766,7 @@ struct upload_entry {
 ///
 /// A relative path is relative to the current directory, not to the base directory. Symbolic links are taken for what
 /// they lead to, under the link's name, as long as that lies below the base directory and is no directory the walk is
-/// in.
+/// in. Links to directories are followed 10,000 times.
 template <class = void>
 class upload_lister {
 public:
@@ -10758,8 +10776,9 @@ public:
         if (!std::filesystem::is_directory(base_)) wrong(base, "the base directory is not a directory");
     }
 
-    /// @throws client_error{argument} for a file outside of the base directory, a name that cannot be sent, and what
-    ///         special_files::refuse refuses; client_error{io} for what is not there or cannot be read.
+    /// @throws client_error{argument} for a file outside of the base directory, a name that cannot be sent, too
+    ///         many links to directories, and what special_files::refuse refuses; client_error{io} for what is not
+    ///         there or cannot be read.
     std::vector<upload_entry> list(const std::vector<std::filesystem::path>& files) {
         for (const std::filesystem::path& file : files) {
             const std::filesystem::path place = with_io_errors(file, [&] { return locate(file); });
@@ -10772,6 +10791,9 @@ public:
     }
 
 private:
+    // A few links to directories that hold such links make a walk that does not end in a lifetime.
+    static constexpr std::size_t most_linked_directories = 10'000;
+
     [[noreturn]] static void wrong(const std::filesystem::path& path, const std::string& why) {
         throw client_error(error_kind::argument, shown(path) + ": " + why);
     }
@@ -10799,6 +10821,8 @@ private:
             if (!is_below(target, base_))
                 return special(path, "is a symbolic link that leads out of the base directory");
             status = fs::status(target);
+            if (fs::is_directory(status) && ++linked_directories_ > most_linked_directories)
+                wrong(path, "more than 10,000 symbolic links lead to directories");
         }
         if (fs::is_directory(status)) return walk(path, name);
         if (!fs::exists(status))
@@ -10854,6 +10878,7 @@ private:
     std::filesystem::path base_;
     std::vector<upload_entry> entries_;
     std::set<std::string> names_, new_names_;
+    std::size_t linked_directories_ = 0;
     std::vector<std::filesystem::path> open_; // the directories the walk is in, links resolved
 };
 
@@ -11749,6 +11774,7 @@ BACKENDAI_NAMESPACE_END
 
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -11830,18 +11856,13 @@ public:
 
     /// Interrupts the code unless the run is over, and closes the stream.
     void end() noexcept {
-        const auto quietly = [](const auto& step) {
-            try {
-                step();
-            } catch (const std::exception&) {
-                // The caller goes away. An interrupt that fails, since the connection or the session is gone, leaves
-                // the code to the server's own care.
-            }
-        };
-        quietly([this] {
+        try {
             if (!over_.exchange(true)) interrupt_();
-        });
-        quietly([this] { stream_->close(); });
+        } catch (const std::exception&) {
+            // The caller goes away. An interrupt that fails, since the connection or the session is gone, leaves the
+            // code to the server's own care.
+        }
+        close_quietly(*stream_);
     }
     void cancel() noexcept { stream_->cancel(); }
 
@@ -11995,13 +12016,7 @@ public:
         }
     }
     void send(const json& message) { stream_->send_text(message.dump()); }
-    void end() noexcept {
-        try {
-            stream_->close();
-        } catch (const std::exception&) {
-            // The owner lets go of it: there is nobody left to tell.
-        }
-    }
+    void end() noexcept { close_quietly(*stream_); }
     void cancel() noexcept { stream_->cancel(); }
 
 private:
@@ -14415,6 +14430,8 @@ private:
                     open.push_back(item.name);
                     directories.push_back(std::move(item));
                 } else if (target_.wants(name)) {
+                    if (entry.size > (std::numeric_limits<std::uint64_t>::max)() - total)
+                        throw unusable("the sizes in the directory add up to more than 64 bits hold");
                     total += entry.size;
                     files.push_back(std::move(item));
                 }
@@ -19530,11 +19547,7 @@ public:
     std::optional<stream_message> read_for(std::chrono::milliseconds limit) { return stream_->receive_for(limit); }
     template <class = void>
     void end() noexcept {
-        try {
-            stream_->close();
-        } catch (const std::exception&) {
-            // The owner lets go of it: there is nobody left to tell.
-        }
+        close_quietly(*stream_);
     }
     void cancel() noexcept { stream_->cancel(); }
 
@@ -20347,6 +20360,50 @@ bool expect_host(X509_VERIFY_PARAM* parameters, const std::string& host) {
 }
 
 } // namespace os
+BACKENDAI_NAMESPACE_END
+
+#endif
+// ---- backendai/transport/callback_guard.hpp
+/// @file
+/// Exceptions on their way through the callbacks of an HTTP library.
+#ifndef BACKENDAI_TRANSPORT_CALLBACK_GUARD_HPP
+#define BACKENDAI_TRANSPORT_CALLBACK_GUARD_HPP
+
+
+#include <exception>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Keeps the first exception of an exchange's callbacks, which must not pass through the library that calls them, until
+/// the library has returned.
+class callback_guard {
+public:
+    /// Does @p work. False, for the library to stop, when that throws, and without doing it after a failure.
+    template <class Work>
+    bool run(Work&& work) {
+        if (failure_) return false;
+        try {
+            work();
+            return true;
+        } catch (const codec::source_error& e) {
+            failure_ =
+                std::make_exception_ptr(client_error(error_kind::io, e.what(), client_error::progress::maybe_sent));
+        } catch (...) {
+            failure_ = std::current_exception();
+        }
+        return false;
+    }
+    /// @throws what was kept
+    void rethrow() const {
+        if (failure_) std::rethrow_exception(failure_);
+    }
+
+private:
+    std::exception_ptr failure_;
+};
+
+} // namespace detail
 BACKENDAI_NAMESPACE_END
 
 #endif
@@ -21786,7 +21843,6 @@ BACKENDAI_NAMESPACE_END
 #endif
 
 #include <algorithm>
-#include <exception>
 #include <fstream>
 #include <functional>
 #include <mutex>
@@ -21974,9 +22030,11 @@ public:
         } else {
             wire.body = std::move(request_.body);
         }
-        wire.response_handler = [this](const httplib::Response& answer) { return guarded([&] { take_head(answer); }); };
+        wire.response_handler = [this](const httplib::Response& answer) {
+            return guard_.run([&] { take_head(answer); });
+        };
         wire.content_receiver = [this](const char* data, std::size_t size, auto /*offset*/, auto /*total*/) {
-            return guarded([&] {
+            return guard_.run([&] {
                 last_byte_ = exchange_context::clock::now();
                 framing_->count(size);
                 if (size != 0) sink_.on_data({data, size});
@@ -21998,7 +22056,7 @@ public:
         tls_events::of_this_thread().before_handshake = nullptr;
 #endif
         if (!request_.source) request_.body = std::move(wire.body);
-        if (failure_) std::rethrow_exception(failure_);
+        guard_.rethrow();
         if (!done) {
             // Fewer bytes than before: it is another connection than the one that was open then. The end of the peer's
             // data counts as a byte, too. What TLS carries cannot be told from its own records.
@@ -22118,7 +22176,7 @@ private:
     // for a tunnel or for the server's answer, and shows the proxy's password to the server. So httplib is told nothing
     // of the proxy, connects to it as if it were the server, and the tunnel is made when it is about to begin with TLS.
     void dig_tunnel(SSL* ssl) {
-        const bool made = guarded([&] {
+        const bool made = guard_.run([&] {
             os::borrowed_stream<> stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
             try {
                 connect_through(stream, *proxy_, request_.url, context_);
@@ -22142,7 +22200,7 @@ private:
         }
         wire.content_length_ = static_cast<std::size_t>(size);
         wire.content_provider_ = [this](std::size_t, std::size_t left, httplib::DataSink& out) {
-            return guarded([&] {
+            return guard_.run([&] {
                 if (block_.empty()) block_.resize((std::min)(left, std::size_t{1} << 20));
                 const std::size_t count = request_.source->read(&block_[0], (std::min)(left, block_.size()));
                 if (count == 0) throw codec::source_error("the body ended before its announced length");
@@ -22159,22 +22217,6 @@ private:
         for (const auto& field : answer.headers) head_.headers.add(field.first, field.second);
         framing_.emplace(head_, request_.method);
         sink_.on_head(head_);
-    }
-
-    // Exceptions must not pass through httplib: keep the first one, and have it stop.
-    template <class Work>
-    bool guarded(Work&& work) {
-        if (failure_) return false;
-        try {
-            work();
-            return true;
-        } catch (const codec::source_error& e) {
-            failure_ =
-                std::make_exception_ptr(client_error(error_kind::io, e.what(), client_error::progress::maybe_sent));
-        } catch (...) {
-            failure_ = std::current_exception();
-        }
-        return false;
     }
 
     // Error::SSLServerHostnameVerification exists since 0.18; its absence must compile.
@@ -22214,7 +22256,7 @@ private:
     const std::optional<proxy_server>& proxy_;
     response_head head_;
     std::optional<body_framing> framing_;
-    std::exception_ptr failure_;
+    callback_guard guard_;
     std::string block_;
     exchange_context::clock::time_point start_, last_byte_;
     bool answered_ = false;
@@ -22843,6 +22885,50 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_TRANSPORT_CURL_EXCHANGE_HPP
 #define BACKENDAI_TRANSPORT_CURL_EXCHANGE_HPP
 
+// ---- backendai/transport/callback_guard.hpp
+/// @file
+/// Exceptions on their way through the callbacks of an HTTP library.
+#ifndef BACKENDAI_TRANSPORT_CALLBACK_GUARD_HPP
+#define BACKENDAI_TRANSPORT_CALLBACK_GUARD_HPP
+
+
+#include <exception>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// Keeps the first exception of an exchange's callbacks, which must not pass through the library that calls them, until
+/// the library has returned.
+class callback_guard {
+public:
+    /// Does @p work. False, for the library to stop, when that throws, and without doing it after a failure.
+    template <class Work>
+    bool run(Work&& work) {
+        if (failure_) return false;
+        try {
+            work();
+            return true;
+        } catch (const codec::source_error& e) {
+            failure_ =
+                std::make_exception_ptr(client_error(error_kind::io, e.what(), client_error::progress::maybe_sent));
+        } catch (...) {
+            failure_ = std::current_exception();
+        }
+        return false;
+    }
+    /// @throws what was kept
+    void rethrow() const {
+        if (failure_) std::rethrow_exception(failure_);
+    }
+
+private:
+    std::exception_ptr failure_;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
 // ---- backendai/transport/curl_setup.hpp
 /// @file
 /// What every use of libcurl has in common: which way a connection goes, and what it means when none comes about.
@@ -23315,7 +23401,6 @@ BACKENDAI_NAMESPACE_END
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <exception>
 #include <limits>
 #include <optional>
 #include <string>
@@ -23349,7 +23434,7 @@ public:
         last_byte_ = clock::now();
         const curl_attachment in_multi(connection_);
         const CURLcode code = wait_for_end();
-        if (failure_) std::rethrow_exception(failure_);
+        guard_.rethrow();
         if (code != CURLE_OK) fail(code);
         if (!framing_) fail(CURLE_GOT_NOTHING);
         framing_->finish();
@@ -23507,42 +23592,27 @@ private:
         return started_ && !request_.url.is_tls() && connection_.bytes_received() > received_before_ + 1;
     }
 
-    // Exceptions must not pass through libcurl: keep the first one, and have libcurl stop.
-    template <class Work>
-    bool guarded(Work&& work) {
-        if (failure_) return false;
-        try {
-            work();
-            return true;
-        } catch (const codec::source_error& e) {
-            failure_ = std::make_exception_ptr(client_error(error_kind::io, e.what(), progress::maybe_sent));
-        } catch (...) {
-            failure_ = std::current_exception();
-        }
-        return false;
-    }
-
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self) {
         curl_exchange& exchange = *static_cast<curl_exchange*>(self);
-        const bool good = exchange.guarded([&] { exchange.take_line({data, size * count}); });
+        const bool good = exchange.guard_.run([&] { exchange.take_line({data, size * count}); });
         return good ? size * count : 0;
     }
     static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self) {
         curl_exchange& exchange = *static_cast<curl_exchange*>(self);
-        const bool good = exchange.guarded([&] { exchange.take_data({data, size * count}); });
+        const bool good = exchange.guard_.run([&] { exchange.take_data({data, size * count}); });
         return good ? size * count : 0;
     }
     static std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* self) {
         curl_exchange& exchange = *static_cast<curl_exchange*>(self);
         std::size_t given = 0;
-        const bool good = exchange.guarded([&] { given = exchange.give_data(buffer, size * count); });
+        const bool good = exchange.guard_.run([&] { given = exchange.give_data(buffer, size * count); });
         return good ? given : static_cast<std::size_t>(CURL_READFUNC_ABORT);
     }
 #if LIBCURL_VERSION_NUM >= 0x075000
     // The connection stands and nothing of the request has left.
     static int on_start(void* self, char* /*peer*/, char* /*own*/, int /*peer_port*/, int /*own_port*/) {
         curl_exchange& exchange = *static_cast<curl_exchange*>(self);
-        return exchange.guarded([&] { exchange.start(); }) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+        return exchange.guard_.run([&] { exchange.start(); }) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
     }
 #endif
 
@@ -23600,7 +23670,7 @@ private:
     curl_list headers_, resolved_;
     head_reader reader_;
     std::optional<body_framing> framing_;
-    std::exception_ptr failure_;
+    callback_guard guard_;
     clock::time_point last_byte_;
     std::uint64_t left_ = 0, received_before_ = 0;
     std::size_t trailer_bytes_ = 0;

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,6 +63,20 @@ public:
     /// The subprotocol that the server chose; empty for none.
     virtual const std::string& protocol() const noexcept = 0;
 };
+
+namespace detail {
+
+/// Says goodbye for an owner that lets go of a stream: when that fails there is nobody left to tell.
+template <class = void>
+void close_quietly(message_stream& stream) noexcept {
+    try {
+        stream.close();
+    } catch (const std::exception&) {
+        // As said.
+    }
+}
+
+} // namespace detail
 
 /// What came of a websocket handshake: `stream` when the answer was 101; else it is null, and `body` holds the refusal.
 struct websocket_opening {

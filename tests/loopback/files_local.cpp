@@ -316,3 +316,22 @@ TEST_CASE_TEMPLATE("an upload says what it leaves out, before it sends anything"
     CHECK(sandbox::read(b.box.out() / "link") == "content");
     CHECK(folder.info().num_files == 2);
 }
+
+TEST_CASE("an upload of links that multiply directories ends before it sends anything") {
+    bench<backendai::httplib_transport> b;
+    b.session.vfolder().create("data");
+    for (int level = 0; level < 13; ++level) { // 8,192 ways to the file
+        const fs::path place = b.box.root() / "base" / std::to_string(level);
+        fs::create_directories(place);
+        for (const char* name : {"one", "two"})
+            fs::create_directory_symlink("../" + std::to_string(level + 1), place / name);
+    }
+    b.box.put("base/13/file", "content");
+    backendai::upload_options options;
+    options.basedir = b.box.root() / "base";
+    const std::size_t before = b.server.received();
+    const call_result result = result_of([&] { b.session.vfolder("data").upload({options.basedir / "0"}, options); });
+    CHECK(result.what == "argument");
+    CHECK(result.message.find("symbolic links") != std::string::npos);
+    CHECK(b.server.received() == before);
+}

@@ -3,7 +3,11 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
+#include <limits>
 #include <mutex>
+#include <string>
+#include <vector>
 
 using namespace files_support;
 using backendai::existing_files;
@@ -51,6 +55,27 @@ std::set<std::string> below(const fs::path& root) {
     for (const auto& entry : fs::recursive_directory_iterator(root))
         names.insert(entry.path().lexically_relative(root).string());
     return names;
+}
+
+// The server's next listing of a folder's directory has these entries.
+fault listing_of(const std::vector<nlohmann::json>& items) {
+    const auto text = [](const nlohmann::json& value) {
+        return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
+    };
+    fault lie;
+    lie.kind = fault_kind::status;
+    lie.status = 200;
+    lie.path_prefix = "/folders/data/files";
+    lie.content_type = "application/json";
+    lie.bytes = text({{"items", items}, {"files", text(items)}});
+    return lie;
+}
+
+nlohmann::json listed_file(const std::string& name, std::uint64_t size) {
+    return {{"filename", name}, {"name", name},
+            {"type", "FILE"},   {"mode", "-rw-r--r--"},
+            {"size", size},     {"created", "2026-01-01T00:00:00Z"},
+            {"mtime", 1},       {"modified", "2026-01-01T00:00:00Z"}};
 }
 
 } // namespace
@@ -193,25 +218,24 @@ TEST_CASE_TEMPLATE("storage: a hostile listing is an error, and nothing is writt
     for (const char* name : {"..", ".", "", "../up", "a/b", "/etc/passwd", "a\\b", "c:", "nul", "line\nbreak"}) {
         bench<T> b(modern());
         b.store("tree/good", "x");
-        const nlohmann::json item = {{"filename", name}, {"name", name},
-                                     {"type", "FILE"},   {"mode", "-rw-r--r--"},
-                                     {"size", 1},        {"created", "2026-01-01T00:00:00Z"},
-                                     {"mtime", 1},       {"modified", "2026-01-01T00:00:00Z"}};
-        const auto text = [](const nlohmann::json& value) {
-            return value.dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
-        };
-        fault lie;
-        lie.kind = fault_kind::status;
-        lie.status = 200;
-        lie.path_prefix = "/folders/data/files";
-        lie.content_type = "application/json";
-        lie.bytes = text({{"items", {item}}, {"files", text({item})}});
-        b.server.inject(lie);
+        b.server.inject(listing_of({listed_file(name, 1)}));
         const auto result = result_of([&] { b.folder().download({"tree"}, b.box.out()); });
         CHECK_MESSAGE(result.what == "protocol", name, ' ', result.what, ' ', result.message);
         CHECK_FALSE(fs::exists(b.box.out()));
         CHECK_FALSE(fs::exists(b.box.root() / "up"));
     }
+}
+
+TEST_CASE_TEMPLATE("storage: sizes that add up to more than 64 bits hold are an error, and nothing is written", T,
+                   BACKENDAI_SOCKET_TRANSPORTS) {
+    bench<T> b(modern());
+    b.store("tree/a", "x");
+    const auto most = static_cast<std::uint64_t>((std::numeric_limits<std::int64_t>::max)());
+    b.server.inject(listing_of({listed_file("a", most), listed_file("b", most), listed_file("c", 3)}));
+    backendai::download_options how;
+    how.max_bytes = 1'000;
+    CHECK(result_of([&] { b.folder().download({"tree"}, b.box.out(), how); }).what == "protocol");
+    CHECK_FALSE(fs::exists(b.box.out()));
 }
 
 TEST_CASE_TEMPLATE("storage: what exists is replaced, kept or in the way", T, BACKENDAI_SOCKET_TRANSPORTS) {

@@ -17,12 +17,10 @@ using scripted::attempt;
 using scripted::bench;
 using scripted::contains;
 using scripted::seen;
+using scripted::speaking;
 
 namespace {
 
-std::function<void(api_config&)> speaking(std::string version) {
-    return [version = std::move(version)](api_config& config) { config.version = version; };
-}
 json data(const json& fields) {
     return {{"data", fields}};
 }

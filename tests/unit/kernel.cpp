@@ -15,17 +15,11 @@ using scripted::answer_json;
 using scripted::attempt;
 using scripted::bench;
 using scripted::contains;
+using scripted::records;
 using scripted::seen;
 using scripted::thrown;
 
 namespace {
-
-// A console: a list of [type, payload], spelled out because nlohmann takes a list of pairs for an object.
-json records(const std::vector<std::pair<std::string, json>>& items) {
-    json list = json::array();
-    for (const auto& item : items) list.push_back(json::array({item.first, item.second}));
-    return list;
-}
 
 const json finished = {{"result", {{"status", "finished"}, {"runId", "r1"}, {"exitCode", 0}}}};
 

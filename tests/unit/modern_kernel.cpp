@@ -16,12 +16,9 @@ using scripted::attempt;
 using scripted::bench;
 using scripted::contains;
 using scripted::seen;
+using scripted::speaking;
 
 namespace {
-
-std::function<void(api_config&)> speaking(std::string version) {
-    return [version = std::move(version)](api_config& config) { config.version = version; };
-}
 
 const json created = {{"sessionId", "9ef96549-4bfd-4381-ab63-b6cf5e59b467"},
                       {"sessionName", "my-sess"},

@@ -16,17 +16,11 @@ using scripted::answer_json;
 using scripted::attempt;
 using scripted::bench;
 using scripted::failure;
+using scripted::records;
 using scripted::seen;
 using scripted::thrown;
 
 namespace {
-
-// A console: a list of [type, payload], spelled out because nlohmann takes a list of pairs for an object.
-json records(const std::vector<std::pair<std::string, json>>& items) {
-    json list = json::array();
-    for (const auto& item : items) list.push_back(json::array({item.first, item.second}));
-    return list;
-}
 
 scripted::reply step(const char* status, const json& more = json::object()) {
     json result = {{"status", status},   {"runId", "r1"},      {"exitCode", nullptr},

@@ -312,6 +312,18 @@ inline bool contains(const std::string& text, const std::string& part) {
     return text.find(part) != std::string::npos;
 }
 
+/// For a bench whose session speaks this version.
+inline std::function<void(backendai::api_config&)> speaking(std::string version) {
+    return [version = std::move(version)](backendai::api_config& config) { config.version = version; };
+}
+
+/// A console: a list of [type, payload], spelled out because nlohmann takes a list of pairs for an object.
+inline json records(const std::vector<std::pair<std::string, json>>& items) {
+    json list = json::array();
+    for (const auto& item : items) list.push_back(json::array({item.first, item.second}));
+    return list;
+}
+
 /// A file of tests/data.
 inline json load_data(const std::string& name) {
 #ifdef BACKENDAI_TEST_DATA

@@ -16,12 +16,10 @@ using scripted::attempt;
 using scripted::bench;
 using scripted::contains;
 using scripted::seen;
+using scripted::speaking;
 
 namespace {
 
-std::function<void(api_config&)> speaking(std::string version) {
-    return [version = std::move(version)](api_config& config) { config.version = version; };
-}
 const json made = {{"id", "b78cedbab0dc43f8af459d9f2bb9742a"}, {"name", "data"}, {"host", "local:volume1"}};
 
 // Makes one call in a version, and gives the request back.

@@ -17,6 +17,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -98,18 +99,13 @@ public:
 
     /// Interrupts the code unless the run is over, and closes the stream.
     void end() noexcept {
-        const auto quietly = [](const auto& step) {
-            try {
-                step();
-            } catch (const std::exception&) {
-                // The caller goes away. An interrupt that fails, since the connection or the session is gone, leaves
-                // the code to the server's own care.
-            }
-        };
-        quietly([this] {
+        try {
             if (!over_.exchange(true)) interrupt_();
-        });
-        quietly([this] { stream_->close(); });
+        } catch (const std::exception&) {
+            // The caller goes away. An interrupt that fails, since the connection or the session is gone, leaves the
+            // code to the server's own care.
+        }
+        close_quietly(*stream_);
     }
     void cancel() noexcept { stream_->cancel(); }
 

@@ -44,13 +44,7 @@ public:
         }
     }
     void send(const json& message) { stream_->send_text(message.dump()); }
-    void end() noexcept {
-        try {
-            stream_->close();
-        } catch (const std::exception&) {
-            // The owner lets go of it: there is nobody left to tell.
-        }
-    }
+    void end() noexcept { close_quietly(*stream_); }
     void cancel() noexcept { stream_->cancel(); }
 
 private:

@@ -191,6 +191,8 @@ private:
                     open.push_back(item.name);
                     directories.push_back(std::move(item));
                 } else if (target_.wants(name)) {
+                    if (entry.size > (std::numeric_limits<std::uint64_t>::max)() - total)
+                        throw unusable("the sizes in the directory add up to more than 64 bits hold");
                     total += entry.size;
                     files.push_back(std::move(item));
                 }

@@ -69,11 +69,7 @@ public:
     std::optional<stream_message> read_for(std::chrono::milliseconds limit) { return stream_->receive_for(limit); }
     template <class = void>
     void end() noexcept {
-        try {
-            stream_->close();
-        } catch (const std::exception&) {
-            // The owner lets go of it: there is nobody left to tell.
-        }
+        close_quietly(*stream_);
     }
     void cancel() noexcept { stream_->cancel(); }
 

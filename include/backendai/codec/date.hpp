@@ -58,6 +58,10 @@ void put_digits(std::string& text, std::int64_t value, int width) {
     for (std::size_t at = end; width > 0; --width, value /= 10) text[--at] = static_cast<char>('0' + value % 10);
 }
 
+struct time_of_day {
+    std::int64_t hour, minute, second;
+};
+
 // A reader of fixed-width digits; one failure sticks.
 class digit_reader {
 public:
@@ -81,6 +85,17 @@ public:
             fail();
         }
     }
+    /// "09:30:00"
+    template <class = void>
+    time_of_day clock() {
+        time_of_day time{};
+        time.hour = number(2);
+        literal(":");
+        time.minute = number(2);
+        literal(":");
+        time.second = number(2);
+        return time;
+    }
     template <class = void>
     std::size_t one_of(const std::array<std::string_view, 12>& words) {
         for (std::size_t i = 0; i < words.size(); ++i) {
@@ -102,10 +117,6 @@ private:
     }
     std::string_view text_;
     bool good_ = true;
-};
-
-struct time_of_day {
-    std::int64_t hour, minute, second;
 };
 
 // Nothing for days and times that do not exist, a leap second apart, and for what the system's clock cannot hold.
@@ -175,12 +186,7 @@ std::optional<utc_time> parse_iso_date(std::string_view text) {
     in.literal("-");
     const auto day = static_cast<unsigned>(in.number(2));
     in.literal("T");
-    detail::time_of_day time{};
-    time.hour = in.number(2);
-    in.literal(":");
-    time.minute = in.number(2);
-    in.literal(":");
-    time.second = in.number(2);
+    const detail::time_of_day time = in.clock();
     std::int64_t micros = 0;
     if (in.good() && !in.rest().empty() && in.rest().front() == '.') {
         in.skip(1);
@@ -228,12 +234,7 @@ std::optional<utc_time> parse_http_date(std::string_view text) {
     in.literal(" ");
     const std::int64_t year = in.number(4);
     in.literal(" ");
-    detail::time_of_day time{};
-    time.hour = in.number(2);
-    in.literal(":");
-    time.minute = in.number(2);
-    in.literal(":");
-    time.second = in.number(2);
+    const detail::time_of_day time = in.clock();
     in.literal(" GMT");
     if (!in.good() || !in.rest().empty()) return {};
     return detail::make_utc({year, month, day}, time);

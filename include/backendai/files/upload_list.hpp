@@ -13,6 +13,7 @@
 #include <backendai/version.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -39,7 +40,7 @@ struct upload_entry {
 ///
 /// A relative path is relative to the current directory, not to the base directory. Symbolic links are taken for what
 /// they lead to, under the link's name, as long as that lies below the base directory and is no directory the walk is
-/// in.
+/// in. Links to directories are followed 10,000 times.
 template <class = void>
 class upload_lister {
 public:
@@ -49,8 +50,9 @@ public:
         if (!std::filesystem::is_directory(base_)) wrong(base, "the base directory is not a directory");
     }
 
-    /// @throws client_error{argument} for a file outside of the base directory, a name that cannot be sent, and what
-    ///         special_files::refuse refuses; client_error{io} for what is not there or cannot be read.
+    /// @throws client_error{argument} for a file outside of the base directory, a name that cannot be sent, too
+    ///         many links to directories, and what special_files::refuse refuses; client_error{io} for what is not
+    ///         there or cannot be read.
     std::vector<upload_entry> list(const std::vector<std::filesystem::path>& files) {
         for (const std::filesystem::path& file : files) {
             const std::filesystem::path place = with_io_errors(file, [&] { return locate(file); });
@@ -63,6 +65,9 @@ public:
     }
 
 private:
+    // A few links to directories that hold such links make a walk that does not end in a lifetime.
+    static constexpr std::size_t most_linked_directories = 10'000;
+
     [[noreturn]] static void wrong(const std::filesystem::path& path, const std::string& why) {
         throw client_error(error_kind::argument, shown(path) + ": " + why);
     }
@@ -90,6 +95,8 @@ private:
             if (!is_below(target, base_))
                 return special(path, "is a symbolic link that leads out of the base directory");
             status = fs::status(target);
+            if (fs::is_directory(status) && ++linked_directories_ > most_linked_directories)
+                wrong(path, "more than 10,000 symbolic links lead to directories");
         }
         if (fs::is_directory(status)) return walk(path, name);
         if (!fs::exists(status))
@@ -145,6 +152,7 @@ private:
     std::filesystem::path base_;
     std::vector<upload_entry> entries_;
     std::set<std::string> names_, new_names_;
+    std::size_t linked_directories_ = 0;
     std::vector<std::filesystem::path> open_; // the directories the walk is in, links resolved
 };
 

@@ -3,6 +3,7 @@
 #ifndef BACKENDAI_TRANSPORT_CURL_EXCHANGE_HPP
 #define BACKENDAI_TRANSPORT_CURL_EXCHANGE_HPP
 
+#include <backendai/transport/callback_guard.hpp>
 #include <backendai/transport/curl_connection.hpp>
 #include <backendai/transport/curl_setup.hpp>
 #include <backendai/transport/framing.hpp>
@@ -13,7 +14,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <exception>
 #include <limits>
 #include <optional>
 #include <string>
@@ -47,7 +47,7 @@ public:
         last_byte_ = clock::now();
         const curl_attachment in_multi(connection_);
         const CURLcode code = wait_for_end();
-        if (failure_) std::rethrow_exception(failure_);
+        guard_.rethrow();
         if (code != CURLE_OK) fail(code);
         if (!framing_) fail(CURLE_GOT_NOTHING);
         framing_->finish();
@@ -205,42 +205,27 @@ private:
         return started_ && !request_.url.is_tls() && connection_.bytes_received() > received_before_ + 1;
     }
 
-    // Exceptions must not pass through libcurl: keep the first one, and have libcurl stop.
-    template <class Work>
-    bool guarded(Work&& work) {
-        if (failure_) return false;
-        try {
-            work();
-            return true;
-        } catch (const codec::source_error& e) {
-            failure_ = std::make_exception_ptr(client_error(error_kind::io, e.what(), progress::maybe_sent));
-        } catch (...) {
-            failure_ = std::current_exception();
-        }
-        return false;
-    }
-
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self) {
         curl_exchange& exchange = *static_cast<curl_exchange*>(self);
-        const bool good = exchange.guarded([&] { exchange.take_line({data, size * count}); });
+        const bool good = exchange.guard_.run([&] { exchange.take_line({data, size * count}); });
         return good ? size * count : 0;
     }
     static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self) {
         curl_exchange& exchange = *static_cast<curl_exchange*>(self);
-        const bool good = exchange.guarded([&] { exchange.take_data({data, size * count}); });
+        const bool good = exchange.guard_.run([&] { exchange.take_data({data, size * count}); });
         return good ? size * count : 0;
     }
     static std::size_t on_read(char* buffer, std::size_t size, std::size_t count, void* self) {
         curl_exchange& exchange = *static_cast<curl_exchange*>(self);
         std::size_t given = 0;
-        const bool good = exchange.guarded([&] { given = exchange.give_data(buffer, size * count); });
+        const bool good = exchange.guard_.run([&] { given = exchange.give_data(buffer, size * count); });
         return good ? given : static_cast<std::size_t>(CURL_READFUNC_ABORT);
     }
 #if LIBCURL_VERSION_NUM >= 0x075000
     // The connection stands and nothing of the request has left.
     static int on_start(void* self, char* /*peer*/, char* /*own*/, int /*peer_port*/, int /*own_port*/) {
         curl_exchange& exchange = *static_cast<curl_exchange*>(self);
-        return exchange.guarded([&] { exchange.start(); }) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
+        return exchange.guard_.run([&] { exchange.start(); }) ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT;
     }
 #endif
 
@@ -298,7 +283,7 @@ private:
     curl_list headers_, resolved_;
     head_reader reader_;
     std::optional<body_framing> framing_;
-    std::exception_ptr failure_;
+    callback_guard guard_;
     clock::time_point last_byte_;
     std::uint64_t left_ = 0, received_before_ = 0;
     std::size_t trailer_bytes_ = 0;

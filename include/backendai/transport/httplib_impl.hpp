@@ -15,6 +15,7 @@
 #include <backendai/os/sigpipe.hpp>
 #include <backendai/os/tcp_stream.hpp>
 #include <backendai/os/tls_rules.hpp>
+#include <backendai/transport/callback_guard.hpp>
 #include <backendai/transport/framing.hpp>
 #include <backendai/transport/httplib.hpp>
 #include <backendai/transport/pool.hpp>
@@ -33,7 +34,6 @@
 #endif
 
 #include <algorithm>
-#include <exception>
 #include <fstream>
 #include <functional>
 #include <mutex>
@@ -221,9 +221,11 @@ public:
         } else {
             wire.body = std::move(request_.body);
         }
-        wire.response_handler = [this](const httplib::Response& answer) { return guarded([&] { take_head(answer); }); };
+        wire.response_handler = [this](const httplib::Response& answer) {
+            return guard_.run([&] { take_head(answer); });
+        };
         wire.content_receiver = [this](const char* data, std::size_t size, auto /*offset*/, auto /*total*/) {
-            return guarded([&] {
+            return guard_.run([&] {
                 last_byte_ = exchange_context::clock::now();
                 framing_->count(size);
                 if (size != 0) sink_.on_data({data, size});
@@ -245,7 +247,7 @@ public:
         tls_events::of_this_thread().before_handshake = nullptr;
 #endif
         if (!request_.source) request_.body = std::move(wire.body);
-        if (failure_) std::rethrow_exception(failure_);
+        guard_.rethrow();
         if (!done) {
             // Fewer bytes than before: it is another connection than the one that was open then. The end of the peer's
             // data counts as a byte, too. What TLS carries cannot be told from its own records.
@@ -365,7 +367,7 @@ private:
     // for a tunnel or for the server's answer, and shows the proxy's password to the server. So httplib is told nothing
     // of the proxy, connects to it as if it were the server, and the tunnel is made when it is about to begin with TLS.
     void dig_tunnel(SSL* ssl) {
-        const bool made = guarded([&] {
+        const bool made = guard_.run([&] {
             os::borrowed_stream<> stream(static_cast<os::detail::socket_handle>(SSL_get_fd(ssl)));
             try {
                 connect_through(stream, *proxy_, request_.url, context_);
@@ -389,7 +391,7 @@ private:
         }
         wire.content_length_ = static_cast<std::size_t>(size);
         wire.content_provider_ = [this](std::size_t, std::size_t left, httplib::DataSink& out) {
-            return guarded([&] {
+            return guard_.run([&] {
                 if (block_.empty()) block_.resize((std::min)(left, std::size_t{1} << 20));
                 const std::size_t count = request_.source->read(&block_[0], (std::min)(left, block_.size()));
                 if (count == 0) throw codec::source_error("the body ended before its announced length");
@@ -406,22 +408,6 @@ private:
         for (const auto& field : answer.headers) head_.headers.add(field.first, field.second);
         framing_.emplace(head_, request_.method);
         sink_.on_head(head_);
-    }
-
-    // Exceptions must not pass through httplib: keep the first one, and have it stop.
-    template <class Work>
-    bool guarded(Work&& work) {
-        if (failure_) return false;
-        try {
-            work();
-            return true;
-        } catch (const codec::source_error& e) {
-            failure_ =
-                std::make_exception_ptr(client_error(error_kind::io, e.what(), client_error::progress::maybe_sent));
-        } catch (...) {
-            failure_ = std::current_exception();
-        }
-        return false;
     }
 
     // Error::SSLServerHostnameVerification exists since 0.18; its absence must compile.
@@ -461,7 +447,7 @@ private:
     const std::optional<proxy_server>& proxy_;
     response_head head_;
     std::optional<body_framing> framing_;
-    std::exception_ptr failure_;
+    callback_guard guard_;
     std::string block_;
     exchange_context::clock::time_point start_, last_byte_;
     bool answered_ = false;
