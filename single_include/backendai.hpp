@@ -3022,7 +3022,7 @@ struct api_config {
     std::chrono::milliseconds connect_timeout{30'000};         ///< name look-up, TCP and TLS handshakes, each
     std::chrono::milliseconds read_timeout{60'000};            ///< between two bytes of an answer
     std::chrono::milliseconds compute_timeout{600'000};        ///< the same, for calls that wait for compute
-    std::chrono::milliseconds timeout{0};                      ///< one whole call, its retries included
+    std::chrono::milliseconds timeout{0};                      ///< one whole call: all of its requests, their retries
     retry_policy retry;                                        ///< how often and when a failed call is tried again
     std::uint64_t max_response_size = std::uint64_t{16} << 20; ///< bytes of an answer that is kept in memory
     std::uint32_t max_idle_connections = 16;                   ///< connections kept open for the next call
@@ -4830,8 +4830,9 @@ BACKENDAI_NAMESPACE_BEGIN
 
 /// Limits of the calls made through a view: `session.with(call_options{...})`.
 struct call_options {
-    std::optional<std::chrono::milliseconds> timeout; ///< of each call, its retries and, in async mode, its wait for a
-                                                      ///< thread included; 0 is none; unset: config's
+    std::optional<std::chrono::milliseconds> timeout; ///< of each call, all of its requests, their retries and, in
+                                                      ///< async mode, its wait for a thread included; 0 is none;
+                                                      ///< unset: config's
     cancel_token cancel;                              ///< ends the calls with client_error{cancelled}
     std::optional<retry_policy> retry;                ///< in place of the config's
 };
@@ -4931,14 +4932,6 @@ response_head open_websocket(websocket_call& call, any_transport& transport, htt
     return std::move(opening.head);
 }
 
-/// What the asynchronous mode adds to one call: a cancel of its own, which the caller's token triggers too, and the
-/// time from which its limit counts.
-struct task_control {
-    cancel_source cancel;
-    const exchange_context::clock::time_point called = exchange_context::clock::now();
-    std::atomic<bool> counted{false}; ///< the time in the queue is part of the first request's limit, and of no other's
-};
-
 /// When a call that began at @p start and has that limit must be over; max() when there is no limit.
 template <class = void>
 exchange_context::clock::time_point deadline_of(std::chrono::milliseconds limit,
@@ -4991,6 +4984,35 @@ bool calls_on_this_thread(const void* state) {
     return false;
 }
 
+class session_state;
+
+/// What a handle or a view needs to make calls, and the limits of a call that has begun.
+struct call_scope {
+    std::shared_ptr<session_state> state;
+    call_options options;
+    cancel_token task_cancel = {}; ///< of the asynchronous call that is running, in place of the options'
+    /// When the call that has begun must be over; unset: each request has the whole time.
+    std::optional<exchange_context::clock::time_point> deadline = {};
+
+    /// For the requests of one call together, whose time counts from now; of a call that has begun, the same.
+    template <class = void>
+    call_scope begun() const;
+    /// The same limits, for handles and streams that outlive the call which makes them.
+    call_scope outside_call() const { return {state, options}; }
+
+    template <class = void>
+    response perform(call what) const;
+    template <class = void>
+    dialect negotiate() const;
+    /// For what takes long without a request. @throws client_error{cancelled, closed, timeout} when it must not go on
+    template <class = void>
+    void check() const;
+    /// Opens a websocket by the session's transport. Retry class: safe, as a handshake has no effect. @throws api_error
+    /// when it is refused
+    template <class Transport>
+    std::unique_ptr<message_stream> open_websocket(call what) const;
+};
+
 /// What a session, its views and its handles share. Thread-safe.
 class session_state {
 public:
@@ -5033,16 +5055,16 @@ public:
         return executor_;
     }
 
-    /// Performs a call: the whole pipeline. @p task is that of the asynchronous mode, or null.
+    /// Performs a request: the whole pipeline.
     template <class = void>
-    response perform(call& what, const call_options& options, task_control* task = nullptr);
+    response perform(call& what, const call_scope& scope);
 
     /// How to speak with the server: as the configuration says, else as negotiated, now if need be. Errors as
     /// perform().
     template <class = void>
-    dialect negotiate(const call_options& options, task_control* task = nullptr) {
+    dialect negotiate(const call_scope& scope) {
         const running_call guard(*this);
-        return negotiated(make_context(call(), options, task), options.retry ? *options.retry : config_.retry);
+        return negotiated(make_context(call(), scope), policy_of(scope));
     }
     /// What is known of that now; the default while nothing is.
     template <class = void>
@@ -5060,20 +5082,24 @@ public:
     /// Waits before another attempt of what ended with @p failure; false when there must be none. @param attempt the
     /// number of the one that failed @throws client_error when the waiting is cancelled, closed or out of time
     template <class = void>
-    bool wait_for_retry(const error& failure, int attempt, const call_options& options, task_control* task = nullptr) {
+    bool wait_for_retry(const error& failure, int attempt, const call_scope& scope) {
         const running_call guard(*this);
-        const retry_policy& policy = options.retry ? *options.retry : config_.retry;
-        const exchange_context context = make_context(call(), options, task);
-        const auto delay = retry_delay(policy, retry_class::safe, attempt, failure, now(), jitter());
+        const exchange_context context = make_context(call(), scope);
+        const auto delay = retry_delay(policy_of(scope), retry_class::safe, attempt, failure, now(), jitter());
         if (!delay || ends_before(context, *delay) || !budget_.take(false)) return false;
         pause(*delay, context);
         return true;
     }
     /// Waits. @throws as wait_for_retry()
     template <class = void>
-    void wait(std::chrono::milliseconds time, const call_options& options, task_control* task = nullptr) {
+    void wait(std::chrono::milliseconds time, const call_scope& scope) {
         const running_call guard(*this);
-        pause(time, make_context(call(), options, task));
+        pause(time, make_context(call(), scope));
+    }
+    /// @throws client_error when the call is cancelled, closed or out of time
+    template <class = void>
+    void check(const call_scope& scope) const {
+        make_context(call(), scope).check();
     }
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
@@ -5141,15 +5167,19 @@ private:
     };
 
     template <class = void>
-    exchange_context make_context(const call& what, const call_options& options, task_control* task) const {
+    const retry_policy& policy_of(const call_scope& scope) const {
+        return scope.options.retry ? *scope.options.retry : config_.retry;
+    }
+
+    template <class = void>
+    exchange_context make_context(const call& what, const call_scope& scope) const {
         exchange_context context;
-        const auto limit = options.timeout.value_or(config_.timeout);
+        const auto limit = scope.options.timeout.value_or(config_.timeout);
         if (limit.count() < 0) throw client_error(error_kind::argument, "a time limit is negative; 0 means no limit");
-        const bool first = task != nullptr && !task->counted.exchange(true);
-        context.deadline = deadline_of(limit, first ? task->called : exchange_context::clock::now());
+        context.deadline = scope.deadline ? *scope.deadline : deadline_of(limit, exchange_context::clock::now());
         context.connect_timeout = config_.connect_timeout;
         context.read_timeout = what.waits_for_compute ? config_.compute_timeout : config_.read_timeout;
-        context.cancel = task != nullptr ? task->cancel.token() : options.cancel;
+        context.cancel = scope.task_cancel.can_be_cancelled() ? scope.task_cancel : scope.options.cancel;
         context.closing = closing_.token();
         return context;
     }
@@ -5421,11 +5451,11 @@ session_state::session_state(api_config config, std::unique_ptr<any_transport> t
 }
 
 template <class>
-response session_state::perform(call& what, const call_options& options, task_control* task) {
+response session_state::perform(call& what, const call_scope& scope) {
     const running_call guard(*this);
-    if (options.retry) check_retry_policy(*options.retry);
-    const exchange_context context = make_context(what, options, task);
-    const retry_policy& policy = options.retry ? *options.retry : config_.retry;
+    if (scope.options.retry) check_retry_policy(*scope.options.retry);
+    const exchange_context context = make_context(what, scope);
+    const retry_policy& policy = policy_of(scope);
     // What is wrong with the arguments is found before anything is sent, the question for the version included.
     http_request request;
     if (!what.complete) request = make_request(what);
@@ -5437,35 +5467,37 @@ response session_state::perform(call& what, const call_options& options, task_co
     return make_attempts(request, what, context, policy, language.version);
 }
 
-/// What a handle or a view needs to make calls.
-struct call_scope {
-    std::shared_ptr<session_state> state;
-    call_options options;
-    std::shared_ptr<task_control> task = {}; ///< of the asynchronous call that is running
-
-    template <class = void>
-    response perform(call what) const {
-        return state->perform(what, options, task.get());
+template <class>
+call_scope call_scope::begun() const {
+    call_scope call = *this;
+    if (!deadline) {
+        const auto limit = options.timeout.value_or(state->config().timeout);
+        call.deadline = deadline_of(limit, exchange_context::clock::now());
     }
-    template <class = void>
-    dialect negotiate() const {
-        return state->negotiate(options, task.get());
-    }
-    /// Opens a websocket by the session's transport. Retry class: safe, as a handshake has no effect. @throws api_error
-    /// when it is refused
-    template <class Transport>
-    std::unique_ptr<message_stream> open_websocket(call what) const {
-        what.method = "GET";
-        what.content_type = "application/octet-stream";
-        what.retry = retry_class::safe;
-        what.check_status = true;
-        what.websocket = std::make_shared<websocket_call>(websocket_call{&detail::open_websocket<Transport>});
-        state->perform(what, options, task.get());
-        return std::move(what.websocket->stream);
-    }
-    /// The same limits, for handles that outlive the call which makes them.
-    call_scope outside_task() const { return {state, options}; }
-};
+    return call;
+}
+template <class>
+response call_scope::perform(call what) const {
+    return state->perform(what, *this);
+}
+template <class>
+dialect call_scope::negotiate() const {
+    return state->negotiate(*this);
+}
+template <class>
+void call_scope::check() const {
+    state->check(*this);
+}
+template <class Transport>
+std::unique_ptr<message_stream> call_scope::open_websocket(call what) const {
+    what.method = "GET";
+    what.content_type = "application/octet-stream";
+    what.retry = retry_class::safe;
+    what.check_status = true;
+    what.websocket = std::make_shared<websocket_call>(websocket_call{&detail::open_websocket<Transport>});
+    state->perform(what, *this);
+    return std::move(what.websocket->stream);
+}
 
 } // namespace detail
 
@@ -5783,7 +5815,7 @@ struct blocking {
     template <class Body>
     static auto run(const detail::call_scope& scope, Body&& body)
         -> std::invoke_result_t<Body, const detail::call_scope&> {
-        return std::forward<Body>(body)(scope);
+        return std::forward<Body>(body)(scope.begun());
     }
 
     /// What connect_websocket() opens.
@@ -7026,11 +7058,10 @@ public:
     /// Opens the stream and returns when the server's answer has begun, within the limits of @p scope; its cancel token
     /// holds on. @throws what the call throws; client_error{io} when no thread can be started
     event_pump(const call_scope& scope, call what, int max_reconnects)
-        : scope_(scope.outside_task()),
+        : scope_(scope.outside_call()),
           what_(std::move(what)),
           max_reconnects_(max_reconnects),
           policy_(scope.options.retry ? *scope.options.retry : scope.state->config().retry),
-          opening_limit_(scope.options.timeout.value_or(scope.state->config().timeout)),
           on_cancel_(scope.options.cancel, [this] { cancel(); }),
           on_close_(scope_.state->closing(), [this] { stop_waiting(); }) {
         scope_.options.cancel = stopping_.token();
@@ -7039,16 +7070,14 @@ public:
         what_.headers = {{"Accept", "text/event-stream"}, {"Cache-Control", "no-cache"}};
         what_.on_head = [this](const response_head& head) { begin(head); };
         what_.receiver = [this](std::string_view bytes) { receive(bytes); };
-        const cancel_token of_task = scope.task ? scope.task->cancel.token() : cancel_token();
-        const auto start = scope.task ? scope.task->called : clock::now();
         try {
             thread_ = std::thread([this] { run(); });
         } catch (const std::system_error& e) {
             throw client_error(error_kind::io, std::string("no thread can be started: ") + e.what());
         }
         try {
-            const cancel_token::listener on_task_cancel(of_task, [this] { cancel(); });
-            wait_for_opening(deadline_of(opening_limit_, start));
+            const cancel_token::listener on_task_cancel(scope.task_cancel, [this] { cancel(); });
+            wait_for_opening(*scope.begun().deadline);
         } catch (...) {
             cancel();
             thread_.join();
@@ -7243,7 +7272,6 @@ private:
     call what_;
     const int max_reconnects_;
     const retry_policy policy_;
-    const std::chrono::milliseconds opening_limit_;
     cancel_source stopping_;
     // Of the thread alone:
     std::optional<codec::sse_parser> parser_;
@@ -8616,8 +8644,7 @@ enum class special_files {
     skip    ///< leave it out
 };
 
-/// Options of upload(). Symbolic links are taken for what they lead to; more than 10,000 that lead to directories are
-/// client_error{argument}, since a few of them can multiply a tree without end.
+/// Options of upload().
 struct upload_options {
     /// Names on the server are relative to this; empty: the current working directory.
     std::filesystem::path basedir = {};
@@ -10739,7 +10766,6 @@ BACKENDAI_NAMESPACE_END
 
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -10766,19 +10792,22 @@ struct upload_entry {
 ///
 /// A relative path is relative to the current directory, not to the base directory. Symbolic links are taken for what
 /// they lead to, under the link's name, as long as that lies below the base directory and is no directory the walk is
-/// in. Links to directories are followed 10,000 times.
+/// in.
 template <class = void>
 class upload_lister {
 public:
-    explicit upload_lister(const upload_options& options) : special_(options.special), rename_(options.rename) {
+    /// @param check is called at each file and directory: a list can take long, and links to directories that hold
+    ///        such links can multiply a few of them beyond all limits
+    upload_lister(const upload_options& options, std::function<void()> check)
+        : check_(std::move(check)), special_(options.special), rename_(options.rename) {
         const std::filesystem::path base = options.basedir.empty() ? std::filesystem::path(".") : options.basedir;
         base_ = with_io_errors(base, [&] { return std::filesystem::canonical(base); });
         if (!std::filesystem::is_directory(base_)) wrong(base, "the base directory is not a directory");
     }
 
-    /// @throws client_error{argument} for a file outside of the base directory, a name that cannot be sent, too
-    ///         many links to directories, and what special_files::refuse refuses; client_error{io} for what is not
-    ///         there or cannot be read.
+    /// @throws client_error{argument} for a file outside of the base directory, a name that cannot be sent, and what
+    ///         special_files::refuse refuses; client_error{io} for what is not there or cannot be read; and what
+    ///         @p check throws
     std::vector<upload_entry> list(const std::vector<std::filesystem::path>& files) {
         for (const std::filesystem::path& file : files) {
             const std::filesystem::path place = with_io_errors(file, [&] { return locate(file); });
@@ -10791,9 +10820,6 @@ public:
     }
 
 private:
-    // A few links to directories that hold such links make a walk that does not end in a lifetime.
-    static constexpr std::size_t most_linked_directories = 10'000;
-
     [[noreturn]] static void wrong(const std::filesystem::path& path, const std::string& why) {
         throw client_error(error_kind::argument, shown(path) + ": " + why);
     }
@@ -10813,6 +10839,7 @@ private:
 
     void add(const std::filesystem::path& path, const std::string& name) {
         namespace fs = std::filesystem;
+        check_();
         fs::file_status status = fs::symlink_status(path);
         if (fs::is_symlink(status)) {
             std::error_code error;
@@ -10821,8 +10848,6 @@ private:
             if (!is_below(target, base_))
                 return special(path, "is a symbolic link that leads out of the base directory");
             status = fs::status(target);
-            if (fs::is_directory(status) && ++linked_directories_ > most_linked_directories)
-                wrong(path, "more than 10,000 symbolic links lead to directories");
         }
         if (fs::is_directory(status)) return walk(path, name);
         if (!fs::exists(status))
@@ -10873,12 +10898,12 @@ private:
         if (name.find_first_of("\r\n") != std::string_view::npos) wrong(path, "its name holds a line break");
     }
 
+    std::function<void()> check_;
     special_files special_;
     std::function<std::string(const std::string&)> rename_;
     std::filesystem::path base_;
     std::vector<upload_entry> entries_;
     std::set<std::string> names_, new_names_;
-    std::size_t linked_directories_ = 0;
     std::vector<std::filesystem::path> open_; // the directories the walk is in, links resolved
 };
 
@@ -11060,7 +11085,7 @@ void kernel_upload(const call_scope& scope, const std::string& kernel_id,
     call what = kernel_call("POST", kernel_id, "/upload");
     what.retry = retry_class::safe;
     what.waits_for_compute = true;
-    const std::vector<upload_entry> list = upload_lister<>(options).list(files);
+    const std::vector<upload_entry> list = upload_lister<>(options, [&] { scope.check(); }).list(files);
     if (list.size() > kernel_upload_files) {
         throw client_error(error_kind::argument, std::to_string(list.size()) + " files to upload; the limit is " +
                                                      std::to_string(kernel_upload_files) +
@@ -12266,9 +12291,12 @@ void kernel_interrupt_briefly(const std::shared_ptr<session_state>& state, const
 template <class = void>
 run_result kernel_run(const call_scope& scope, const std::string& kernel_id, std::string code, execute_mode mode,
                       json options, const run_handlers& handlers) {
+    call_scope limits = scope;
     run_steps steps;
     steps.execute = [&](const std::string& run_id, const std::string& text, execute_mode step, const json& more) {
-        return kernel_execute(scope, kernel_id, run_id, text, step, more);
+        execute_result result = kernel_execute(limits, kernel_id, run_id, text, step, more);
+        limits.deadline.reset(); // each step has the whole time
+        return result;
     };
     steps.interrupt = [&] { kernel_interrupt_briefly(scope.state, kernel_id); };
     return run_loop(steps, std::move(code), mode, std::move(options), handlers);
@@ -12502,7 +12530,7 @@ public:
                                                                                 create_options options = {}) const {
         return Mode::run(scope_,
                          [lang = std::move(lang), options = std::move(options)](const detail::call_scope& scope) {
-                             return basic_kernel<Transport, Mode>(scope.outside_task(),
+                             return basic_kernel<Transport, Mode>(scope.outside_call(),
                                                                   detail::kernel_get_or_create(scope, lang, options));
                          });
     }
@@ -13351,17 +13379,11 @@ BACKENDAI_NAMESPACE_END
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-/// A call's scope, whose time limit holds for all of its requests together. Not thread-safe.
+/// A call's scope, for the requests of a transfer.
 class transfer_scope {
 public:
-    using clock = exchange_context::clock;
-
     template <class = void>
-    explicit transfer_scope(const call_scope& scope) : scope_(scope) {
-        const auto limit = scope.options.timeout.value_or(scope.state->config().timeout);
-        const bool first = scope.task && !scope.task->counted.exchange(true);
-        deadline_ = deadline_of(limit, first ? scope.task->called : clock::now());
-    }
+    explicit transfer_scope(const call_scope& scope) : scope_(scope.begun()) {}
 
     session_state& state() const { return *scope_.state; }
     template <class = void>
@@ -13369,61 +13391,44 @@ public:
         return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
     }
 
-    /// The scope of one request of it, with what is left of the time. @throws client_error{timeout} when nothing is
+    /// The scope of one request of it. @throws client_error{timeout} when there is no time for it
     template <class = void>
-    call_scope step() const {
-        return now();
+    const call_scope& step() const {
+        if (exchange_context::clock::now() >= *scope_.deadline) {
+            throw client_error(error_kind::timeout, "the call's time limit was reached",
+                               client_error::progress::maybe_sent);
+        }
+        return scope_;
     }
     template <class = void>
     response perform(call what) const {
-        return now().perform(std::move(what));
+        return step().perform(std::move(what));
     }
     /// One attempt: for what has to be looked after before there is another.
     template <class = void>
     response perform_once(call what) const {
-        call_scope step = now();
-        if (!step.options.retry) step.options.retry = state().config().retry;
-        step.options.retry->max_attempts = 1;
-        return step.perform(std::move(what));
+        call_scope once = step();
+        if (!once.options.retry) once.options.retry = state().config().retry;
+        once.options.retry->max_attempts = 1;
+        return once.perform(std::move(what));
     }
     /// Waits before attempt number @p attempt + 1 of something that can go on where it was interrupted; false when
     /// there must be none. A connection that was lost, or was silent for too long, is reason enough for one.
     template <class = void>
     bool wait_for_retry(const error& failure, int attempt) const {
-        const call_scope step = now();
         const auto* local = failure.as_client_error();
-        if (local == nullptr) return state().wait_for_retry(failure, attempt, step.options, step.task.get());
+        if (local == nullptr) return state().wait_for_retry(failure, attempt, step());
         const bool lost = local->kind() == error_kind::connect || local->kind() == error_kind::timeout ||
                           local->kind() == error_kind::protocol; // an answer that is cut short
-        return lost &&
-               state().wait_for_retry(client_error(error_kind::connect, ""), attempt, step.options, step.task.get());
+        return lost && state().wait_for_retry(client_error(error_kind::connect, ""), attempt, step());
     }
     template <class = void>
     void wait(std::chrono::milliseconds time) const {
-        const call_scope step = now();
-        state().wait(time, step.options, step.task.get());
+        state().wait(time, step());
     }
 
 private:
-    // With what is left of the time.
-    template <class = void>
-    call_scope now() const {
-        call_scope step = scope_;
-        if (deadline_ == (clock::time_point::max)()) {
-            step.options.timeout = std::chrono::milliseconds(0);
-            return step;
-        }
-        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - clock::now());
-        if (left.count() <= 0) {
-            throw client_error(error_kind::timeout, "the call's time limit was reached",
-                               client_error::progress::maybe_sent);
-        }
-        step.options.timeout = left;
-        return step;
-    }
-
-    call_scope scope_;
-    clock::time_point deadline_;
+    const call_scope scope_; // with a deadline
 };
 
 } // namespace detail
@@ -14523,7 +14528,7 @@ template <class = void>
 void vfolder_upload(const call_scope& scope, const std::string& name, const std::vector<std::filesystem::path>& files,
                     const upload_options& options) {
     check_vfolder_name(name);
-    const std::vector<upload_entry> entries = upload_lister<>(options).list(files);
+    const std::vector<upload_entry> entries = upload_lister<>(options, [&] { scope.check(); }).list(files);
     const dialect language = scope.negotiate();
     if (language.transfer == folder_transfer::storage_proxy)
         return storage_upload(scope, language, name, entries, options);
@@ -18563,8 +18568,8 @@ BACKENDAI_NAMESPACE_END
 /// The asynchronous mode: every API function returns a future at once, its body runs on a thread of the session.
 ///
 /// Arguments are moved into the task, and every error, of validation too, comes out of the future. A call's time limit
-/// counts from the call, so that waiting for a free thread is part of it; where a call makes several requests under
-/// limits of their own (run()), that holds for the first. A session has api_config::async_threads threads; any number
+/// counts from the call, so that waiting for a free thread is part of it; of run(), whose steps have the limit each, it
+/// is part of the first. A session has api_config::async_threads threads; any number
 /// of calls may wait for them. Closing or destroying the session ends the calls that wait and those that run with
 /// client_error{closed} and waits until the threads have ended, handlers and continuations included; done on one of its
 /// own threads it does not wait, as it would for itself.
@@ -19628,19 +19633,17 @@ template <class Body, class T>
 class call_task final : public future_state<T>, public work, public interruptible {
 public:
     call_task(std::shared_ptr<executor> threads, call_scope scope, Body&& body)
-        : future_state<T>(threads), timer_(threads->timer()), scope_(std::move(scope)), body_(std::move(body)) {
-        scope_.task = control_;
+        : future_state<T>(threads), timer_(threads->timer()), scope_(scope.begun()), body_(std::move(body)) {
+        scope_.task_cancel = cancel_.token();
     }
 
     void start() {
         const auto self = std::static_pointer_cast<call_task>(this->shared_from_this());
-        const auto limit = scope_.options.timeout.value_or(scope_.state->config().timeout);
         if (scope_.options.cancel.can_be_cancelled()) on_cancel_.emplace(scope_.options.cancel, [this] { cancel(); });
         try {
-            const auto deadline = deadline_of(limit, control_->called);
-            if (deadline != (exchange_context::clock::time_point::max)()) {
+            if (*scope_.deadline != (exchange_context::clock::time_point::max)()) {
                 timed_ = true;
-                timer_.watch(*this, deadline);
+                timer_.watch(*this, *scope_.deadline);
             }
             if (!this->threads()->submit(self)) refuse();
         } catch (const client_error&) {
@@ -19681,7 +19684,7 @@ public:
 
     void cancel() override {
         if (this->ready()) return;
-        control_->cancel.cancel();
+        cancel_.cancel();
         if (claim()) this->fail(cancelled_before_start());
     }
 
@@ -19709,8 +19712,8 @@ private:
         scope_ = call_scope();
     }
 
-    watchdog& timer_; // of the executor that the future's state keeps
-    const std::shared_ptr<task_control> control_ = std::make_shared<task_control>();
+    watchdog& timer_;      // of the executor that the future's state keeps
+    cancel_source cancel_; // which the caller's token triggers, too
     call_scope scope_;
     std::optional<Body> body_;
     std::optional<cancel_token::listener> on_cancel_;
@@ -20394,7 +20397,7 @@ public:
         }
         return false;
     }
-    /// @throws what was kept
+    /// @throws what was kept; for a codec::source_error client_error{io}
     void rethrow() const {
         if (failure_) std::rethrow_exception(failure_);
     }
@@ -22387,7 +22390,7 @@ BACKENDAI_NAMESPACE_BEGIN
 BACKENDAI_TEMPLATE api_config resolve_config(api_config);
 BACKENDAI_TEMPLATE nlohmann::json codec::parse_json(std::string_view);
 BACKENDAI_TEMPLATE detail::session_state::session_state(api_config, std::unique_ptr<detail::any_transport>);
-BACKENDAI_TEMPLATE response detail::session_state::perform(detail::call&, const call_options&, detail::task_control*);
+BACKENDAI_TEMPLATE response detail::session_state::perform(detail::call&, const detail::call_scope&);
 BACKENDAI_TEMPLATE httplib_transport::httplib_transport(const api_config&);
 BACKENDAI_TEMPLATE response_head httplib_transport::exchange(http_request&, body_sink&, const exchange_context&);
 BACKENDAI_TEMPLATE websocket_opening httplib_transport::open_websocket(http_request&, const exchange_context&);
@@ -22916,7 +22919,7 @@ public:
         }
         return false;
     }
-    /// @throws what was kept
+    /// @throws what was kept; for a codec::source_error client_error{io}
     void rethrow() const {
         if (failure_) std::rethrow_exception(failure_);
     }

@@ -67,7 +67,7 @@ struct blocking {
     template <class Body>
     static auto run(const detail::call_scope& scope, Body&& body)
         -> std::invoke_result_t<Body, const detail::call_scope&> {
-        return std::forward<Body>(body)(scope);
+        return std::forward<Body>(body)(scope.begun());
     }
 
     /// What connect_websocket() opens.

@@ -2,8 +2,8 @@
 /// The asynchronous mode: every API function returns a future at once, its body runs on a thread of the session.
 ///
 /// Arguments are moved into the task, and every error, of validation too, comes out of the future. A call's time limit
-/// counts from the call, so that waiting for a free thread is part of it; where a call makes several requests under
-/// limits of their own (run()), that holds for the first. A session has api_config::async_threads threads; any number
+/// counts from the call, so that waiting for a free thread is part of it; of run(), whose steps have the limit each, it
+/// is part of the first. A session has api_config::async_threads threads; any number
 /// of calls may wait for them. Closing or destroying the session ends the calls that wait and those that run with
 /// client_error{closed} and waits until the threads have ended, handlers and continuations included; done on one of its
 /// own threads it does not wait, as it would for itself.
@@ -39,19 +39,17 @@ template <class Body, class T>
 class call_task final : public future_state<T>, public work, public interruptible {
 public:
     call_task(std::shared_ptr<executor> threads, call_scope scope, Body&& body)
-        : future_state<T>(threads), timer_(threads->timer()), scope_(std::move(scope)), body_(std::move(body)) {
-        scope_.task = control_;
+        : future_state<T>(threads), timer_(threads->timer()), scope_(scope.begun()), body_(std::move(body)) {
+        scope_.task_cancel = cancel_.token();
     }
 
     void start() {
         const auto self = std::static_pointer_cast<call_task>(this->shared_from_this());
-        const auto limit = scope_.options.timeout.value_or(scope_.state->config().timeout);
         if (scope_.options.cancel.can_be_cancelled()) on_cancel_.emplace(scope_.options.cancel, [this] { cancel(); });
         try {
-            const auto deadline = deadline_of(limit, control_->called);
-            if (deadline != (exchange_context::clock::time_point::max)()) {
+            if (*scope_.deadline != (exchange_context::clock::time_point::max)()) {
                 timed_ = true;
-                timer_.watch(*this, deadline);
+                timer_.watch(*this, *scope_.deadline);
             }
             if (!this->threads()->submit(self)) refuse();
         } catch (const client_error&) {
@@ -92,7 +90,7 @@ public:
 
     void cancel() override {
         if (this->ready()) return;
-        control_->cancel.cancel();
+        cancel_.cancel();
         if (claim()) this->fail(cancelled_before_start());
     }
 
@@ -120,8 +118,8 @@ private:
         scope_ = call_scope();
     }
 
-    watchdog& timer_; // of the executor that the future's state keeps
-    const std::shared_ptr<task_control> control_ = std::make_shared<task_control>();
+    watchdog& timer_;      // of the executor that the future's state keeps
+    cancel_source cancel_; // which the caller's token triggers, too
     call_scope scope_;
     std::optional<Body> body_;
     std::optional<cancel_token::listener> on_cancel_;

@@ -38,8 +38,9 @@ BACKENDAI_NAMESPACE_BEGIN
 
 /// Limits of the calls made through a view: `session.with(call_options{...})`.
 struct call_options {
-    std::optional<std::chrono::milliseconds> timeout; ///< of each call, its retries and, in async mode, its wait for a
-                                                      ///< thread included; 0 is none; unset: config's
+    std::optional<std::chrono::milliseconds> timeout; ///< of each call, all of its requests, their retries and, in
+                                                      ///< async mode, its wait for a thread included; 0 is none;
+                                                      ///< unset: config's
     cancel_token cancel;                              ///< ends the calls with client_error{cancelled}
     std::optional<retry_policy> retry;                ///< in place of the config's
 };
@@ -139,14 +140,6 @@ response_head open_websocket(websocket_call& call, any_transport& transport, htt
     return std::move(opening.head);
 }
 
-/// What the asynchronous mode adds to one call: a cancel of its own, which the caller's token triggers too, and the
-/// time from which its limit counts.
-struct task_control {
-    cancel_source cancel;
-    const exchange_context::clock::time_point called = exchange_context::clock::now();
-    std::atomic<bool> counted{false}; ///< the time in the queue is part of the first request's limit, and of no other's
-};
-
 /// When a call that began at @p start and has that limit must be over; max() when there is no limit.
 template <class = void>
 exchange_context::clock::time_point deadline_of(std::chrono::milliseconds limit,
@@ -199,6 +192,35 @@ bool calls_on_this_thread(const void* state) {
     return false;
 }
 
+class session_state;
+
+/// What a handle or a view needs to make calls, and the limits of a call that has begun.
+struct call_scope {
+    std::shared_ptr<session_state> state;
+    call_options options;
+    cancel_token task_cancel = {}; ///< of the asynchronous call that is running, in place of the options'
+    /// When the call that has begun must be over; unset: each request has the whole time.
+    std::optional<exchange_context::clock::time_point> deadline = {};
+
+    /// For the requests of one call together, whose time counts from now; of a call that has begun, the same.
+    template <class = void>
+    call_scope begun() const;
+    /// The same limits, for handles and streams that outlive the call which makes them.
+    call_scope outside_call() const { return {state, options}; }
+
+    template <class = void>
+    response perform(call what) const;
+    template <class = void>
+    dialect negotiate() const;
+    /// For what takes long without a request. @throws client_error{cancelled, closed, timeout} when it must not go on
+    template <class = void>
+    void check() const;
+    /// Opens a websocket by the session's transport. Retry class: safe, as a handshake has no effect. @throws api_error
+    /// when it is refused
+    template <class Transport>
+    std::unique_ptr<message_stream> open_websocket(call what) const;
+};
+
 /// What a session, its views and its handles share. Thread-safe.
 class session_state {
 public:
@@ -241,16 +263,16 @@ public:
         return executor_;
     }
 
-    /// Performs a call: the whole pipeline. @p task is that of the asynchronous mode, or null.
+    /// Performs a request: the whole pipeline.
     template <class = void>
-    response perform(call& what, const call_options& options, task_control* task = nullptr);
+    response perform(call& what, const call_scope& scope);
 
     /// How to speak with the server: as the configuration says, else as negotiated, now if need be. Errors as
     /// perform().
     template <class = void>
-    dialect negotiate(const call_options& options, task_control* task = nullptr) {
+    dialect negotiate(const call_scope& scope) {
         const running_call guard(*this);
-        return negotiated(make_context(call(), options, task), options.retry ? *options.retry : config_.retry);
+        return negotiated(make_context(call(), scope), policy_of(scope));
     }
     /// What is known of that now; the default while nothing is.
     template <class = void>
@@ -268,20 +290,24 @@ public:
     /// Waits before another attempt of what ended with @p failure; false when there must be none. @param attempt the
     /// number of the one that failed @throws client_error when the waiting is cancelled, closed or out of time
     template <class = void>
-    bool wait_for_retry(const error& failure, int attempt, const call_options& options, task_control* task = nullptr) {
+    bool wait_for_retry(const error& failure, int attempt, const call_scope& scope) {
         const running_call guard(*this);
-        const retry_policy& policy = options.retry ? *options.retry : config_.retry;
-        const exchange_context context = make_context(call(), options, task);
-        const auto delay = retry_delay(policy, retry_class::safe, attempt, failure, now(), jitter());
+        const exchange_context context = make_context(call(), scope);
+        const auto delay = retry_delay(policy_of(scope), retry_class::safe, attempt, failure, now(), jitter());
         if (!delay || ends_before(context, *delay) || !budget_.take(false)) return false;
         pause(*delay, context);
         return true;
     }
     /// Waits. @throws as wait_for_retry()
     template <class = void>
-    void wait(std::chrono::milliseconds time, const call_options& options, task_control* task = nullptr) {
+    void wait(std::chrono::milliseconds time, const call_scope& scope) {
         const running_call guard(*this);
-        pause(time, make_context(call(), options, task));
+        pause(time, make_context(call(), scope));
+    }
+    /// @throws client_error when the call is cancelled, closed or out of time
+    template <class = void>
+    void check(const call_scope& scope) const {
+        make_context(call(), scope).check();
     }
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
@@ -349,15 +375,19 @@ private:
     };
 
     template <class = void>
-    exchange_context make_context(const call& what, const call_options& options, task_control* task) const {
+    const retry_policy& policy_of(const call_scope& scope) const {
+        return scope.options.retry ? *scope.options.retry : config_.retry;
+    }
+
+    template <class = void>
+    exchange_context make_context(const call& what, const call_scope& scope) const {
         exchange_context context;
-        const auto limit = options.timeout.value_or(config_.timeout);
+        const auto limit = scope.options.timeout.value_or(config_.timeout);
         if (limit.count() < 0) throw client_error(error_kind::argument, "a time limit is negative; 0 means no limit");
-        const bool first = task != nullptr && !task->counted.exchange(true);
-        context.deadline = deadline_of(limit, first ? task->called : exchange_context::clock::now());
+        context.deadline = scope.deadline ? *scope.deadline : deadline_of(limit, exchange_context::clock::now());
         context.connect_timeout = config_.connect_timeout;
         context.read_timeout = what.waits_for_compute ? config_.compute_timeout : config_.read_timeout;
-        context.cancel = task != nullptr ? task->cancel.token() : options.cancel;
+        context.cancel = scope.task_cancel.can_be_cancelled() ? scope.task_cancel : scope.options.cancel;
         context.closing = closing_.token();
         return context;
     }
@@ -629,11 +659,11 @@ session_state::session_state(api_config config, std::unique_ptr<any_transport> t
 }
 
 template <class>
-response session_state::perform(call& what, const call_options& options, task_control* task) {
+response session_state::perform(call& what, const call_scope& scope) {
     const running_call guard(*this);
-    if (options.retry) check_retry_policy(*options.retry);
-    const exchange_context context = make_context(what, options, task);
-    const retry_policy& policy = options.retry ? *options.retry : config_.retry;
+    if (scope.options.retry) check_retry_policy(*scope.options.retry);
+    const exchange_context context = make_context(what, scope);
+    const retry_policy& policy = policy_of(scope);
     // What is wrong with the arguments is found before anything is sent, the question for the version included.
     http_request request;
     if (!what.complete) request = make_request(what);
@@ -645,35 +675,37 @@ response session_state::perform(call& what, const call_options& options, task_co
     return make_attempts(request, what, context, policy, language.version);
 }
 
-/// What a handle or a view needs to make calls.
-struct call_scope {
-    std::shared_ptr<session_state> state;
-    call_options options;
-    std::shared_ptr<task_control> task = {}; ///< of the asynchronous call that is running
-
-    template <class = void>
-    response perform(call what) const {
-        return state->perform(what, options, task.get());
+template <class>
+call_scope call_scope::begun() const {
+    call_scope call = *this;
+    if (!deadline) {
+        const auto limit = options.timeout.value_or(state->config().timeout);
+        call.deadline = deadline_of(limit, exchange_context::clock::now());
     }
-    template <class = void>
-    dialect negotiate() const {
-        return state->negotiate(options, task.get());
-    }
-    /// Opens a websocket by the session's transport. Retry class: safe, as a handshake has no effect. @throws api_error
-    /// when it is refused
-    template <class Transport>
-    std::unique_ptr<message_stream> open_websocket(call what) const {
-        what.method = "GET";
-        what.content_type = "application/octet-stream";
-        what.retry = retry_class::safe;
-        what.check_status = true;
-        what.websocket = std::make_shared<websocket_call>(websocket_call{&detail::open_websocket<Transport>});
-        state->perform(what, options, task.get());
-        return std::move(what.websocket->stream);
-    }
-    /// The same limits, for handles that outlive the call which makes them.
-    call_scope outside_task() const { return {state, options}; }
-};
+    return call;
+}
+template <class>
+response call_scope::perform(call what) const {
+    return state->perform(what, *this);
+}
+template <class>
+dialect call_scope::negotiate() const {
+    return state->negotiate(*this);
+}
+template <class>
+void call_scope::check() const {
+    state->check(*this);
+}
+template <class Transport>
+std::unique_ptr<message_stream> call_scope::open_websocket(call what) const {
+    what.method = "GET";
+    what.content_type = "application/octet-stream";
+    what.retry = retry_class::safe;
+    what.check_status = true;
+    what.websocket = std::make_shared<websocket_call>(websocket_call{&detail::open_websocket<Transport>});
+    state->perform(what, *this);
+    return std::move(what.websocket->stream);
+}
 
 } // namespace detail
 

@@ -317,21 +317,43 @@ TEST_CASE_TEMPLATE("an upload says what it leaves out, before it sends anything"
     CHECK(folder.info().num_files == 2);
 }
 
-TEST_CASE("an upload of links that multiply directories ends before it sends anything") {
+TEST_CASE("an upload of links that multiply directories can be ended, before it sends anything") {
     bench<backendai::httplib_transport> b;
     b.session.vfolder().create("data");
-    for (int level = 0; level < 13; ++level) { // 8,192 ways to the file
+    for (int level = 0; level < 40; ++level) { // 2^40 ways to the file
         const fs::path place = b.box.root() / "base" / std::to_string(level);
         fs::create_directories(place);
         for (const char* name : {"one", "two"})
             fs::create_directory_symlink("../" + std::to_string(level + 1), place / name);
     }
-    b.box.put("base/13/file", "content");
+    b.box.put("base/40/file", "content");
     backendai::upload_options options;
     options.basedir = b.box.root() / "base";
+    const std::vector<fs::path> files = {options.basedir / "0"};
     const std::size_t before = b.server.received();
-    const call_result result = result_of([&] { b.session.vfolder("data").upload({options.basedir / "0"}, options); });
-    CHECK(result.what == "argument");
-    CHECK(result.message.find("symbolic links") != std::string::npos);
+    backendai::cancel_source stop;
+    backendai::call_options limits;
+    limits.cancel = stop.token();
+    SUBCASE("by a time limit") {
+        limits.timeout = std::chrono::milliseconds(100);
+        CHECK(result_of([&] { b.session.with(limits).vfolder("data").upload(files, options); }).what == "timeout");
+        CHECK(result_of([&] { b.session.with(limits).kernel("abcd").upload(files, options); }).what == "timeout");
+    }
+    SUBCASE("by a cancel") {
+        std::thread other([&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            stop.cancel();
+        });
+        CHECK(result_of([&] { b.session.with(limits).vfolder("data").upload(files, options); }).what == "cancelled");
+        other.join();
+    }
+    SUBCASE("by closing the session") {
+        std::thread other([&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            b.session.close();
+        });
+        CHECK(result_of([&] { b.session.vfolder("data").upload(files, options); }).what == "closed");
+        other.join();
+    }
     CHECK(b.server.received() == before);
 }

@@ -233,8 +233,13 @@ TEST_CASE_TEMPLATE("storage: sizes that add up to more than 64 bits hold are an 
     const auto most = static_cast<std::uint64_t>((std::numeric_limits<std::int64_t>::max)());
     b.server.inject(listing_of({listed_file("a", most), listed_file("b", most), listed_file("c", 3)}));
     backendai::download_options how;
-    how.max_bytes = 1'000;
-    CHECK(result_of([&] { b.folder().download({"tree"}, b.box.out(), how); }).what == "protocol");
+    SUBCASE("with a limit") {
+        how.max_bytes = 1'000;
+    }
+    SUBCASE("without") {}
+    const auto result = result_of([&] { b.folder().download({"tree"}, b.box.out(), how); });
+    CHECK(result.what == "protocol");
+    CHECK(result.message.find("64 bits") != std::string::npos);
     CHECK_FALSE(fs::exists(b.box.out()));
 }
 

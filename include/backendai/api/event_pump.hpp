@@ -42,11 +42,10 @@ public:
     /// Opens the stream and returns when the server's answer has begun, within the limits of @p scope; its cancel token
     /// holds on. @throws what the call throws; client_error{io} when no thread can be started
     event_pump(const call_scope& scope, call what, int max_reconnects)
-        : scope_(scope.outside_task()),
+        : scope_(scope.outside_call()),
           what_(std::move(what)),
           max_reconnects_(max_reconnects),
           policy_(scope.options.retry ? *scope.options.retry : scope.state->config().retry),
-          opening_limit_(scope.options.timeout.value_or(scope.state->config().timeout)),
           on_cancel_(scope.options.cancel, [this] { cancel(); }),
           on_close_(scope_.state->closing(), [this] { stop_waiting(); }) {
         scope_.options.cancel = stopping_.token();
@@ -55,16 +54,14 @@ public:
         what_.headers = {{"Accept", "text/event-stream"}, {"Cache-Control", "no-cache"}};
         what_.on_head = [this](const response_head& head) { begin(head); };
         what_.receiver = [this](std::string_view bytes) { receive(bytes); };
-        const cancel_token of_task = scope.task ? scope.task->cancel.token() : cancel_token();
-        const auto start = scope.task ? scope.task->called : clock::now();
         try {
             thread_ = std::thread([this] { run(); });
         } catch (const std::system_error& e) {
             throw client_error(error_kind::io, std::string("no thread can be started: ") + e.what());
         }
         try {
-            const cancel_token::listener on_task_cancel(of_task, [this] { cancel(); });
-            wait_for_opening(deadline_of(opening_limit_, start));
+            const cancel_token::listener on_task_cancel(scope.task_cancel, [this] { cancel(); });
+            wait_for_opening(*scope.begun().deadline);
         } catch (...) {
             cancel();
             thread_.join();
@@ -259,7 +256,6 @@ private:
     call what_;
     const int max_reconnects_;
     const retry_policy policy_;
-    const std::chrono::milliseconds opening_limit_;
     cancel_source stopping_;
     // Of the thread alone:
     std::optional<codec::sse_parser> parser_;

@@ -176,9 +176,12 @@ void kernel_interrupt_briefly(const std::shared_ptr<session_state>& state, const
 template <class = void>
 run_result kernel_run(const call_scope& scope, const std::string& kernel_id, std::string code, execute_mode mode,
                       json options, const run_handlers& handlers) {
+    call_scope limits = scope;
     run_steps steps;
     steps.execute = [&](const std::string& run_id, const std::string& text, execute_mode step, const json& more) {
-        return kernel_execute(scope, kernel_id, run_id, text, step, more);
+        execute_result result = kernel_execute(limits, kernel_id, run_id, text, step, more);
+        limits.deadline.reset(); // each step has the whole time
+        return result;
     };
     steps.interrupt = [&] { kernel_interrupt_briefly(scope.state, kernel_id); };
     return run_loop(steps, std::move(code), mode, std::move(options), handlers);
@@ -412,7 +415,7 @@ public:
                                                                                 create_options options = {}) const {
         return Mode::run(scope_,
                          [lang = std::move(lang), options = std::move(options)](const detail::call_scope& scope) {
-                             return basic_kernel<Transport, Mode>(scope.outside_task(),
+                             return basic_kernel<Transport, Mode>(scope.outside_call(),
                                                                   detail::kernel_get_or_create(scope, lang, options));
                          });
     }

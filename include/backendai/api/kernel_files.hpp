@@ -63,7 +63,7 @@ void kernel_upload(const call_scope& scope, const std::string& kernel_id,
     call what = kernel_call("POST", kernel_id, "/upload");
     what.retry = retry_class::safe;
     what.waits_for_compute = true;
-    const std::vector<upload_entry> list = upload_lister<>(options).list(files);
+    const std::vector<upload_entry> list = upload_lister<>(options, [&] { scope.check(); }).list(files);
     if (list.size() > kernel_upload_files) {
         throw client_error(error_kind::argument, std::to_string(list.size()) + " files to upload; the limit is " +
                                                      std::to_string(kernel_upload_files) +

@@ -40,7 +40,7 @@ template <class = void>
 void vfolder_upload(const call_scope& scope, const std::string& name, const std::vector<std::filesystem::path>& files,
                     const upload_options& options) {
     check_vfolder_name(name);
-    const std::vector<upload_entry> entries = upload_lister<>(options).list(files);
+    const std::vector<upload_entry> entries = upload_lister<>(options, [&] { scope.check(); }).list(files);
     const dialect language = scope.negotiate();
     if (language.transfer == folder_transfer::storage_proxy)
         return storage_upload(scope, language, name, entries, options);

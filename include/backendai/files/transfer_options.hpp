@@ -21,8 +21,7 @@ enum class special_files {
     skip    ///< leave it out
 };
 
-/// Options of upload(). Symbolic links are taken for what they lead to; more than 10,000 that lead to directories are
-/// client_error{argument}, since a few of them can multiply a tree without end.
+/// Options of upload().
 struct upload_options {
     /// Names on the server are relative to this; empty: the current working directory.
     std::filesystem::path basedir = {};

@@ -13,7 +13,6 @@
 #include <backendai/version.hpp>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -40,19 +39,22 @@ struct upload_entry {
 ///
 /// A relative path is relative to the current directory, not to the base directory. Symbolic links are taken for what
 /// they lead to, under the link's name, as long as that lies below the base directory and is no directory the walk is
-/// in. Links to directories are followed 10,000 times.
+/// in.
 template <class = void>
 class upload_lister {
 public:
-    explicit upload_lister(const upload_options& options) : special_(options.special), rename_(options.rename) {
+    /// @param check is called at each file and directory: a list can take long, and links to directories that hold
+    ///        such links can multiply a few of them beyond all limits
+    upload_lister(const upload_options& options, std::function<void()> check)
+        : check_(std::move(check)), special_(options.special), rename_(options.rename) {
         const std::filesystem::path base = options.basedir.empty() ? std::filesystem::path(".") : options.basedir;
         base_ = with_io_errors(base, [&] { return std::filesystem::canonical(base); });
         if (!std::filesystem::is_directory(base_)) wrong(base, "the base directory is not a directory");
     }
 
-    /// @throws client_error{argument} for a file outside of the base directory, a name that cannot be sent, too
-    ///         many links to directories, and what special_files::refuse refuses; client_error{io} for what is not
-    ///         there or cannot be read.
+    /// @throws client_error{argument} for a file outside of the base directory, a name that cannot be sent, and what
+    ///         special_files::refuse refuses; client_error{io} for what is not there or cannot be read; and what
+    ///         @p check throws
     std::vector<upload_entry> list(const std::vector<std::filesystem::path>& files) {
         for (const std::filesystem::path& file : files) {
             const std::filesystem::path place = with_io_errors(file, [&] { return locate(file); });
@@ -65,9 +67,6 @@ public:
     }
 
 private:
-    // A few links to directories that hold such links make a walk that does not end in a lifetime.
-    static constexpr std::size_t most_linked_directories = 10'000;
-
     [[noreturn]] static void wrong(const std::filesystem::path& path, const std::string& why) {
         throw client_error(error_kind::argument, shown(path) + ": " + why);
     }
@@ -87,6 +86,7 @@ private:
 
     void add(const std::filesystem::path& path, const std::string& name) {
         namespace fs = std::filesystem;
+        check_();
         fs::file_status status = fs::symlink_status(path);
         if (fs::is_symlink(status)) {
             std::error_code error;
@@ -95,8 +95,6 @@ private:
             if (!is_below(target, base_))
                 return special(path, "is a symbolic link that leads out of the base directory");
             status = fs::status(target);
-            if (fs::is_directory(status) && ++linked_directories_ > most_linked_directories)
-                wrong(path, "more than 10,000 symbolic links lead to directories");
         }
         if (fs::is_directory(status)) return walk(path, name);
         if (!fs::exists(status))
@@ -147,12 +145,12 @@ private:
         if (name.find_first_of("\r\n") != std::string_view::npos) wrong(path, "its name holds a line break");
     }
 
+    std::function<void()> check_;
     special_files special_;
     std::function<std::string(const std::string&)> rename_;
     std::filesystem::path base_;
     std::vector<upload_entry> entries_;
     std::set<std::string> names_, new_names_;
-    std::size_t linked_directories_ = 0;
     std::vector<std::filesystem::path> open_; // the directories the walk is in, links resolved
 };
 

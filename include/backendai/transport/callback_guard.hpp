@@ -31,7 +31,7 @@ public:
         }
         return false;
     }
-    /// @throws what was kept
+    /// @throws what was kept; for a codec::source_error client_error{io}
     void rethrow() const {
         if (failure_) std::rethrow_exception(failure_);
     }

@@ -78,7 +78,7 @@ BACKENDAI_NAMESPACE_BEGIN
 BACKENDAI_TEMPLATE api_config resolve_config(api_config);
 BACKENDAI_TEMPLATE nlohmann::json codec::parse_json(std::string_view);
 BACKENDAI_TEMPLATE detail::session_state::session_state(api_config, std::unique_ptr<detail::any_transport>);
-BACKENDAI_TEMPLATE response detail::session_state::perform(detail::call&, const call_options&, detail::task_control*);
+BACKENDAI_TEMPLATE response detail::session_state::perform(detail::call&, const detail::call_scope&);
 BACKENDAI_TEMPLATE httplib_transport::httplib_transport(const api_config&);
 BACKENDAI_TEMPLATE response_head httplib_transport::exchange(http_request&, body_sink&, const exchange_context&);
 BACKENDAI_TEMPLATE websocket_opening httplib_transport::open_websocket(http_request&, const exchange_context&);

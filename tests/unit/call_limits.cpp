@@ -1,0 +1,89 @@
+// What a call's time limit holds for: all of its requests together, whatever the call.
+#include "files_support.hpp"
+#include "scripted_transport.hpp"
+
+#include <backendai/mode_async.hpp>
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+using namespace backendai;
+using files_support::sandbox;
+using scripted::answer;
+using scripted::answer_json;
+using scripted::bench;
+
+namespace {
+
+void limited(api_config& config) {
+    config.timeout = std::chrono::minutes(5);
+}
+void limited_and_unpinned(api_config& config) {
+    limited(config);
+    config.version.reset();
+}
+
+scripted::reply serve(const scripted::seen& request) {
+    if (request.target == "/base/") return answer_json({{"version", "v4.20190315"}, {"manager", "19.03.0"}});
+    if (request.target == "/base/admin/graphql") return answer_json({{"agents", json::array()}});
+    return answer(201);
+}
+
+std::vector<exchange_context::clock::time_point> deadlines(bench& on) {
+    std::vector<exchange_context::clock::time_point> found;
+    for (const scripted::seen& request : on->requests()) {
+        REQUIRE(request.context.has_deadline());
+        found.push_back(request.context.deadline);
+    }
+    return found;
+}
+
+} // namespace
+
+TEST_CASE("the question for the version and what follows it share the call's time limit") {
+    bench on(limited_and_unpinned);
+    on->otherwise(serve);
+    SUBCASE("blocking") {
+        on.sdk->agent().list_page();
+    }
+    SUBCASE("asynchronous") {
+        api_config config = on.sdk->config();
+        config.version.reset();
+        basic_session<scripted::transport, backendai::async> session(config, scripted::transport(on.lines));
+        session.agent().list_page().get();
+    }
+    const auto found = deadlines(on);
+    REQUIRE(found.size() == 2);
+    CHECK(found[0] == found[1]);
+}
+
+TEST_CASE("the requests of a transfer share the call's time limit") {
+    bench on(limited);
+    on->otherwise(serve);
+    const sandbox box;
+    for (char name = 'a'; name <= 'k'; ++name) box.put(std::string("tree/") + name); // one more than fits a request
+    upload_options options;
+    options.basedir = box.root();
+    on.sdk->vfolder("data").upload({box.root() / "tree"}, options);
+    const auto found = deadlines(on);
+    REQUIRE(found.size() == 2);
+    CHECK(found[0] == found[1]);
+}
+
+TEST_CASE("each step of a run has the whole time, and so has a later call of the same handle") {
+    bench on(limited);
+    int steps = 0;
+    on->otherwise([&](const scripted::seen&) {
+        const bool last = ++steps % 3 == 0;
+        return answer_json({{"result", {{"status", last ? "finished" : "continued"}, {"runId", "r"}}}});
+    });
+    const auto kernel = on.sdk->kernel("x");
+    kernel.run("code");
+    kernel.run("code");
+    const auto found = deadlines(on);
+    REQUIRE(found.size() == 6);
+    for (std::size_t i = 1; i < found.size(); ++i) CHECK(found[i] > found[i - 1]);
+}
