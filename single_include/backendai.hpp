@@ -3019,11 +3019,11 @@ struct api_config {
     std::string client_certificate_file, client_key_file; ///< PEM files, for servers that ask for a client certificate
 
     // Time limits; 0 is no limit.
-    std::chrono::milliseconds connect_timeout{30'000};         ///< name look-up, TCP and TLS handshakes, each
-    std::chrono::milliseconds read_timeout{60'000};            ///< between two bytes of an answer
-    std::chrono::milliseconds compute_timeout{600'000};        ///< the same, for calls that wait for compute
-    std::chrono::milliseconds timeout{0};                      ///< one whole call: all of its requests, their retries
-    retry_policy retry;                                        ///< how often and when a failed call is tried again
+    std::chrono::milliseconds connect_timeout{30'000};  ///< name look-up, TCP and TLS handshakes, each
+    std::chrono::milliseconds read_timeout{60'000};     ///< between two bytes of an answer
+    std::chrono::milliseconds compute_timeout{600'000}; ///< the same, for calls that wait for compute
+    std::chrono::milliseconds timeout{0};               ///< one whole call, its retries included; see call_options
+    retry_policy retry;                                 ///< how often and when a failed call is tried again
     std::uint64_t max_response_size = std::uint64_t{16} << 20; ///< bytes of an answer that is kept in memory
     std::uint32_t max_idle_connections = 16;                   ///< connections kept open for the next call
     /// HTTP proxy, "http://user:password@host:port"; empty: none. Unset: the environment's HTTPS_PROXY, http_proxy (for
@@ -4271,6 +4271,7 @@ BACKENDAI_NAMESPACE_END
 
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -4339,6 +4340,29 @@ void close_quietly(message_stream& stream) noexcept {
         // As said.
     }
 }
+
+/// A stream that a token ends, too.
+template <class = void>
+class cancellable_stream final : public message_stream {
+public:
+    cancellable_stream(std::unique_ptr<message_stream> stream, const cancel_token& token)
+        : stream_(std::move(stream)), on_cancel_(token, [this] { stream_->cancel(); }) {}
+
+    stream_message receive() override { return stream_->receive(); }
+    std::optional<stream_message> receive_for(std::chrono::milliseconds limit) override {
+        return stream_->receive_for(limit);
+    }
+    stream_message receive_joined(std::size_t size) override { return stream_->receive_joined(size); }
+    void send_text(std::string_view text) override { stream_->send_text(text); }
+    void send_binary(std::string_view bytes) override { stream_->send_binary(bytes); }
+    void close(std::uint16_t code, std::string_view reason) override { stream_->close(code, reason); }
+    void cancel() noexcept override { stream_->cancel(); }
+    const std::string& protocol() const noexcept override { return stream_->protocol(); }
+
+private:
+    const std::unique_ptr<message_stream> stream_;
+    const cancel_token::listener on_cancel_; // ends before the stream does
+};
 
 } // namespace detail
 
@@ -4830,9 +4854,9 @@ BACKENDAI_NAMESPACE_BEGIN
 
 /// Limits of the calls made through a view: `session.with(call_options{...})`.
 struct call_options {
-    std::optional<std::chrono::milliseconds> timeout; ///< of each call, all of its requests, their retries and, in
-                                                      ///< async mode, its wait for a thread included; 0 is none;
-                                                      ///< unset: config's
+    std::optional<std::chrono::milliseconds> timeout; ///< of each call (of run(): of each step), all of its requests,
+                                                      ///< their retries and, in async mode, its wait for a thread
+                                                      ///< included; 0 is none; unset: config's
     cancel_token cancel;                              ///< ends the calls with client_error{cancelled}
     std::optional<retry_policy> retry;                ///< in place of the config's
 };
@@ -5004,9 +5028,10 @@ struct call_scope {
     response perform(call what) const;
     template <class = void>
     dialect negotiate() const;
-    /// For what takes long without a request. @throws client_error{cancelled, closed, timeout} when it must not go on
+    /// For what takes long without a request. @throws client_error{cancelled, closed, timeout} when it must not go on;
+    /// argument for limits that are none
     template <class = void>
-    void check() const;
+    void check(client_error::progress sent = client_error::progress::nothing_sent) const;
     /// Opens a websocket by the session's transport. Retry class: safe, as a handshake has no effect. @throws api_error
     /// when it is refused
     template <class Transport>
@@ -5096,10 +5121,10 @@ public:
         const running_call guard(*this);
         pause(time, make_context(call(), scope));
     }
-    /// @throws client_error when the call is cancelled, closed or out of time
+    /// See call_scope.
     template <class = void>
-    void check(const call_scope& scope) const {
-        make_context(call(), scope).check();
+    void check(const call_scope& scope, client_error::progress sent) const {
+        make_context(call(), scope).check(sent);
     }
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
@@ -5485,8 +5510,8 @@ dialect call_scope::negotiate() const {
     return state->negotiate(*this);
 }
 template <class>
-void call_scope::check() const {
-    state->check(*this);
+void call_scope::check(client_error::progress sent) const {
+    state->check(*this, sent);
 }
 template <class Transport>
 std::unique_ptr<message_stream> call_scope::open_websocket(call what) const {
@@ -5496,7 +5521,9 @@ std::unique_ptr<message_stream> call_scope::open_websocket(call what) const {
     what.check_status = true;
     what.websocket = std::make_shared<websocket_call>(websocket_call{&detail::open_websocket<Transport>});
     state->perform(what, *this);
-    return std::move(what.websocket->stream);
+    // Its opening obeyed the asynchronous call's cancel, which the caller's token triggers only as long as that runs.
+    if (!task_cancel.can_be_cancelled() || !options.cancel.can_be_cancelled()) return std::move(what.websocket->stream);
+    return std::make_unique<cancellable_stream<>>(std::move(what.websocket->stream), options.cancel);
 }
 
 } // namespace detail
@@ -7064,6 +7091,7 @@ public:
           policy_(scope.options.retry ? *scope.options.retry : scope.state->config().retry),
           on_cancel_(scope.options.cancel, [this] { cancel(); }),
           on_close_(scope_.state->closing(), [this] { stop_waiting(); }) {
+        scope.check();
         scope_.options.cancel = stopping_.token();
         scope_.options.timeout = std::chrono::milliseconds(0); // a stream is over when it is
         what_.content_type = "application/octet-stream";
@@ -8644,7 +8672,8 @@ enum class special_files {
     skip    ///< leave it out
 };
 
-/// Options of upload().
+/// Options of upload(). Symbolic links are taken for what they lead to: links to directories that hold such links can
+/// multiply a small tree beyond all limits, and the listing then ends by the call's time limit or cancel token.
 struct upload_options {
     /// Names on the server are relative to this; empty: the current working directory.
     std::filesystem::path basedir = {};
@@ -10758,6 +10787,75 @@ private:
 BACKENDAI_NAMESPACE_END
 
 #endif
+// ---- backendai/files/transfer_scope.hpp
+/// @file
+/// The limits of a transfer that takes many requests, and what they have in common.
+#ifndef BACKENDAI_FILES_TRANSFER_SCOPE_HPP
+#define BACKENDAI_FILES_TRANSFER_SCOPE_HPP
+
+
+#include <chrono>
+#include <utility>
+
+BACKENDAI_NAMESPACE_BEGIN
+namespace detail {
+
+/// A call's scope, for the requests of a transfer. Not thread-safe.
+class transfer_scope {
+public:
+    template <class = void>
+    explicit transfer_scope(const call_scope& scope) : scope_(scope.begun()) {}
+
+    session_state& state() const { return *scope_.state; }
+    template <class = void>
+    int max_attempts() const {
+        return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
+    }
+
+    /// The scope of one request of it. @throws client_error when there must be none, see call_scope::check(); from the
+    /// second on it says that something was sent
+    template <class = void>
+    const call_scope& step() const {
+        using progress = client_error::progress;
+        scope_.check(std::exchange(has_begun_, true) ? progress::maybe_sent : progress::nothing_sent);
+        return scope_;
+    }
+    template <class = void>
+    response perform(call what) const {
+        return step().perform(std::move(what));
+    }
+    /// One attempt: for what has to be looked after before there is another.
+    template <class = void>
+    response perform_once(call what) const {
+        call_scope once = step();
+        if (!once.options.retry) once.options.retry = state().config().retry;
+        once.options.retry->max_attempts = 1;
+        return once.perform(std::move(what));
+    }
+    /// Waits before attempt number @p attempt + 1 of something that can go on where it was interrupted; false when
+    /// there must be none. A connection that was lost, or was silent for too long, is reason enough for one.
+    template <class = void>
+    bool wait_for_retry(const error& failure, int attempt) const {
+        const auto* local = failure.as_client_error();
+        if (local == nullptr) return state().wait_for_retry(failure, attempt, step());
+        const bool lost = local->kind() == error_kind::connect || local->kind() == error_kind::timeout ||
+                          local->kind() == error_kind::protocol; // an answer that is cut short
+        return lost && state().wait_for_retry(client_error(error_kind::connect, ""), attempt, step());
+    }
+    template <class = void>
+    void wait(std::chrono::milliseconds time) const {
+        state().wait(time, step());
+    }
+
+private:
+    const call_scope scope_; // with a deadline
+    mutable bool has_begun_ = false;
+};
+
+} // namespace detail
+BACKENDAI_NAMESPACE_END
+
+#endif
 // ---- backendai/files/upload_list.hpp
 /// @file
 /// Which files an upload sends, and under which names.
@@ -10878,8 +10976,10 @@ private:
         open_.push_back(real);
         std::vector<std::string> children;
         with_io_errors(path, [&] {
-            for (const fs::directory_entry& entry : fs::directory_iterator(path))
+            for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
+                check_();
                 children.push_back(os::path_text(entry.path().filename()));
+            }
         });
         std::sort(children.begin(), children.end());
         for (const std::string& child : children) {
@@ -10943,6 +11043,7 @@ void upload_files(const call_scope& scope, const call& what, const std::vector<u
     std::uint64_t total = 0;
     for (const upload_entry& file : files) total += file.size;
     const auto meter = std::make_shared<transfer_meter>(progress, total);
+    const transfer_scope requests(scope);
     for (std::size_t begin = 0; begin < files.size(); begin += batch) {
         std::vector<codec::form_part> parts;
         for (std::size_t i = begin; i < files.size() && i < begin + batch; ++i) {
@@ -10955,7 +11056,7 @@ void upload_files(const call_scope& scope, const call& what, const std::vector<u
         }
         call step = what;
         set_multipart(step, std::move(parts));
-        scope.perform(std::move(step));
+        requests.perform(std::move(step));
     }
 }
 
@@ -11177,11 +11278,12 @@ void kernel_download(const call_scope& scope, const std::string& kernel_id, cons
     destination<> target(dest, options.existing);
     codec::name_collisions known;
     transfer_meter meter(options.progress);
+    const transfer_scope requests(scope);
     for (std::size_t begin = 0; begin < files.size(); begin += kernel_download_files) {
         const std::size_t end = (std::min)(files.size(), begin + kernel_download_files);
         std::vector<std::string> some(files.begin() + static_cast<std::ptrdiff_t>(begin),
                                       files.begin() + static_cast<std::ptrdiff_t>(end));
-        kernel_download_some(scope, kernel_id, std::move(some), target, options, known, meter);
+        kernel_download_some(requests.step(), kernel_id, std::move(some), target, options, known, meter);
     }
 }
 
@@ -12413,7 +12515,7 @@ public:
     }
 
     /// Runs @p code to its end: continues, hands output to the handlers as it comes, asks them for input.
-    /// Output that no handler takes is in the result. A time limit set by with() holds for each step.
+    /// Output that no handler takes is in the result. A time limit holds for each step.
     /// @throws client_error{argument} also when the code asks for input and there is no on_input
     result<run_result> run(std::string code, run_handlers handlers = {}) const {
         return invoke([code = std::move(code), handlers = std::move(handlers)](const detail::call_scope& scope,
@@ -13366,75 +13468,6 @@ BACKENDAI_NAMESPACE_END
 #ifndef BACKENDAI_FILES_STORAGE_TICKET_HPP
 #define BACKENDAI_FILES_STORAGE_TICKET_HPP
 
-// ---- backendai/files/transfer_scope.hpp
-/// @file
-/// The limits of a transfer that takes many requests, and what they have in common.
-#ifndef BACKENDAI_FILES_TRANSFER_SCOPE_HPP
-#define BACKENDAI_FILES_TRANSFER_SCOPE_HPP
-
-
-#include <chrono>
-#include <utility>
-
-BACKENDAI_NAMESPACE_BEGIN
-namespace detail {
-
-/// A call's scope, for the requests of a transfer.
-class transfer_scope {
-public:
-    template <class = void>
-    explicit transfer_scope(const call_scope& scope) : scope_(scope.begun()) {}
-
-    session_state& state() const { return *scope_.state; }
-    template <class = void>
-    int max_attempts() const {
-        return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
-    }
-
-    /// The scope of one request of it. @throws client_error{timeout} when there is no time for it
-    template <class = void>
-    const call_scope& step() const {
-        if (exchange_context::clock::now() >= *scope_.deadline) {
-            throw client_error(error_kind::timeout, "the call's time limit was reached",
-                               client_error::progress::maybe_sent);
-        }
-        return scope_;
-    }
-    template <class = void>
-    response perform(call what) const {
-        return step().perform(std::move(what));
-    }
-    /// One attempt: for what has to be looked after before there is another.
-    template <class = void>
-    response perform_once(call what) const {
-        call_scope once = step();
-        if (!once.options.retry) once.options.retry = state().config().retry;
-        once.options.retry->max_attempts = 1;
-        return once.perform(std::move(what));
-    }
-    /// Waits before attempt number @p attempt + 1 of something that can go on where it was interrupted; false when
-    /// there must be none. A connection that was lost, or was silent for too long, is reason enough for one.
-    template <class = void>
-    bool wait_for_retry(const error& failure, int attempt) const {
-        const auto* local = failure.as_client_error();
-        if (local == nullptr) return state().wait_for_retry(failure, attempt, step());
-        const bool lost = local->kind() == error_kind::connect || local->kind() == error_kind::timeout ||
-                          local->kind() == error_kind::protocol; // an answer that is cut short
-        return lost && state().wait_for_retry(client_error(error_kind::connect, ""), attempt, step());
-    }
-    template <class = void>
-    void wait(std::chrono::milliseconds time) const {
-        state().wait(time, step());
-    }
-
-private:
-    const call_scope scope_; // with a deadline
-};
-
-} // namespace detail
-BACKENDAI_NAMESPACE_END
-
-#endif
 
 #include <cstddef>
 #include <cstdint>
@@ -18569,10 +18602,10 @@ BACKENDAI_NAMESPACE_END
 ///
 /// Arguments are moved into the task, and every error, of validation too, comes out of the future. A call's time limit
 /// counts from the call, so that waiting for a free thread is part of it; of run(), whose steps have the limit each, it
-/// is part of the first. A session has api_config::async_threads threads; any number
-/// of calls may wait for them. Closing or destroying the session ends the calls that wait and those that run with
-/// client_error{closed} and waits until the threads have ended, handlers and continuations included; done on one of its
-/// own threads it does not wait, as it would for itself.
+/// is part of the first. A session has api_config::async_threads threads; any number of calls may wait for them.
+/// Closing or destroying the session ends the calls that wait and those that run with client_error{closed} and waits
+/// until the threads have ended, handlers and continuations included; done on one of its own threads it does not wait,
+/// as it would for itself.
 #ifndef BACKENDAI_MODE_ASYNC_HPP
 #define BACKENDAI_MODE_ASYNC_HPP
 

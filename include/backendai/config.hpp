@@ -54,11 +54,11 @@ struct api_config {
     std::string client_certificate_file, client_key_file; ///< PEM files, for servers that ask for a client certificate
 
     // Time limits; 0 is no limit.
-    std::chrono::milliseconds connect_timeout{30'000};         ///< name look-up, TCP and TLS handshakes, each
-    std::chrono::milliseconds read_timeout{60'000};            ///< between two bytes of an answer
-    std::chrono::milliseconds compute_timeout{600'000};        ///< the same, for calls that wait for compute
-    std::chrono::milliseconds timeout{0};                      ///< one whole call: all of its requests, their retries
-    retry_policy retry;                                        ///< how often and when a failed call is tried again
+    std::chrono::milliseconds connect_timeout{30'000};  ///< name look-up, TCP and TLS handshakes, each
+    std::chrono::milliseconds read_timeout{60'000};     ///< between two bytes of an answer
+    std::chrono::milliseconds compute_timeout{600'000}; ///< the same, for calls that wait for compute
+    std::chrono::milliseconds timeout{0};               ///< one whole call, its retries included; see call_options
+    retry_policy retry;                                 ///< how often and when a failed call is tried again
     std::uint64_t max_response_size = std::uint64_t{16} << 20; ///< bytes of an answer that is kept in memory
     std::uint32_t max_idle_connections = 16;                   ///< connections kept open for the next call
     /// HTTP proxy, "http://user:password@host:port"; empty: none. Unset: the environment's HTTPS_PROXY, http_proxy (for

@@ -3,10 +3,12 @@
 #ifndef BACKENDAI_MESSAGE_STREAM_HPP
 #define BACKENDAI_MESSAGE_STREAM_HPP
 
+#include <backendai/cancel.hpp>
 #include <backendai/http.hpp>
 #include <backendai/version.hpp>
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -75,6 +77,29 @@ void close_quietly(message_stream& stream) noexcept {
         // As said.
     }
 }
+
+/// A stream that a token ends, too.
+template <class = void>
+class cancellable_stream final : public message_stream {
+public:
+    cancellable_stream(std::unique_ptr<message_stream> stream, const cancel_token& token)
+        : stream_(std::move(stream)), on_cancel_(token, [this] { stream_->cancel(); }) {}
+
+    stream_message receive() override { return stream_->receive(); }
+    std::optional<stream_message> receive_for(std::chrono::milliseconds limit) override {
+        return stream_->receive_for(limit);
+    }
+    stream_message receive_joined(std::size_t size) override { return stream_->receive_joined(size); }
+    void send_text(std::string_view text) override { stream_->send_text(text); }
+    void send_binary(std::string_view bytes) override { stream_->send_binary(bytes); }
+    void close(std::uint16_t code, std::string_view reason) override { stream_->close(code, reason); }
+    void cancel() noexcept override { stream_->cancel(); }
+    const std::string& protocol() const noexcept override { return stream_->protocol(); }
+
+private:
+    const std::unique_ptr<message_stream> stream_;
+    const cancel_token::listener on_cancel_; // ends before the stream does
+};
 
 } // namespace detail
 

@@ -3,10 +3,10 @@
 ///
 /// Arguments are moved into the task, and every error, of validation too, comes out of the future. A call's time limit
 /// counts from the call, so that waiting for a free thread is part of it; of run(), whose steps have the limit each, it
-/// is part of the first. A session has api_config::async_threads threads; any number
-/// of calls may wait for them. Closing or destroying the session ends the calls that wait and those that run with
-/// client_error{closed} and waits until the threads have ended, handlers and continuations included; done on one of its
-/// own threads it does not wait, as it would for itself.
+/// is part of the first. A session has api_config::async_threads threads; any number of calls may wait for them.
+/// Closing or destroying the session ends the calls that wait and those that run with client_error{closed} and waits
+/// until the threads have ended, handlers and continuations included; done on one of its own threads it does not wait,
+/// as it would for itself.
 #ifndef BACKENDAI_MODE_ASYNC_HPP
 #define BACKENDAI_MODE_ASYNC_HPP
 

@@ -38,9 +38,9 @@ BACKENDAI_NAMESPACE_BEGIN
 
 /// Limits of the calls made through a view: `session.with(call_options{...})`.
 struct call_options {
-    std::optional<std::chrono::milliseconds> timeout; ///< of each call, all of its requests, their retries and, in
-                                                      ///< async mode, its wait for a thread included; 0 is none;
-                                                      ///< unset: config's
+    std::optional<std::chrono::milliseconds> timeout; ///< of each call (of run(): of each step), all of its requests,
+                                                      ///< their retries and, in async mode, its wait for a thread
+                                                      ///< included; 0 is none; unset: config's
     cancel_token cancel;                              ///< ends the calls with client_error{cancelled}
     std::optional<retry_policy> retry;                ///< in place of the config's
 };
@@ -212,9 +212,10 @@ struct call_scope {
     response perform(call what) const;
     template <class = void>
     dialect negotiate() const;
-    /// For what takes long without a request. @throws client_error{cancelled, closed, timeout} when it must not go on
+    /// For what takes long without a request. @throws client_error{cancelled, closed, timeout} when it must not go on;
+    /// argument for limits that are none
     template <class = void>
-    void check() const;
+    void check(client_error::progress sent = client_error::progress::nothing_sent) const;
     /// Opens a websocket by the session's transport. Retry class: safe, as a handshake has no effect. @throws api_error
     /// when it is refused
     template <class Transport>
@@ -304,10 +305,10 @@ public:
         const running_call guard(*this);
         pause(time, make_context(call(), scope));
     }
-    /// @throws client_error when the call is cancelled, closed or out of time
+    /// See call_scope.
     template <class = void>
-    void check(const call_scope& scope) const {
-        make_context(call(), scope).check();
+    void check(const call_scope& scope, client_error::progress sent) const {
+        make_context(call(), scope).check(sent);
     }
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
@@ -693,8 +694,8 @@ dialect call_scope::negotiate() const {
     return state->negotiate(*this);
 }
 template <class>
-void call_scope::check() const {
-    state->check(*this);
+void call_scope::check(client_error::progress sent) const {
+    state->check(*this, sent);
 }
 template <class Transport>
 std::unique_ptr<message_stream> call_scope::open_websocket(call what) const {
@@ -704,7 +705,9 @@ std::unique_ptr<message_stream> call_scope::open_websocket(call what) const {
     what.check_status = true;
     what.websocket = std::make_shared<websocket_call>(websocket_call{&detail::open_websocket<Transport>});
     state->perform(what, *this);
-    return std::move(what.websocket->stream);
+    // Its opening obeyed the asynchronous call's cancel, which the caller's token triggers only as long as that runs.
+    if (!task_cancel.can_be_cancelled() || !options.cancel.can_be_cancelled()) return std::move(what.websocket->stream);
+    return std::make_unique<cancellable_stream<>>(std::move(what.websocket->stream), options.cancel);
 }
 
 } // namespace detail

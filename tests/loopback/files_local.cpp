@@ -320,13 +320,13 @@ TEST_CASE_TEMPLATE("an upload says what it leaves out, before it sends anything"
 TEST_CASE("an upload of links that multiply directories can be ended, before it sends anything") {
     bench<backendai::httplib_transport> b;
     b.session.vfolder().create("data");
-    for (int level = 0; level < 40; ++level) { // 2^40 ways to the file
+    for (int level = 0; level < 30; ++level) { // 2^30 ways to the file; systems follow 32 links or more
         const fs::path place = b.box.root() / "base" / std::to_string(level);
         fs::create_directories(place);
         for (const char* name : {"one", "two"})
             fs::create_directory_symlink("../" + std::to_string(level + 1), place / name);
     }
-    b.box.put("base/40/file", "content");
+    b.box.put("base/30/file", "content");
     backendai::upload_options options;
     options.basedir = b.box.root() / "base";
     const std::vector<fs::path> files = {options.basedir / "0"};

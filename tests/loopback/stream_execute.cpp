@@ -264,6 +264,38 @@ TEST_CASE_TEMPLATE("stream_execute: a stall ends by a cancel, by the session's e
     }
 }
 
+TEST_CASE_TEMPLATE("streams of an asynchronous session end by the cancel token under which they were opened", T,
+                   BACKENDAI_SOCKET_TRANSPORTS) {
+    fixture<T> here;
+    const std::string id = here.make().kernel_id();
+    basic_session<T, backendai::async> session(config_for(here.gateway));
+    const auto ended = [&](auto open, auto read) {
+        here.inject(fault_kind::websocket_stall);
+        const cancel_source source;
+        call_options options;
+        options.cancel = source.token();
+        auto stream = open(session.with(options)).get();
+        auto waits = read(stream);
+        CHECK_FALSE(waits.wait_for(milliseconds(20)));
+        source.cancel();
+        REQUIRE(waits.wait_for(seconds(5)));
+        return result_of([&] { waits.get(); }).what;
+    };
+    const std::string path = "/stream/kernel/" + id + "/pty";
+    CHECK(ended([&](auto view) { return view.kernel(id).stream_execute("print(1)"); },
+                [](auto& stream) { return stream.next(); }) == "cancelled");
+    CHECK(ended([&](auto view) { return view.kernel(id).stream_pty(); }, [](auto& stream) { return stream.read(); }) ==
+          "cancelled");
+    CHECK(ended([&](auto view) { return request(view, "GET", path).connect_websocket(); },
+                [](auto& stream) { return stream->receive(); }) == "cancelled");
+    // One that has ended is no longer bound to it.
+    const cancel_source source;
+    auto brief = session.with({{}, source.token(), {}}).kernel(id).stream_execute("print(1)").get();
+    while (brief.next().get()) {
+    }
+    source.cancel();
+}
+
 TEST_CASE_TEMPLATE("stream_execute: a session destroyed during the run ends the stream", T,
                    BACKENDAI_SOCKET_TRANSPORTS) {
     fixture<T> here;

@@ -8,12 +8,14 @@
 
 #include <chrono>
 #include <string>
+#include <thread>
 #include <vector>
 
 using namespace backendai;
 using files_support::sandbox;
 using scripted::answer;
 using scripted::answer_json;
+using scripted::attempt;
 using scripted::bench;
 
 namespace {
@@ -71,6 +73,48 @@ TEST_CASE("the requests of a transfer share the call's time limit") {
     const auto found = deadlines(on);
     REQUIRE(found.size() == 2);
     CHECK(found[0] == found[1]);
+}
+
+TEST_CASE("a transfer that is out of time between two requests says that something was sent") {
+    bench on([](api_config& config) { config.timeout = std::chrono::milliseconds(50); });
+    on->otherwise([](const scripted::seen&) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(60));
+        return answer(201);
+    });
+    const sandbox box;
+    for (char name = 'a'; name <= 'k'; ++name) box.put(std::string(1, name));
+    upload_options options;
+    options.basedir = box.root();
+    const auto late = attempt([&] { on.sdk->vfolder("data").upload({box.root()}, options); });
+    CHECK(late.kind == error_kind::timeout);
+    CHECK(late.sent == client_error::progress::maybe_sent);
+    CHECK(on->count() == 1);
+}
+
+TEST_CASE("a handle that a call made has limits of its own") {
+    bench on(limited);
+    on->otherwise([](const scripted::seen&) {
+        return answer_json({{"kernelId", "x"}, {"created", true}, {"result", {{"logs", ""}}}});
+    });
+    SUBCASE("blocking") {
+        on.sdk->kernel().get_or_create("python").get_logs();
+    }
+    SUBCASE("asynchronous") {
+        basic_session<scripted::transport, backendai::async> session(on.sdk->config(), scripted::transport(on.lines));
+        const auto kernel = session.kernel().get_or_create("python").get();
+        kernel.get_logs().get();
+    }
+    const auto found = deadlines(on);
+    REQUIRE(found.size() == 2);
+    CHECK(found[1] > found[0]);
+}
+
+TEST_CASE("a negative limit is refused by what opens a stream, too") {
+    bench on;
+    call_options options;
+    options.timeout = std::chrono::milliseconds(-1);
+    CHECK(attempt([&] { on.sdk->with(options).kernel().events(); }).kind == error_kind::argument);
+    CHECK(on->count() == 0);
 }
 
 TEST_CASE("each step of a run has the whole time, and so has a later call of the same handle") {

@@ -48,6 +48,7 @@ public:
           policy_(scope.options.retry ? *scope.options.retry : scope.state->config().retry),
           on_cancel_(scope.options.cancel, [this] { cancel(); }),
           on_close_(scope_.state->closing(), [this] { stop_waiting(); }) {
+        scope.check();
         scope_.options.cancel = stopping_.token();
         scope_.options.timeout = std::chrono::milliseconds(0); // a stream is over when it is
         what_.content_type = "application/octet-stream";

@@ -298,7 +298,7 @@ public:
     }
 
     /// Runs @p code to its end: continues, hands output to the handlers as it comes, asks them for input.
-    /// Output that no handler takes is in the result. A time limit set by with() holds for each step.
+    /// Output that no handler takes is in the result. A time limit holds for each step.
     /// @throws client_error{argument} also when the code asks for input and there is no on_input
     result<run_result> run(std::string code, run_handlers handlers = {}) const {
         return invoke([code = std::move(code), handlers = std::move(handlers)](const detail::call_scope& scope,

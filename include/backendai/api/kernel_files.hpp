@@ -13,6 +13,7 @@
 #include <backendai/files/progress.hpp>
 #include <backendai/files/tar_extractor.hpp>
 #include <backendai/files/transfer_options.hpp>
+#include <backendai/files/transfer_scope.hpp>
 #include <backendai/files/upload_list.hpp>
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
@@ -155,11 +156,12 @@ void kernel_download(const call_scope& scope, const std::string& kernel_id, cons
     destination<> target(dest, options.existing);
     codec::name_collisions known;
     transfer_meter meter(options.progress);
+    const transfer_scope requests(scope);
     for (std::size_t begin = 0; begin < files.size(); begin += kernel_download_files) {
         const std::size_t end = (std::min)(files.size(), begin + kernel_download_files);
         std::vector<std::string> some(files.begin() + static_cast<std::ptrdiff_t>(begin),
                                       files.begin() + static_cast<std::ptrdiff_t>(end));
-        kernel_download_some(scope, kernel_id, std::move(some), target, options, known, meter);
+        kernel_download_some(requests.step(), kernel_id, std::move(some), target, options, known, meter);
     }
 }
 

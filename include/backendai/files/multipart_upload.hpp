@@ -7,6 +7,7 @@
 #include <backendai/error.hpp>
 #include <backendai/files/file_source.hpp>
 #include <backendai/files/progress.hpp>
+#include <backendai/files/transfer_scope.hpp>
 #include <backendai/files/upload_list.hpp>
 #include <backendai/pipeline.hpp>
 #include <backendai/version.hpp>
@@ -42,6 +43,7 @@ void upload_files(const call_scope& scope, const call& what, const std::vector<u
     std::uint64_t total = 0;
     for (const upload_entry& file : files) total += file.size;
     const auto meter = std::make_shared<transfer_meter>(progress, total);
+    const transfer_scope requests(scope);
     for (std::size_t begin = 0; begin < files.size(); begin += batch) {
         std::vector<codec::form_part> parts;
         for (std::size_t i = begin; i < files.size() && i < begin + batch; ++i) {
@@ -54,7 +56,7 @@ void upload_files(const call_scope& scope, const call& what, const std::vector<u
         }
         call step = what;
         set_multipart(step, std::move(parts));
-        scope.perform(std::move(step));
+        requests.perform(std::move(step));
     }
 }
 

@@ -21,7 +21,8 @@ enum class special_files {
     skip    ///< leave it out
 };
 
-/// Options of upload().
+/// Options of upload(). Symbolic links are taken for what they lead to: links to directories that hold such links can
+/// multiply a small tree beyond all limits, and the listing then ends by the call's time limit or cancel token.
 struct upload_options {
     /// Names on the server are relative to this; empty: the current working directory.
     std::filesystem::path basedir = {};

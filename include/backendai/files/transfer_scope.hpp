@@ -13,7 +13,7 @@
 BACKENDAI_NAMESPACE_BEGIN
 namespace detail {
 
-/// A call's scope, for the requests of a transfer.
+/// A call's scope, for the requests of a transfer. Not thread-safe.
 class transfer_scope {
 public:
     template <class = void>
@@ -25,13 +25,12 @@ public:
         return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
     }
 
-    /// The scope of one request of it. @throws client_error{timeout} when there is no time for it
+    /// The scope of one request of it. @throws client_error when there must be none, see call_scope::check(); from the
+    /// second on it says that something was sent
     template <class = void>
     const call_scope& step() const {
-        if (exchange_context::clock::now() >= *scope_.deadline) {
-            throw client_error(error_kind::timeout, "the call's time limit was reached",
-                               client_error::progress::maybe_sent);
-        }
+        using progress = client_error::progress;
+        scope_.check(std::exchange(has_begun_, true) ? progress::maybe_sent : progress::nothing_sent);
         return scope_;
     }
     template <class = void>
@@ -63,6 +62,7 @@ public:
 
 private:
     const call_scope scope_; // with a deadline
+    mutable bool has_begun_ = false;
 };
 
 } // namespace detail

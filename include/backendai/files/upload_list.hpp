@@ -125,8 +125,10 @@ private:
         open_.push_back(real);
         std::vector<std::string> children;
         with_io_errors(path, [&] {
-            for (const fs::directory_entry& entry : fs::directory_iterator(path))
+            for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
+                check_();
                 children.push_back(os::path_text(entry.path().filename()));
+            }
         });
         std::sort(children.begin(), children.end());
         for (const std::string& child : children) {
