@@ -5031,7 +5031,7 @@ struct call_scope {
     /// For what takes long without a request. @throws client_error{cancelled, closed, timeout} when it must not go on;
     /// argument for limits that are none
     template <class = void>
-    void check(client_error::progress sent = client_error::progress::nothing_sent) const;
+    void check() const;
     /// Opens a websocket by the session's transport. Retry class: safe, as a handshake has no effect. @throws api_error
     /// when it is refused
     template <class Transport>
@@ -5123,8 +5123,8 @@ public:
     }
     /// See call_scope.
     template <class = void>
-    void check(const call_scope& scope, client_error::progress sent) const {
-        make_context(call(), scope).check(sent);
+    void check(const call_scope& scope) const {
+        make_context(call(), scope).check();
     }
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
@@ -5242,7 +5242,7 @@ private:
     response make_attempts(http_request& request, const call& what, const exchange_context& context,
                            const retry_policy& policy, const std::string& version) {
         for (int attempt = 1;; ++attempt) {
-            context.check();
+            context.check(attempt > 1 ? client_error::progress::maybe_sent : client_error::progress::nothing_sent);
             response_sink<> sink(what.receiver, config_.max_response_size, what.check_status, what.on_head);
             std::optional<api_error> refused;
             std::optional<client_error> failed;
@@ -5510,8 +5510,8 @@ dialect call_scope::negotiate() const {
     return state->negotiate(*this);
 }
 template <class>
-void call_scope::check(client_error::progress sent) const {
-    state->check(*this, sent);
+void call_scope::check() const {
+    state->check(*this);
 }
 template <class Transport>
 std::unique_ptr<message_stream> call_scope::open_websocket(call what) const {
@@ -10795,6 +10795,7 @@ BACKENDAI_NAMESPACE_END
 
 
 #include <chrono>
+#include <type_traits>
 #include <utility>
 
 BACKENDAI_NAMESPACE_BEGIN
@@ -10812,44 +10813,59 @@ public:
         return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
     }
 
-    /// The scope of one request of it. @throws client_error when there must be none, see call_scope::check(); from the
-    /// second on it says that something was sent
-    template <class = void>
-    const call_scope& step() const {
-        using progress = client_error::progress;
-        scope_.check(std::exchange(has_begun_, true) ? progress::maybe_sent : progress::nothing_sent);
-        return scope_;
+    /// Calls @p work with the scope, for a request or for all of the transfer: once a request may have been sent, what
+    /// fails later says so.
+    template <class Work>
+    auto part(Work&& work) const -> decltype(work(std::declval<const call_scope&>())) {
+        try {
+            if constexpr (std::is_void_v<decltype(work(scope_))>) {
+                work(scope_);
+                may_have_sent_ = true;
+            } else {
+                auto result = work(scope_);
+                may_have_sent_ = true;
+                return result;
+            }
+        } catch (const api_error&) {
+            may_have_sent_ = true;
+            throw;
+        } catch (const client_error& e) {
+            if (e.sent() == client_error::progress::nothing_sent && may_have_sent_) throw e.after_sending();
+            may_have_sent_ = e.sent() == client_error::progress::maybe_sent;
+            throw;
+        }
     }
     template <class = void>
     response perform(call what) const {
-        return step().perform(std::move(what));
+        return part([&](const call_scope& scope) { return scope.perform(std::move(what)); });
     }
     /// One attempt: for what has to be looked after before there is another.
     template <class = void>
     response perform_once(call what) const {
-        call_scope once = step();
-        if (!once.options.retry) once.options.retry = state().config().retry;
-        once.options.retry->max_attempts = 1;
-        return once.perform(std::move(what));
+        return part([&](call_scope once) {
+            if (!once.options.retry) once.options.retry = state().config().retry;
+            once.options.retry->max_attempts = 1;
+            return once.perform(std::move(what));
+        });
     }
     /// Waits before attempt number @p attempt + 1 of something that can go on where it was interrupted; false when
     /// there must be none. A connection that was lost, or was silent for too long, is reason enough for one.
     template <class = void>
     bool wait_for_retry(const error& failure, int attempt) const {
         const auto* local = failure.as_client_error();
-        if (local == nullptr) return state().wait_for_retry(failure, attempt, step());
+        if (local == nullptr) return state().wait_for_retry(failure, attempt, scope_);
         const bool lost = local->kind() == error_kind::connect || local->kind() == error_kind::timeout ||
                           local->kind() == error_kind::protocol; // an answer that is cut short
-        return lost && state().wait_for_retry(client_error(error_kind::connect, ""), attempt, step());
+        return lost && state().wait_for_retry(client_error(error_kind::connect, ""), attempt, scope_);
     }
     template <class = void>
     void wait(std::chrono::milliseconds time) const {
-        state().wait(time, step());
+        state().wait(time, scope_);
     }
 
 private:
     const call_scope scope_; // with a deadline
-    mutable bool has_begun_ = false;
+    mutable bool may_have_sent_ = false;
 };
 
 } // namespace detail
@@ -11283,7 +11299,9 @@ void kernel_download(const call_scope& scope, const std::string& kernel_id, cons
         const std::size_t end = (std::min)(files.size(), begin + kernel_download_files);
         std::vector<std::string> some(files.begin() + static_cast<std::ptrdiff_t>(begin),
                                       files.begin() + static_cast<std::ptrdiff_t>(end));
-        kernel_download_some(requests.step(), kernel_id, std::move(some), target, options, known, meter);
+        requests.part([&](const call_scope& step) {
+            kernel_download_some(step, kernel_id, std::move(some), target, options, known, meter);
+        });
     }
 }
 
@@ -14375,11 +14393,13 @@ void storage_upload(const call_scope& call_limits, const dialect& language, cons
         return request_upload(scope, folder, name, size);
     };
     tickets.for_download = [&](const std::string& name) { return request_download(scope, folder, name); };
-    if (!language.uploads_make_parents) make_parents(scope, folder, entries);
     transfer_meter meter(options.progress, total);
-    for (const upload_entry& entry : entries)
-        tus_upload<>(scope, tickets, entry, options.chunk_size, journal ? &*journal : nullptr, meter).run();
-    if (journal) journal->remove();
+    scope.part([&](const call_scope& /*step*/) {
+        if (!language.uploads_make_parents) make_parents(scope, folder, entries);
+        for (const upload_entry& entry : entries)
+            tus_upload<>(scope, tickets, entry, options.chunk_size, journal ? &*journal : nullptr, meter).run();
+        if (journal) journal->remove();
+    });
 }
 
 /// Downloads files and directories, one after the other.
@@ -14406,10 +14426,12 @@ public:
             if (name.empty() || target_.is_directory(name) || target_.wants(name)) names.push_back(std::move(name));
         }
         only_one_ = names.size() == 1;
-        for (const components& name : names) {
-            if (name.empty() || !fetch_file(name, std::nullopt)) fetch_directory(name);
-        }
-        target_.commit();
+        scope_.part([&](const call_scope& /*step*/) {
+            for (const components& name : names) {
+                if (name.empty() || !fetch_file(name, std::nullopt)) fetch_directory(name);
+            }
+            target_.commit();
+        });
     }
 
 private:
@@ -14487,7 +14509,8 @@ private:
 
     std::vector<file_entry> list(const std::string& path, bool is_asked_for) {
         try {
-            file_listing found = vfolder_list_files(scope_.step(), folder_, path.empty() ? "." : path);
+            file_listing found = scope_.part(
+                [&](const call_scope& step) { return vfolder_list_files(step, folder_, path.empty() ? "." : path); });
             if (!found.errors.empty())
                 throw unusable("the listing of " + codec::printable(path) + ": " +
                                codec::printable_text(found.errors, 512));

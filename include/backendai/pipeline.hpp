@@ -215,7 +215,7 @@ struct call_scope {
     /// For what takes long without a request. @throws client_error{cancelled, closed, timeout} when it must not go on;
     /// argument for limits that are none
     template <class = void>
-    void check(client_error::progress sent = client_error::progress::nothing_sent) const;
+    void check() const;
     /// Opens a websocket by the session's transport. Retry class: safe, as a handshake has no effect. @throws api_error
     /// when it is refused
     template <class Transport>
@@ -307,8 +307,8 @@ public:
     }
     /// See call_scope.
     template <class = void>
-    void check(const call_scope& scope, client_error::progress sent) const {
-        make_context(call(), scope).check(sent);
+    void check(const call_scope& scope) const {
+        make_context(call(), scope).check();
     }
 
     codec::utc_time now() const { return config_.clock ? config_.clock() : std::chrono::system_clock::now(); }
@@ -426,7 +426,7 @@ private:
     response make_attempts(http_request& request, const call& what, const exchange_context& context,
                            const retry_policy& policy, const std::string& version) {
         for (int attempt = 1;; ++attempt) {
-            context.check();
+            context.check(attempt > 1 ? client_error::progress::maybe_sent : client_error::progress::nothing_sent);
             response_sink<> sink(what.receiver, config_.max_response_size, what.check_status, what.on_head);
             std::optional<api_error> refused;
             std::optional<client_error> failed;
@@ -694,8 +694,8 @@ dialect call_scope::negotiate() const {
     return state->negotiate(*this);
 }
 template <class>
-void call_scope::check(client_error::progress sent) const {
-    state->check(*this, sent);
+void call_scope::check() const {
+    state->check(*this);
 }
 template <class Transport>
 std::unique_ptr<message_stream> call_scope::open_websocket(call what) const {

@@ -350,3 +350,19 @@ TEST_CASE("storage: servers that do not make the directories above a file are as
     CHECK(result.what == "argument");
     CHECK(result.message.find("v6.20200815") != std::string::npos);
 }
+
+TEST_CASE_TEMPLATE("storage: what fails between two files says that something was sent", T,
+                   BACKENDAI_SOCKET_TRANSPORTS) {
+    bench<T> b;
+    b.box.put("in/first", "content");
+    b.box.put("in/second", "content");
+    backendai::upload_options options = b.from(b.box);
+    options.progress = [&](const std::string&, std::uint64_t, std::uint64_t) {
+        fs::remove(b.box.root() / "in/second");
+        return true;
+    };
+    const auto result = result_of([&] { b.folder().upload({b.box.root() / "in"}, options); });
+    CHECK(result.what == "io");
+    CHECK(result.sent == backendai::client_error::progress::maybe_sent);
+    CHECK(b.stored("in/first") == "content");
+}

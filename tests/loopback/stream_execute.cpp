@@ -288,12 +288,34 @@ TEST_CASE_TEMPLATE("streams of an asynchronous session end by the cancel token u
           "cancelled");
     CHECK(ended([&](auto view) { return request(view, "GET", path).connect_websocket(); },
                 [](auto& stream) { return stream->receive(); }) == "cancelled");
-    // One that has ended is no longer bound to it.
+    // One that is gone is no longer bound to it.
     const cancel_source source;
-    auto brief = session.with({{}, source.token(), {}}).kernel(id).stream_execute("print(1)").get();
-    while (brief.next().get()) {
+    {
+        auto brief = session.with({{}, source.token(), {}}).kernel(id).stream_execute("print(1)").get();
+        while (brief.next().get()) {
+        }
     }
     source.cancel();
+}
+
+TEST_CASE_TEMPLATE("streams of an asynchronous session are let go of while their token is cancelled", T,
+                   BACKENDAI_SOCKET_TRANSPORTS) {
+    fixture<T> here;
+    const std::string id = here.make().kernel_id();
+    basic_session<T, backendai::async> session(config_for(here.gateway));
+    for (int round = 0; round < rounds_of(20); ++round) {
+        const cancel_source source;
+        std::thread other([&] {
+            std::this_thread::sleep_for(std::chrono::microseconds(round * 499 % 6000));
+            source.cancel();
+        });
+        const call_result result = result_of([&] {
+            auto stream = session.with({{}, source.token(), {}}).kernel(id).stream_pty().get();
+            stream.read().wait_for(milliseconds(round % 3));
+        });
+        CHECK((result.what == "ok" || result.what == "cancelled"));
+        other.join();
+    }
 }
 
 TEST_CASE_TEMPLATE("stream_execute: a session destroyed during the run ends the stream", T,

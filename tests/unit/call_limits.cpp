@@ -8,7 +8,6 @@
 
 #include <chrono>
 #include <string>
-#include <thread>
 #include <vector>
 
 using namespace backendai;
@@ -75,19 +74,33 @@ TEST_CASE("the requests of a transfer share the call's time limit") {
     CHECK(found[0] == found[1]);
 }
 
-TEST_CASE("a transfer that is out of time between two requests says that something was sent") {
-    bench on([](api_config& config) { config.timeout = std::chrono::milliseconds(50); });
-    on->otherwise([](const scripted::seen&) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(60));
-        return answer(201);
-    });
+TEST_CASE("a transfer that ends between two requests says that something was sent") {
     const sandbox box;
-    for (char name = 'a'; name <= 'k'; ++name) box.put(std::string(1, name));
-    upload_options options;
-    options.basedir = box.root();
-    const auto late = attempt([&] { on.sdk->vfolder("data").upload({box.root()}, options); });
-    CHECK(late.kind == error_kind::timeout);
-    CHECK(late.sent == client_error::progress::maybe_sent);
+    for (char name = 'a'; name <= 'k'; ++name) box.put(std::string("in/") + name);
+    const cancel_source source;
+    call_options options;
+    options.cancel = source.token();
+    bench on;
+    std::string body;
+    on->otherwise([&](const scripted::seen&) {
+        source.cancel();
+        return answer(200, body, {{"Content-Type", "multipart/mixed; boundary=frontier"}});
+    });
+    scripted::thrown ended;
+    SUBCASE("an upload of more files than fit a request") {
+        upload_options from;
+        from.basedir = box.root();
+        ended = attempt([&] { on.sdk->with(options).vfolder("data").upload({box.root() / "in"}, from); });
+    }
+    SUBCASE("a download of more files than fit a request") {
+        std::vector<files_support::part> parts;
+        for (const char* name : {"a", "b", "c", "d", "e"})
+            parts.push_back({files_support::archive().file(name, name).end()});
+        body = files_support::multipart(parts);
+        ended = attempt([&] { on.sdk->with(options).kernel("x").download({"a", "b", "c", "d", "e", "f"}, box.out()); });
+    }
+    CHECK(ended.kind == error_kind::cancelled);
+    CHECK(ended.sent == client_error::progress::maybe_sent);
     CHECK(on->count() == 1);
 }
 

@@ -384,6 +384,7 @@ TEST_CASE("a cancel or a close during a long back-off ends the call at once") {
         }
         caller.join(); // would take an hour
         CHECK(result.kind == (by_close ? error_kind::closed : error_kind::cancelled));
+        CHECK(result.sent == client_error::progress::maybe_sent);
         CHECK(on->count() == 1);
     }
 }

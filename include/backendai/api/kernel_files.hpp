@@ -161,7 +161,9 @@ void kernel_download(const call_scope& scope, const std::string& kernel_id, cons
         const std::size_t end = (std::min)(files.size(), begin + kernel_download_files);
         std::vector<std::string> some(files.begin() + static_cast<std::ptrdiff_t>(begin),
                                       files.begin() + static_cast<std::ptrdiff_t>(end));
-        kernel_download_some(requests.step(), kernel_id, std::move(some), target, options, known, meter);
+        requests.part([&](const call_scope& step) {
+            kernel_download_some(step, kernel_id, std::move(some), target, options, known, meter);
+        });
     }
 }
 

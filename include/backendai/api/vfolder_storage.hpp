@@ -98,11 +98,13 @@ void storage_upload(const call_scope& call_limits, const dialect& language, cons
         return request_upload(scope, folder, name, size);
     };
     tickets.for_download = [&](const std::string& name) { return request_download(scope, folder, name); };
-    if (!language.uploads_make_parents) make_parents(scope, folder, entries);
     transfer_meter meter(options.progress, total);
-    for (const upload_entry& entry : entries)
-        tus_upload<>(scope, tickets, entry, options.chunk_size, journal ? &*journal : nullptr, meter).run();
-    if (journal) journal->remove();
+    scope.part([&](const call_scope& /*step*/) {
+        if (!language.uploads_make_parents) make_parents(scope, folder, entries);
+        for (const upload_entry& entry : entries)
+            tus_upload<>(scope, tickets, entry, options.chunk_size, journal ? &*journal : nullptr, meter).run();
+        if (journal) journal->remove();
+    });
 }
 
 /// Downloads files and directories, one after the other.
@@ -129,10 +131,12 @@ public:
             if (name.empty() || target_.is_directory(name) || target_.wants(name)) names.push_back(std::move(name));
         }
         only_one_ = names.size() == 1;
-        for (const components& name : names) {
-            if (name.empty() || !fetch_file(name, std::nullopt)) fetch_directory(name);
-        }
-        target_.commit();
+        scope_.part([&](const call_scope& /*step*/) {
+            for (const components& name : names) {
+                if (name.empty() || !fetch_file(name, std::nullopt)) fetch_directory(name);
+            }
+            target_.commit();
+        });
     }
 
 private:
@@ -210,7 +214,8 @@ private:
 
     std::vector<file_entry> list(const std::string& path, bool is_asked_for) {
         try {
-            file_listing found = vfolder_list_files(scope_.step(), folder_, path.empty() ? "." : path);
+            file_listing found = scope_.part(
+                [&](const call_scope& step) { return vfolder_list_files(step, folder_, path.empty() ? "." : path); });
             if (!found.errors.empty())
                 throw unusable("the listing of " + codec::printable(path) + ": " +
                                codec::printable_text(found.errors, 512));
