@@ -123,10 +123,13 @@ TEST_CASE("a handle that a call made has limits of its own") {
 }
 
 TEST_CASE("a negative limit is refused by what opens a stream, too") {
-    bench on;
+    bench on(scripted::speaking("v6.20220615"));
+    on->otherwise([](const scripted::seen&) { return answer(200, "", {{"Content-Type", "text/event-stream"}}); });
     call_options options;
     options.timeout = std::chrono::milliseconds(-1);
-    CHECK(attempt([&] { on.sdk->with(options).kernel().events(); }).kind == error_kind::argument);
+    const auto refused = attempt([&] { on.sdk->with(options).kernel().events(); });
+    CHECK(refused.kind == error_kind::argument);
+    CHECK(scripted::contains(refused.text, "negative"));
     CHECK(on->count() == 0);
 }
 
