@@ -5121,6 +5121,11 @@ public:
         const running_call guard(*this);
         pause(time, make_context(call(), scope));
     }
+    /// That of the call's options, else the configuration's.
+    template <class = void>
+    const retry_policy& policy_of(const call_scope& scope) const {
+        return scope.options.retry ? *scope.options.retry : config_.retry;
+    }
     /// See call_scope.
     template <class = void>
     void check(const call_scope& scope) const {
@@ -5190,11 +5195,6 @@ private:
         session_state& state_;
         const thread_call link_{&state_, innermost_call()};
     };
-
-    template <class = void>
-    const retry_policy& policy_of(const call_scope& scope) const {
-        return scope.options.retry ? *scope.options.retry : config_.retry;
-    }
 
     template <class = void>
     exchange_context make_context(const call& what, const call_scope& scope) const {
@@ -7088,7 +7088,7 @@ public:
         : scope_(scope.outside_call()),
           what_(std::move(what)),
           max_reconnects_(max_reconnects),
-          policy_(scope.options.retry ? *scope.options.retry : scope.state->config().retry),
+          policy_(scope.state->policy_of(scope)),
           on_cancel_(scope.options.cancel, [this] { cancel(); }),
           on_close_(scope_.state->closing(), [this] { stop_waiting(); }) {
         scope.check();
@@ -10810,7 +10810,7 @@ public:
     session_state& state() const { return *scope_.state; }
     template <class = void>
     int max_attempts() const {
-        return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
+        return state().policy_of(scope_).max_attempts;
     }
 
     /// Calls @p work with the scope, for a request or for all of the transfer: once a request may have been sent, what
@@ -10843,7 +10843,7 @@ public:
     template <class = void>
     response perform_once(call what) const {
         return part([&](call_scope once) {
-            if (!once.options.retry) once.options.retry = state().config().retry;
+            once.options.retry = state().policy_of(scope_);
             once.options.retry->max_attempts = 1;
             return once.perform(std::move(what));
         });
@@ -19688,7 +19688,7 @@ namespace detail {
 template <class Body, class T>
 class call_task final : public future_state<T>, public work, public interruptible {
 public:
-    call_task(std::shared_ptr<executor> threads, call_scope scope, Body&& body)
+    call_task(std::shared_ptr<executor> threads, const call_scope& scope, Body&& body)
         : future_state<T>(threads), timer_(threads->timer()), scope_(scope.begun()), body_(std::move(body)) {
         scope_.task_cancel = cancel_.token();
     }

@@ -38,7 +38,7 @@ namespace detail {
 template <class Body, class T>
 class call_task final : public future_state<T>, public work, public interruptible {
 public:
-    call_task(std::shared_ptr<executor> threads, call_scope scope, Body&& body)
+    call_task(std::shared_ptr<executor> threads, const call_scope& scope, Body&& body)
         : future_state<T>(threads), timer_(threads->timer()), scope_(scope.begun()), body_(std::move(body)) {
         scope_.task_cancel = cancel_.token();
     }

@@ -305,6 +305,11 @@ public:
         const running_call guard(*this);
         pause(time, make_context(call(), scope));
     }
+    /// That of the call's options, else the configuration's.
+    template <class = void>
+    const retry_policy& policy_of(const call_scope& scope) const {
+        return scope.options.retry ? *scope.options.retry : config_.retry;
+    }
     /// See call_scope.
     template <class = void>
     void check(const call_scope& scope) const {
@@ -374,11 +379,6 @@ private:
         session_state& state_;
         const thread_call link_{&state_, innermost_call()};
     };
-
-    template <class = void>
-    const retry_policy& policy_of(const call_scope& scope) const {
-        return scope.options.retry ? *scope.options.retry : config_.retry;
-    }
 
     template <class = void>
     exchange_context make_context(const call& what, const call_scope& scope) const {

@@ -45,7 +45,7 @@ public:
         : scope_(scope.outside_call()),
           what_(std::move(what)),
           max_reconnects_(max_reconnects),
-          policy_(scope.options.retry ? *scope.options.retry : scope.state->config().retry),
+          policy_(scope.state->policy_of(scope)),
           on_cancel_(scope.options.cancel, [this] { cancel(); }),
           on_close_(scope_.state->closing(), [this] { stop_waiting(); }) {
         scope.check();

@@ -23,7 +23,7 @@ public:
     session_state& state() const { return *scope_.state; }
     template <class = void>
     int max_attempts() const {
-        return scope_.options.retry ? scope_.options.retry->max_attempts : state().config().retry.max_attempts;
+        return state().policy_of(scope_).max_attempts;
     }
 
     /// Calls @p work with the scope, for a request or for all of the transfer: once a request may have been sent, what
@@ -56,7 +56,7 @@ public:
     template <class = void>
     response perform_once(call what) const {
         return part([&](call_scope once) {
-            if (!once.options.retry) once.options.retry = state().config().retry;
+            once.options.retry = state().policy_of(scope_);
             once.options.retry->max_attempts = 1;
             return once.perform(std::move(what));
         });
